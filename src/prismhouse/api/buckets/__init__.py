@@ -1,0 +1,1 @@
+"""The noun buckets: routes call the service, the service calls the store."""

@@ -1,0 +1,1 @@
+"""The noun collections: routes call the service, the service calls the store."""

@@ -1,0 +1,1 @@
+"""The noun retrievers: routes call the service, the service calls the store."""

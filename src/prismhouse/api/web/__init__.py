@@ -1,0 +1,1 @@
+"""What routes share: the caller, bodies, answers, errors, paging."""

@@ -1,0 +1,83 @@
+"""Errors become answers here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from prismhouse.api.web.answers import Answer, answer
+from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
+
+__all__ = ["envelope", "install"]
+
+_RETRY_AFTER_SECONDS = 2
+_BY_STATUS = {code.status: code for code in reversed(Code)}
+_log = structlog.get_logger(__name__)
+
+
+def envelope(error: WarehouseError) -> Answer:
+    """Return the error envelope; a passing fault carries Retry-After and the hints the client reads."""
+    details: dict[str, Any] = {key: value for key, value in error.details.items() if value is not None}
+    headers: dict[str, str] = {}
+    if error.code.retryable:
+        seconds = int(details.get("retry_after_seconds", _RETRY_AFTER_SECONDS))
+        details |= {"retryable": True, "retry_after_seconds": seconds, "retry_after": seconds}
+        headers["Retry-After"] = str(seconds)
+    return _answer(error.code, error.message, code=error.wire_code, details=details, headers=headers)
+
+
+def _answer(
+    kind: Code,
+    message: str,
+    *,
+    code: str | None,
+    details: dict[str, Any] | None,
+    headers: dict[str, str] | None = None,
+    status: int | None = None,
+) -> Answer:
+    body = {
+        "success": False,
+        "status": status or kind.status,
+        "error": {"message": message, "type": kind.wire_type, "code": code, "details": details or None},
+    }
+    return answer(body, status or kind.status, headers)
+
+
+async def _on_warehouse_error(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, WarehouseError)  # noqa: S101 - registered for this type only
+    return envelope(error)
+
+
+async def _on_framework_validation(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    return envelope(Invalid([field_fault(item["loc"], item["msg"], item["type"]) for item in error.errors()]))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Answer:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    kind = _BY_STATUS.get(error.status_code, Code.BAD_REQUEST)
+    message = str(error.detail)
+    if error.status_code == Code.NOT_FOUND.status:
+        message = f"No operation {request.method} {request.url.path}. See /docs for all operations."
+    elif error.status_code == 405:
+        message = f"{request.method} is not an operation of {request.url.path}. See /docs for all operations."
+    return _answer(kind, message, code=None, details=None, headers=dict(error.headers or {}), status=error.status_code)
+
+
+async def _on_anything_else(request: Request, error: Exception) -> Answer:
+    request_id = getattr(request.state, "request_id", None)
+    _log.error("request failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
+    message = f"Something went wrong on our side; the server's log has the cause under request id {request_id}."
+    return _answer(Code.INTERNAL, message, code=None, details={"request_id": request_id})
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` in the envelope."""
+    app.add_exception_handler(WarehouseError, _on_warehouse_error)
+    app.add_exception_handler(RequestValidationError, _on_framework_validation)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_anything_else)

@@ -1,0 +1,1 @@
+"""The noun webhooks: routes call the service, the service calls the store."""

@@ -1,0 +1,1 @@
+"""Objects become documents here. Knows no HTTP and no tenant."""

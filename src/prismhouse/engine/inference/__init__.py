@@ -1,0 +1,1 @@
+"""Models: registry, weights, sessions, micro-batches. Read registry.py next."""

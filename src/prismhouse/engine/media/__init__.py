@@ -1,0 +1,1 @@
+"""Bytes become parts: sniffing and decoding, each with limits."""

@@ -1,0 +1,1 @@
+"""Plan a batch into tiers, build rows from objects, name what failed."""

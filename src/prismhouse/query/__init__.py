@@ -1,0 +1,1 @@
+"""Documents become answers: filters, search, fusion, stages."""

@@ -1,0 +1,1 @@
+"""One filter language: parse to a tree, compile to SQL, evaluate in Python."""

@@ -1,0 +1,1 @@
+"""Retriever stages, one file each, registered by name."""

@@ -1,0 +1,163 @@
+"""One tree of settings. Passed to whoever needs a part of it, never read as a global.
+
+Order of precedence: command-line flags, then `PRISMHOUSE_` environment variables (double underscore for
+nesting), then a TOML file named by `PRISMHOUSE_CONFIG_FILE`, then the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+__all__ = [
+    "BlobSettings",
+    "ComputeSettings",
+    "DatabaseSettings",
+    "InferenceSettings",
+    "LimitSettings",
+    "LogSettings",
+    "OutboundSettings",
+    "ServerSettings",
+    "Settings",
+    "WorkerSettings",
+]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Group):
+    host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens it to the network.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on.")
+    api_processes: int = Field(1, ge=1, le=64, description="Number of API processes.")
+    shutdown_timeout_seconds: float = Field(
+        15, gt=0, description="How long a stop waits for running requests and jobs."
+    )
+    public_url: str | None = Field(None, description="URL under which clients reach the server; used in links.")
+
+
+class DatabaseSettings(_Group):
+    url: SecretStr | None = Field(None, description="PostgreSQL URL. Unset: an embedded server in the data folder.")
+    pool_size: int = Field(
+        10, ge=2, le=500, description="Connections a process may hold for writes, and again for reads."
+    )
+    connect_timeout_seconds: float = Field(10, gt=0, description="How long to wait for a connection.")
+    statement_timeout_seconds: float = Field(60, gt=0, description="Longest a statement of a request may run.")
+    shared_buffers_mb: int | None = Field(
+        None, ge=16, description="Embedded server only. Unset: a quarter of memory, at most 1024."
+    )
+
+
+class BlobSettings(_Group):
+    url: str | None = Field(
+        None, description="`file:///...` or `s3://bucket/prefix`. Unset: `blobs` in the data folder."
+    )
+
+
+class ComputeSettings(_Group):
+    kind: Literal["local", "ray"] = Field("local", description="Where extractors run: a local process pool or Ray.")
+    processes: int | None = Field(None, ge=1, le=256, description="Processes for extraction. Unset: one per core.")
+    ray_address: str | None = Field(None, description="Address of a Ray cluster, with kind=ray.")
+    call_timeout_seconds: float = Field(
+        600, gt=0, description="Longest one extraction call may run before it is killed."
+    )
+
+
+class InferenceSettings(_Group):
+    threads: int | None = Field(
+        None, ge=1, description="Threads per model session in extraction. Unset: cores / processes."
+    )
+    cache_dir: Path | None = Field(
+        None, description="Where converted models are kept. Unset: `models` in the data folder."
+    )
+
+
+class WorkerSettings(_Group):
+    processes: int = Field(1, ge=1, le=64, description="Worker processes started by `serve`.")
+    concurrency: int = Field(4, ge=1, le=256, description="Jobs a worker process runs at once.")
+    chunk_rows: int = Field(128, ge=1, le=5000, description="Rows of a batch in one job.")
+    chunks_in_flight: int = Field(4, ge=1, le=1000, description="Jobs of one batch that may be queued at a time.")
+    max_attempts: int = Field(
+        3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
+    )
+    stalled_after_seconds: float = Field(
+        15, ge=1, description="A job whose worker is silent for this long is taken over."
+    )
+
+
+class LimitSettings(_Group):
+    body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
+    inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
+    blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
+    image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
+    filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")
+
+
+class OutboundSettings(_Group):
+    allow_networks: tuple[str, ...] = Field(
+        (), description="Private networks that fetches may reach, as CIDR. None by default."
+    )
+    allow_ports: tuple[int, ...] = Field((80, 443), description="Ports that fetches may use. Empty: any.")
+    timeout_seconds: float = Field(30, gt=0, description="Longest a whole fetch may take.")
+    connect_timeout_seconds: float = Field(5, gt=0, description="Longest a connection attempt may take.")
+    max_redirects: int = Field(3, ge=0, le=20, description="Redirects followed, each checked as the first address was.")
+    max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
+
+
+class LogSettings(_Group):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event to log.")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, JSON lines elsewhere."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Unknown keys are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PRISMHOUSE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(
+        Path("prismhouse-data"),
+        description="Folder for the embedded database, blobs, models and the first key.",
+    )
+    bootstrap_api_key: SecretStr | None = Field(None, description="First API key, instead of a generated one.")
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    blobs: BlobSettings = BlobSettings()
+    compute: ComputeSettings = ComputeSettings()
+    inference: InferenceSettings = InferenceSettings()
+    worker: WorkerSettings = WorkerSettings()
+    limits: LimitSettings = LimitSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the TOML file."""
+        file = os.environ.get("PRISMHOUSE_CONFIG_FILE")
+        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        return (init_settings, env_settings, *toml)

@@ -1,0 +1,1 @@
+"""Where things are kept and run: PostgreSQL, blobs, jobs, compute, outbound requests."""

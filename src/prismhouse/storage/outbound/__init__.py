@@ -1,0 +1,1 @@
+"""Requests that leave the process: guarded against private addresses, bounded in time and size."""

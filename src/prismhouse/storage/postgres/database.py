@@ -1,0 +1,247 @@
+"""Pool and units of work: `async with db.read() as tx` or `db.write() as tx`.
+
+The two give different types, and reads run on connections that PostgreSQL itself keeps read-only. A write
+commits when its outermost block ends without an error. Tenant data is reached through `tx.within(namespace)`,
+which refuses a statement that does not name the namespace: forgetting the scope is an error, not a leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from prismhouse.kit import json
+from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.kit.ids import NamespaceId
+
+__all__ = [
+    "Database",
+    "DatabaseUnavailable",
+    "NamespaceReader",
+    "NamespaceWriter",
+    "Reader",
+    "Record",
+    "UnscopedStatement",
+    "Writer",
+]
+
+Record = dict[str, Any]
+Parameters = Mapping[str, Any]
+Statement = str | sql.Composed
+
+set_json_dumps(json.dumps)
+set_json_loads(json.loads)
+
+
+class DatabaseUnavailable(WarehouseError):
+    """The database did not answer ({reason}); nothing was stored."""
+
+    code = Code.UNAVAILABLE
+    hint = "Try again in a moment."
+
+
+class UnscopedStatement(AssertionError):
+    """A statement on tenant data does not filter on `%(namespace_id)s`."""
+
+
+@lru_cache(maxsize=4096)
+def _names_namespace(statement: str) -> bool:
+    return "%(namespace_id)s" in statement
+
+
+class Reader:
+    """Statements that only read. Named parameters: `%(name)s`; `%(name)b` for arrays and vectors."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Record]) -> None:
+        self._connection = connection
+
+    async def fetch_all(
+        self, statement: Statement, parameters: Parameters | None = None, *, prepare: bool | None = None
+    ) -> list[Record]:
+        """Return all rows. `prepare=False` lets the planner see the values (filtered vector search)."""
+        cursor = await self._connection.execute(statement, parameters, prepare=prepare)
+        return await cursor.fetchall()
+
+    async def fetch_one(
+        self, statement: Statement, parameters: Parameters | None = None, *, prepare: bool | None = None
+    ) -> Record | None:
+        """Return the first row or None."""
+        cursor = await self._connection.execute(statement, parameters, prepare=prepare)
+        return await cursor.fetchone()
+
+    async def fetch_value(self, statement: Statement, parameters: Parameters | None = None) -> Any:
+        """Return the first column of the first row, or None."""
+        row = await self.fetch_one(statement, parameters)
+        return None if row is None else next(iter(row.values()))
+
+    def within(self, namespace_id: NamespaceId) -> NamespaceReader:
+        """Return this unit of work, bound to one namespace."""
+        return NamespaceReader(self._connection, namespace_id)
+
+
+class Writer(Reader):
+    """Statements that may change rows; they commit together, or not at all."""
+
+    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        """Run one statement and return the number of rows it touched."""
+        cursor = await self._connection.execute(statement, parameters)
+        return cursor.rowcount
+
+    async def copy(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        """Send rows through `COPY ... FROM STDIN`."""
+        async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                await copy.write_row(row)
+
+    def within(self, namespace_id: NamespaceId) -> NamespaceWriter:
+        """Return this unit of work, bound to one namespace."""
+        return NamespaceWriter(self._connection, namespace_id)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[Self]:
+        """Undo only what happens inside when it raises."""
+        async with self._connection.transaction():
+            yield self
+
+
+class NamespaceReader:
+    """Reads within one namespace: every statement must name `%(namespace_id)s`, which is filled in here."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Record], namespace_id: NamespaceId) -> None:
+        self._connection = connection
+        self.namespace_id = namespace_id
+
+    def _scoped(self, statement: Statement, parameters: Parameters | None) -> dict[str, Any]:
+        text = statement if isinstance(statement, str) else statement.as_string(self._connection)
+        if not _names_namespace(text):
+            raise UnscopedStatement(text)
+        return {**(parameters or {}), "namespace_id": self.namespace_id}
+
+    async def fetch_all(
+        self, statement: Statement, parameters: Parameters | None = None, *, prepare: bool | None = None
+    ) -> list[Record]:
+        """Return all rows."""
+        cursor = await self._connection.execute(statement, self._scoped(statement, parameters), prepare=prepare)
+        return await cursor.fetchall()
+
+    async def fetch_one(
+        self, statement: Statement, parameters: Parameters | None = None, *, prepare: bool | None = None
+    ) -> Record | None:
+        """Return the first row or None."""
+        cursor = await self._connection.execute(statement, self._scoped(statement, parameters), prepare=prepare)
+        return await cursor.fetchone()
+
+    async def fetch_value(self, statement: Statement, parameters: Parameters | None = None) -> Any:
+        """Return the first column of the first row, or None."""
+        row = await self.fetch_one(statement, parameters)
+        return None if row is None else next(iter(row.values()))
+
+
+class NamespaceWriter(NamespaceReader):
+    """Reads and writes within one namespace."""
+
+    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        """Run one statement and return the number of rows it touched."""
+        cursor = await self._connection.execute(statement, self._scoped(statement, parameters))
+        return cursor.rowcount
+
+    @property
+    def unscoped(self) -> Writer:
+        """The same transaction without the namespace: for jobs, events and other tables of the house itself."""
+        return Writer(self._connection)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[Self]:
+        """Undo only what happens inside when it raises."""
+        async with self._connection.transaction():
+            yield self
+
+
+class Database:
+    """Two pools to one PostgreSQL: one read-only in autocommit, one for transactions."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        connect_timeout_seconds: float = 10,
+        statement_timeout_seconds: float = 60,
+    ) -> None:
+        self.dsn = dsn
+        options = (
+            f"-c statement_timeout={int(statement_timeout_seconds * 1000)}"
+            " -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=80"
+        )
+        self._reads = self._pool(
+            f"{options} -c default_transaction_read_only=on",
+            pool_size,
+            connect_timeout_seconds,
+            autocommit=True,
+        )
+        self._writes = self._pool(options, pool_size, connect_timeout_seconds, autocommit=False)
+
+    def _pool(
+        self, options: str, size: int, timeout: float, *, autocommit: bool
+    ) -> AsyncConnectionPool[psycopg.AsyncConnection[Record]]:
+        return AsyncConnectionPool(
+            self.dsn,
+            min_size=1,
+            max_size=size,
+            timeout=timeout,
+            open=False,
+            kwargs={
+                "options": options,
+                "autocommit": autocommit,
+                "row_factory": dict_row,
+                "application_name": "prismhouse",
+            },
+            check=AsyncConnectionPool.check_connection if not autocommit else None,
+        )
+
+    async def open(self) -> None:
+        """Connect; raise DatabaseUnavailable when no server answers in time."""
+        try:
+            for pool in (self._reads, self._writes):
+                await pool.open(wait=True, timeout=pool.timeout)
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(reason="no connection in time") from error
+
+    async def close(self) -> None:
+        """Return all connections."""
+        await self._reads.close()
+        await self._writes.close()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reader]:
+        """Give a unit of work in which every statement sees the newest committed rows."""
+        try:
+            async with self._reads.connection() as connection:
+                yield Reader(connection)
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(reason="all connections are busy") from error
+        except psycopg.errors.QueryCanceled:
+            raise
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(reason="the connection was lost") from error
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Writer]:
+        """Give a transaction: committed when the block ends, rolled back when it raises."""
+        try:
+            async with self._writes.connection() as connection:
+                yield Writer(connection)
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(reason="all connections are busy") from error
+        except psycopg.errors.QueryCanceled:
+            raise
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(reason="the connection was lost") from error

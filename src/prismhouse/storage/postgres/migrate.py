@@ -1,0 +1,61 @@
+"""Numbered SQL files, applied once each, in order, by one process at a time."""
+
+from __future__ import annotations
+
+import time
+from importlib.resources import files
+
+import psycopg
+from procrastinate.schema import SchemaManager
+
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["MigrationBusy", "migrate"]
+
+_LOCK = 7_270_001
+_WAIT_SECONDS = 60.0
+
+
+class MigrationBusy(WarehouseError):
+    """Another process has been migrating the database for {seconds} s."""
+
+    code = Code.UNAVAILABLE
+    hint = "Wait for it, or look for a stuck session in pg_stat_activity."
+
+
+def _files() -> list[tuple[str, str]]:
+    folder = files("prismhouse.storage.postgres").joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(name.removesuffix(".sql"), folder.joinpath(name).read_text()) for name in names]
+
+
+def migrate(dsn: str) -> list[str]:
+    """Bring the database to the newest schema; return the names of the migrations that ran.
+
+    The advisory lock is polled, not waited for: a session that waits inside a statement would deadlock with
+    CREATE INDEX CONCURRENTLY. Every migration is one transaction.
+    """
+    with psycopg.connect(dsn, autocommit=True, application_name="prismhouse-migrate") as connection:
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise MigrationBusy(seconds=int(_WAIT_SECONDS))
+            time.sleep(0.05)
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
+        )
+        done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+        ran = []
+        for name, statements in [
+            ("0000_extensions", "CREATE EXTENSION IF NOT EXISTS vector; CREATE EXTENSION IF NOT EXISTS pg_trgm"),
+            ("0000_jobs", SchemaManager.get_schema()),
+            *_files(),
+        ]:
+            if name in done:
+                continue
+            with connection.transaction():
+                connection.execute(statements.encode())
+                connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
+            ran.append(name)
+        return ran

@@ -1,0 +1,59 @@
+"""Fixtures that everything shares: a real PostgreSQL and a fresh migrated database for each test that asks."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server: the one named by PRISMHOUSE_TEST_POSTGRES, else an embedded one for this run."""
+    if given := os.environ.get("PRISMHOUSE_TEST_POSTGRES"):
+        yield given
+        return
+    from prismhouse.storage.postgres.embedded import EmbeddedPostgres
+
+    with EmbeddedPostgres(Path(tmp_path_factory.mktemp("postgres"))) as server:
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_dsn: str) -> Iterator[str]:
+    """A migrated database that is never written to: the others are copies of it."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    migrate(make_conninfo(postgres_dsn, dbname=name))
+    yield name
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def dsn(postgres_dsn: str, template_database: str) -> Iterator[str]:
+    """The DSN of a fresh database with the newest schema."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    yield make_conninfo(postgres_dsn, dbname=name)
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def db(dsn: str) -> AsyncIterator[Database]:
+    """An open Database on a fresh database."""
+    database = Database(dsn, pool_size=4)
+    await database.open()
+    yield database
+    await database.close()
