@@ -169,17 +169,18 @@ def test_a_condition_and_its_negation_divide_the_documents(
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.text(min_size=1, max_size=30), value=st.text(max_size=30))
 def test_nothing_a_user_writes_stands_in_the_statement(connection: psycopg.Connection, field: str, value: str) -> None:
+    field, value = f"mark{field}", f"mark{value}"
     payload = {field: value}
     try:
         parsed = parse({"field": field, "value": value})
     except Invalid:
         return
-    if "." in field or field in COLUMNS.exact or field in COLUMNS.prefixes:
+    if "." in field:
         return
 
     condition, parameters = to_sql(parsed, COLUMNS)
 
-    assert set(condition) <= set(to_sql(parse({"a": "A b"}), COLUMNS)[0] + to_sql(parse({"a": "5"}), COLUMNS)[0])
+    assert "mark" not in condition
     bound = {**parameters, "payload": json.dumps(payload), "moment": MOMENT}
     assert connection.execute(ROW + condition, bound, prepare=False).fetchone() is not None
 

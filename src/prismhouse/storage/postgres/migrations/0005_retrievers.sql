@@ -88,22 +88,28 @@ CREATE OR REPLACE FUNCTION searchable_text(payload jsonb) RETURNS tsvector LANGU
   END
 $$;
 
--- The points a value holds: {lat, lon}, [lon, lat], or a list of either.
+-- The points a value holds: {lat, lon}, [lon, lat], or a list of either; what is no point gives nulls.
 CREATE FUNCTION geo_points(given jsonb) RETURNS TABLE (lat float8, lon float8)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT (CASE WHEN jsonb_typeof(p.one) = 'object' THEN p.one -> 'lat' ELSE p.one -> 1 END)::float8,
-         (CASE WHEN jsonb_typeof(p.one) = 'object' THEN p.one -> 'lon' ELSE p.one -> 0 END)::float8
+  SELECT CASE WHEN c.is_point THEN c.lat::float8 END, CASE WHEN c.is_point THEN c.lon::float8 END
   FROM (
-    SELECT given AS one
-    UNION ALL
-    SELECT e FROM jsonb_array_elements(CASE WHEN jsonb_typeof(given) = 'array' THEN given ELSE '[]' END) AS e
-  ) AS p
-  WHERE CASE jsonb_typeof(p.one)
-    WHEN 'object' THEN jsonb_typeof(p.one -> 'lat') = 'number' AND jsonb_typeof(p.one -> 'lon') = 'number'
-    WHEN 'array' THEN jsonb_array_length(p.one) = 2 AND jsonb_typeof(p.one -> 0) = 'number'
-      AND jsonb_typeof(p.one -> 1) = 'number'
-    ELSE false
-  END
+    SELECT x.lat, x.lon, jsonb_typeof(x.lat) = 'number' AND jsonb_typeof(x.lon) = 'number' AS is_point
+    FROM (
+      SELECT given AS one
+      UNION ALL
+      SELECT e FROM jsonb_array_elements(CASE WHEN jsonb_typeof(given) = 'array' THEN given ELSE '[]' END) AS e
+    ) AS p,
+    LATERAL (
+      SELECT CASE jsonb_typeof(p.one)
+               WHEN 'object' THEN p.one -> 'lat'
+               WHEN 'array' THEN CASE WHEN jsonb_array_length(p.one) = 2 THEN p.one -> 1 END
+             END AS lat,
+             CASE jsonb_typeof(p.one)
+               WHEN 'object' THEN p.one -> 'lon'
+               WHEN 'array' THEN CASE WHEN jsonb_array_length(p.one) = 2 THEN p.one -> 0 END
+             END AS lon
+    ) AS x
+  ) AS c
 $$;
 
 -- Great-circle distance on a sphere of the Earth's mean radius.
