@@ -192,7 +192,7 @@ class EmbeddedPostgres:
         given = {**self._parameters, "unix_socket_directories": f'"{socket_folder}"'}
         command = [str(programs / "postgres"), "-D", str(inside), *(f"-c{key}={value}" for key, value in given.items())]
         with self.log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603, PLW1509 - our own program; the function only makes system calls
+            return subprocess.Popen(  # noqa: S603 - our own program and parameters
                 command,
                 cwd=self.cluster,
                 env=cluster.environment(),
@@ -200,7 +200,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=processes.dies_with_parent(signal.SIGINT),
+                preexec_fn=processes.dies_with_parent(signal.SIGINT),  # noqa: PLW1509 - it only makes system calls
                 **account.popen_options(),
             )
 
