@@ -16,7 +16,6 @@ from mixpeek.models import (
     SubmitBatchRequest,
 )
 
-
 TERMINAL = {"completed", "completed_with_errors", "failed", "canceled"}
 SENTENCES = {
     "cat": "The cat slept all afternoon on the warm window sill.",

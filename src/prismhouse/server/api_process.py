@@ -64,7 +64,7 @@ def run() -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(handover, line))
     except WarehouseError as error:
-        _log.error("the API cannot start", reason=error.message)  # noqa: TRY400 - the message says all
+        _log.error("the API cannot start", reason=error.message)
         return 1
     return 0
 

@@ -152,7 +152,7 @@ class Supervisor:
             except EmbeddedPostgresFailed as error:
                 if attempt == _MOST_FAILURES:
                     raise
-                _log.error("PostgreSQL did not start", reason=error.message)  # noqa: TRY400 - the message says all
+                _log.error("PostgreSQL did not start", reason=error.message)
                 with self._breaking():
                     time.sleep(min(2.0**attempt, 10))
         _log.info("PostgreSQL is back", pid=postgres.pid)

@@ -35,7 +35,7 @@ def work(settings: Settings, dsn: str, *, line: Line | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(settings, dsn, line))
     except WarehouseError as error:
-        _log.error("the worker cannot start", reason=error.message)  # noqa: TRY400 - the message says all
+        _log.error("the worker cannot start", reason=error.message)
         return 1
     return 0
 
