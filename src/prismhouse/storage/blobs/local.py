@@ -164,9 +164,7 @@ class _Arrival:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        return StoredBlob(
-            sha256=self._sha256.hexdigest(), size_bytes=self._size_bytes, md5=self._md5.hexdigest()
-        )
+        return StoredBlob(sha256=self._sha256.hexdigest(), size_bytes=self._size_bytes, md5=self._md5.hexdigest())
 
     def discard(self) -> None:
         """Remove the file unless it was renamed away."""
