@@ -63,7 +63,9 @@ def test_body_over_the_limit_is_refused_when_declared_and_when_streamed(api, ser
 
 
 def test_private_and_dead_urls_are_422_when_given_as_blobs(api, web_404):
-    bucket = api.ok("POST", "/v1/buckets", {"bucket_name": "u", "bucket_schema": {"properties": {"i": {"type": "image"}}}})
+    bucket = api.ok(
+        "POST", "/v1/buckets", {"bucket_name": "u", "bucket_schema": {"properties": {"i": {"type": "image"}}}}
+    )
     for url, reason in (("http://169.254.169.254/latest/meta-data/", "private"), (web_404, "404")):
         body = {"blobs": [{"property": "i", "type": "image", "url": url}]}
         error = envelope(api.call("POST", f"/v1/buckets/{bucket['bucket_id']}/objects", body), 422)
@@ -77,7 +79,10 @@ def test_batch_names_its_bad_rows_when_the_others_finish(api):
     bucket = api.ok(
         "POST",
         "/v1/buckets",
-        {"bucket_name": "mixed", "bucket_schema": {"properties": {"photo": {"type": "image"}, "note": {"type": "text"}}}},
+        {
+            "bucket_name": "mixed",
+            "bucket_schema": {"properties": {"photo": {"type": "image"}, "note": {"type": "text"}}},
+        },
     )["bucket_id"]
 
     def add(photo: bytes | None, note: str) -> str:

@@ -183,8 +183,9 @@ def test_high_level_client_runs_the_reference_flow_when_only_base_url_differs(se
     )
     found = client.retrievers.execute(retriever.retriever_id, inputs={"query": "fuel and pistons"})
     assert found["documents"][0]["content"] == SENTENCES["engine"]
-    assert client.search("moon landing", collection=collection.collection_id)["documents"][0]["content"] == (
-        SENTENCES["moon"]
+    assert (
+        client.search("moon landing", collection=collection.collection_id)["documents"][0]["content"]
+        == (SENTENCES["moon"])
     )
     documents = client.documents.list(collection.collection_id, page_size=10)
     assert {document["content"] for document in documents["results"]} == set(SENTENCES.values())

@@ -60,6 +60,11 @@ class House:
         self.key = os.environ.get("PRISMHOUSE_BOOTSTRAP_API_KEY") or self._first_key()
         self._headers["Authorization"] = f"Bearer {self.key}"
 
+    @property
+    def pid(self) -> int:
+        """The server's process id; 0 when it is not started."""
+        return self._process.pid if self._process else 0
+
     def enter(self, namespace_id: str) -> None:
         """Send every later call within this namespace."""
         self._headers["X-Namespace"] = namespace_id
