@@ -31,7 +31,7 @@ class Report:
 
     name: str
     data: str
-    machine: dict[str, Any] = field(default_factory=lambda: machine())
+    machine: dict[str, Any] = field(default_factory=machine)
     figures: dict[str, Any] = field(default_factory=dict)
     bounds: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

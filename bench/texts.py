@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import numpy as np
-from pydoc_data.topics import topics
 
 __all__ = ["sentences", "texts"]
 
@@ -32,7 +32,10 @@ def texts(count: int, *, seed: int, median_words: int = 70, sigma: float = 0.7, 
     pool = sentences()
     wanted = np.clip(rng.lognormal(np.log(median_words), sigma, count), 5, most_words).astype(int)
     starts = rng.integers(0, len(pool), count)
-    return [_join(pool, int(start), int(words), number) for number, (start, words) in enumerate(zip(starts, wanted))]
+    return [
+        _join(pool, int(start), int(words), number)
+        for number, (start, words) in enumerate(zip(starts, wanted, strict=True))
+    ]
 
 
 def _join(pool: list[str], start: int, words: int, number: int) -> str:
