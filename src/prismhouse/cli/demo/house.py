@@ -65,6 +65,11 @@ class House:
         """The server's process id; 0 when it is not started."""
         return self._process.pid if self._process else 0
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every call: the key, and the namespace once it is entered."""
+        return dict(self._headers)
+
     def enter(self, namespace_id: str) -> None:
         """Send every later call within this namespace."""
         self._headers["X-Namespace"] = namespace_id
