@@ -109,12 +109,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Best first. `documents` has JSON inside the window and None outside; `version` is the retriever's now."""
+    """Best first. `documents` has JSON inside the window and None outside.
+
+    `version` is the retriever's at that moment, 0 when there is none.
+    """
 
     document_ids: Sequence[str]
     scores: Sequence[float | None]
     documents: Sequence[str | None]
-    version: int | None
+    version: int
 
 
 async def run(tx: NamespaceReader, query: Query) -> Found:
@@ -224,8 +227,8 @@ WITH {tables}
 SELECT coalesce(array_agg(r.document_id ORDER BY r.rank), '{{}}') AS document_ids,
        coalesce(array_agg(r.score ORDER BY r.rank), '{{}}') AS scores,
        coalesce(array_agg(r.document ORDER BY r.rank), '{{}}') AS documents,
-       (SELECT version FROM retrievers
-        WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s) AS version
+       coalesce((SELECT version FROM retrievers
+        WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s), 0) AS version
 FROM (
   SELECT f.document_id, f.score, f.rank,
          CASE WHEN f.rank > %(window_start)s AND f.rank <= %(window_stop)s THEN ({document})::text END AS document
