@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from fastapi import APIRouter
+
 from prismhouse.settings import Settings
 from prismhouse.storage.postgres.database import Database
 
@@ -18,6 +20,7 @@ class House:
     settings: Settings
     dsn: str
     db: Database
+    routers: tuple[APIRouter, ...] = ()
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
