@@ -24,7 +24,8 @@ from prismhouse.engine.extractors.port import (
 )
 from prismhouse.engine.extractors.rows import failed, guarded, read_bytes, single
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.sniff import decode_text, sniff
+from prismhouse.engine.media.sniff import sniff
+from prismhouse.engine.media.text import decode_text
 
 __all__ = ["DEFINITION", "PassthroughParameters", "VectorField"]
 

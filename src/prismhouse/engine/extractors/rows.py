@@ -9,7 +9,7 @@ import structlog
 
 from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowFailure, RowResult
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.sniff import decode_text
+from prismhouse.engine.media.text import decode_text, storable
 from prismhouse.kit.errors import WarehouseError
 
 __all__ = ["failed", "guarded", "read_bytes", "read_text", "single"]
@@ -83,4 +83,4 @@ def read_text(part: Part) -> str:
     else:
         message = f"Expected text, got a JSON {type(part.value).__name__}. Map the input to a text field."
         raise MediaFault("media_type_mismatch", message)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
+    return storable(text)

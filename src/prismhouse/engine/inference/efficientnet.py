@@ -71,8 +71,8 @@ def _pixels(image: Image) -> FloatArray:
     left, top = (width - side) // 2, (height - side) // 2
     box = (left, top, left + side, top + side)
     scaled = image.resize((RESOLUTION, RESOLUTION), Resampling.BICUBIC, box=box, reducing_gap=3.0)
-    pixels: FloatArray = (np.asarray(scaled, np.float32) - 127) / 128
-    return pixels.transpose(2, 0, 1)
+    pixels = np.asarray(scaled, np.float32)
+    return ((pixels - np.float32(127)) / np.float32(128)).transpose(2, 0, 1)
 
 
 def load(entry: ModelEntry, threads: int, cache_dir: Path) -> EfficientNet:

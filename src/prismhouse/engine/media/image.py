@@ -148,7 +148,7 @@ def _rgb(image: Image) -> Image:
 
 def _eight_bit(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return uint8: 16-bit values lose their low byte, wider and real ones are stretched to their own range."""
-    if values.dtype == np.uint16 or (values.dtype.kind == "i" and 0 <= values.min() and 255 < values.max() < 2**16):
+    if values.dtype == np.uint16 or (values.dtype.kind == "i" and values.min() >= 0 and 255 < values.max() < 2**16):
         return (values.astype(np.uint32) >> 8).astype(np.uint8)
     real = np.nan_to_num(values.astype(np.float64))
     low, high = float(real.min()), float(real.max())

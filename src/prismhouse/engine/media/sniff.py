@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prismhouse.engine.media.errors import MediaFault
 
-__all__ = ["Sniffed", "decode_text", "expect", "sniff"]
+__all__ = ["Sniffed", "encoding", "expect", "sniff"]
 
 _HEAD_BYTES = 8192
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -99,28 +99,8 @@ def expect(data: bytes, kind: str) -> Sniffed:
     return found
 
 
-def decode_text(data: bytes) -> str:
-    """Return UTF-8, UTF-16 or UTF-32 text (the latter two by their byte order mark).
-
-    Raises MediaFault for other files: text is never guessed at, so it is never silently garbled.
-    """
-    try:
-        text = data.decode(_encoding(data))
-    except UnicodeDecodeError as error:
-        found = sniff(data)
-        if found.mime != "application/octet-stream":
-            message = f"Expected text, got {found.label} ({found.mime}). Map the input to another field."
-            raise MediaFault("media_type_mismatch", message) from error
-        message = f"The text is not UTF-8 (byte {error.start}). Save it as UTF-8 and upload it again."
-        raise MediaFault("text_encoding", message) from error
-    if "\x00" in text[:_HEAD_BYTES]:
-        found = sniff(data)
-        message = f"Expected text, got {found.label} ({found.mime}). Map the input to another field."
-        raise MediaFault("media_type_mismatch", message)
-    return text
-
-
-def _encoding(data: bytes) -> str:
+def encoding(data: bytes) -> str:
+    """Return the encoding that the byte order mark names, else UTF-8."""
     return next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
 
 
@@ -143,7 +123,7 @@ def _zip_type(data: bytes) -> str:
 
 def _text_type(data: bytes) -> str | None:
     """Return a text type when the beginning decodes and holds no control characters."""
-    decoder = codecs.getincrementaldecoder(_encoding(data))()
+    decoder = codecs.getincrementaldecoder(encoding(data))()
     try:
         head = decoder.decode(data[:_HEAD_BYTES], final=len(data) <= _HEAD_BYTES)
     except UnicodeDecodeError:
