@@ -17,6 +17,7 @@ __all__ = [
     "insert_chunks",
     "insert_tiers",
     "lock_chunk",
+    "objects_with_documents",
     "open_chunks",
     "remove_replaced",
     "sources_with_documents",
@@ -154,6 +155,16 @@ async def sources_with_documents(
         {"collection_id": collection_id, "source_ids": list(source_ids)},
     )
     return {row["source_id"] for row in rows}
+
+
+async def objects_with_documents(tx: NamespaceReader, batch_id: str) -> set[str]:
+    """Return the objects from which a batch wrote documents."""
+    rows = await tx.fetch_all(
+        "SELECT DISTINCT root_object_id FROM documents"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s",
+        {"batch_id": batch_id},
+    )
+    return {row["root_object_id"] for row in rows}
 
 
 async def upstream_documents(
