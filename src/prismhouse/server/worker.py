@@ -1,0 +1,56 @@
+"""One worker process: builds the house and runs jobs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+
+from prismhouse.kit.errors import WarehouseError
+from prismhouse.server import logs
+from prismhouse.server.handover import Line
+from prismhouse.server.wiring import build
+from prismhouse.settings import Settings
+
+__all__ = ["run", "work"]
+
+_log = structlog.get_logger(__name__)
+
+
+def run() -> int:
+    """Work under a supervisor until told to stop; return the exit code."""
+    line = Line()
+    handover = line.receive()
+    if handover is None:
+        return 0
+    return work(handover.settings, handover.dsn, line=line)
+
+
+def work(settings: Settings, dsn: str, *, line: Line | None = None) -> int:
+    """Run jobs of the database at `dsn` until SIGTERM or Ctrl-C; return the exit code."""
+    logs.configure(settings.log, process="worker")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(settings, dsn, line))
+    except WarehouseError as error:
+        _log.error("the worker cannot start", reason=error.message)
+        return 1
+    return 0
+
+
+async def _work(settings: Settings, dsn: str, line: Line | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(kind, stop.set)
+    house = build(settings, dsn)
+    await house.open()
+    try:
+        if line:
+            line.watch(stop.set)
+            line.say_ready()
+        await house.run_jobs(stop)
+    finally:
+        await house.close()
