@@ -9,10 +9,11 @@ from typing import Any
 from prismhouse.api.batches.model import BatchRow
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import Origin
-from prismhouse.api.documents import NewDocument
+from prismhouse.api.documents.model import NewDocument
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, RowResult
 from prismhouse.engine.pipeline.identity import document_ids
 from prismhouse.kit.clock import utc_now
+from prismhouse.kit.ids import BucketId, CollectionId, DocumentId, ObjectId
 
 __all__ = ["Written", "documents_of"]
 
@@ -49,12 +50,12 @@ async def documents_of(
             collection_id=collection.collection_id,
             document_id=name,
             payload={**inherited, **item.fields},
-            root_object_id=origin.object_id,
-            root_bucket_id=origin.bucket_id,
+            root_object_id=ObjectId(origin.object_id),
+            root_bucket_id=BucketId(origin.bucket_id),
             source_type="bucket" if origin.document_id is None else "collection",
-            source_object_id=origin.object_id,
-            source_document_id=origin.document_id,
-            source_collection_id=origin.collection_id,
+            source_object_id=ObjectId(origin.object_id),
+            source_document_id=DocumentId(origin.document_id) if origin.document_id else None,
+            source_collection_id=CollectionId(origin.collection_id) if origin.collection_id else None,
             lineage_path=f"{origin.lineage_path}/{collection.collection_id}",
             lineage_chain=origin.lineage_chain,
             processing_tier=tier,
@@ -68,9 +69,7 @@ async def documents_of(
     return written
 
 
-def _internal(
-    batch: BatchRow, tier: int, collection: Any, origin: Origin, item: ExtractedDocument
-) -> dict[str, Any]:
+def _internal(batch: BatchRow, tier: int, collection: Any, origin: Origin, item: ExtractedDocument) -> dict[str, Any]:
     first = next(iter(origin.references), None)
     known: dict[str, Any] = {"position": list(item.position)}
     if first is not None:

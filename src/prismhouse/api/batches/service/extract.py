@@ -74,12 +74,14 @@ async def _run(
             return [_failed(rows[0], _resource_failure(error))]
     except WarehouseError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - recorded, and it becomes a failed row
         _log.exception("extractor raised", extractor_id=extractor_id, rows=len(rows))
         if len(rows) == 1:
             message = f"The extractor failed on it: {type(error).__name__}: {error}"
             kind = ErrorType.PERMANENT
-            return [_failed(rows[0], RowFailure(stage="extract", code="extractor_error", message=message, error_type=kind))]
+            return [
+                _failed(rows[0], RowFailure(stage="extract", code="extractor_error", message=message, error_type=kind))
+            ]
     else:
         return _complete(rows, results)
     middle = len(rows) // 2
@@ -108,7 +110,9 @@ def _resource_failure(error: Exception) -> RowFailure:
         code, message = "timeout", f"{error.message}"
     elif isinstance(error, WorkerLost):
         code = "process_killed"
-        message = "It ended the extraction process each time it ran alone (out of memory, or a crash). Try a smaller file."
+        message = (
+            "It ended the extraction process each time it ran alone (out of memory, or a crash). Try a smaller file."
+        )
     else:
         code, message = "out_of_memory", "It needs more memory than there is. Try a smaller file."
     return RowFailure(stage="extract", code=code, message=message, error_type=ErrorType.RESOURCE)

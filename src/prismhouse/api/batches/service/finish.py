@@ -126,9 +126,7 @@ async def _mark_objects(parts: Parts, tx: NamespaceWriter, batch: BatchRow, reas
     await parts.objects.mark(tx, outcomes)
 
 
-async def _end_tier_task(
-    parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, outcome: Outcome
-) -> None:
+async def _end_tier_task(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, outcome: Outcome) -> None:
     """The task of tier 0 stands for the whole batch and ends with it."""
     if tier:
         row = (await chunks.tiers(tx, batch.batch_id))[tier]

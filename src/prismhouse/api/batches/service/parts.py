@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from prismhouse.api.buckets.service import Buckets
+from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.service import Documents
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId
 from prismhouse.settings import LimitSettings, WorkerSettings
@@ -63,10 +66,6 @@ class _Events(Protocol):
     ) -> None: ...
 
 
-class _Buckets(Protocol):
-    async def resolve(self, tx: NamespaceReader, identifier: str) -> Any: ...
-
-
 class _Objects(Protocol):
     async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> Mapping[str, Any]: ...
 
@@ -77,16 +76,6 @@ class _Objects(Protocol):
     ) -> Sequence[str]: ...
 
     async def missing(self, tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]) -> Sequence[str]: ...
-
-
-class _Collections(Protocol):
-    async def resolve(self, tx: NamespaceReader, identifier: str) -> Any: ...
-
-    async def fed_by(self, tx: NamespaceReader, source_ids: Sequence[str]) -> Sequence[Any]: ...
-
-
-class _Documents(Protocol):
-    async def write(self, tx: NamespaceWriter, documents: Sequence[Any]) -> int: ...
 
 
 class _Catalogue(Protocol):
@@ -112,10 +101,10 @@ class Parts:
     blobs: BlobStore
     tasks: _Tasks
     events: _Events
-    buckets: _Buckets
+    buckets: Buckets
     objects: _Objects
-    collections: _Collections
-    documents: _Documents
+    collections: Collections
+    documents: Documents
     catalogue: _Catalogue
     worker: WorkerSettings
     limits: LimitSettings

@@ -21,7 +21,7 @@ from prismhouse.api.batches.store.chunks import Chunk
 from prismhouse.api.batches.store.ledger import FailedRow
 from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Row, RowFailure
 from prismhouse.engine.pipeline.ledger import Counts
-from prismhouse.engine.pipeline.rows import Mapped, SourceMapping, build_row, strip_path
+from prismhouse.engine.pipeline.rows import Mapped, SourceMapping, build_row, projected, strip_path
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import NamespaceWriter
@@ -67,7 +67,7 @@ async def run_chunk(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, t
         collection = await parts.collections.resolve(tx, found.collection_id)
         upstream = collection.source_type == "collection"
         ids = found.source_ids
-        origins = await (load_documents(tx, ids) if upstream else load_objects(parts, tx, ids))
+        origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
     record = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
     work = _Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins)
     await _extract(parts, namespace_id, work)
@@ -92,7 +92,11 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
         if (origin := work.origins.get(name)) is None:
             mapped[name] = Mapped(source_id=name, failure=_GONE)
         else:
-            mapped[name] = build_row(await with_bytes(parts, namespace_id, origin, wanted), mapping)
+            source = projected(
+                origin.source, work.collection.field_map.get(origin.collection_id or origin.bucket_id, ())
+            )
+            located = await with_bytes(parts, namespace_id, origin, source, wanted)
+            mapped[name] = build_row(located, mapping)
     rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
     results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
     processed = skipped = missing = 0

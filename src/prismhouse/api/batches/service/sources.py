@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismhouse.api.batches.service.parts import Parts
-from prismhouse.api.batches.store import chunks
+from prismhouse.api.documents.model import StoredDocument
 from prismhouse.engine.pipeline.rows import Source, SourceBlob
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import NamespaceReader
 
-__all__ = ["Origin", "with_bytes", "load_objects", "load_documents"]
+__all__ = ["Origin", "load_documents", "load_objects", "with_bytes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +77,14 @@ def _reference(blob: Any) -> dict[str, Any]:
     }
 
 
-async def load_documents(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, Origin]:
+async def load_documents(parts: Parts, tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, Origin]:
     """Return the upstream documents that still stand, by id; their files are blobs named by their field."""
-    found = await chunks.documents_beside(tx, document_ids)
-    return {name: _of_document(record) for name, record in found.items()}
+    found = await parts.documents.load(tx, document_ids)
+    return {name: _of_document(stored) for name, stored in found.items()}
 
 
-def _of_document(record: Mapping[str, Any]) -> Origin:
-    name = record["document_id"]
-    references = [*record["document_blobs"], *record["source_blobs"]]
+def _of_document(stored: StoredDocument) -> Origin:
+    references = [*stored.document_blobs, *stored.source_blobs]
     blobs = [
         SourceBlob(
             property=item["field"],
@@ -99,31 +98,33 @@ def _of_document(record: Mapping[str, Any]) -> Origin:
         for item in references
         if item.get("checksum") and item["type"] != "text"
     ]
-    step = {"collection_id": record["collection_id"], "document_id": name}
+    step = {"collection_id": stored.collection_id, "document_id": stored.document_id}
     return Origin(
-        source=Source(source_id=name, fields=record["payload"], blobs=blobs),
-        object_id=record["root_object_id"],
-        bucket_id=record["root_bucket_id"],
-        document_id=name,
-        collection_id=record["collection_id"],
-        lineage_path=record["lineage_path"] or "",
-        lineage_chain=[*record["lineage_chain"], step],
-        references=record["source_blobs"],
+        source=Source(source_id=stored.document_id, fields=stored.payload, blobs=blobs),
+        object_id=stored.root_object_id or "",
+        bucket_id=stored.root_bucket_id or "",
+        document_id=stored.document_id,
+        collection_id=stored.collection_id,
+        lineage_path=stored.lineage_path or "",
+        lineage_chain=[*stored.lineage_chain, step],
+        references=stored.source_blobs,
+        content_hash=stored.content_hash,
         hashes={blob.blob_id: blob.blob_id for blob in blobs if blob.blob_id},
     )
 
 
-async def with_bytes(parts: Parts, namespace_id: NamespaceId, origin: Origin, properties: set[str]) -> Source:
+async def with_bytes(
+    parts: Parts, namespace_id: NamespaceId, origin: Origin, source: Source, properties: set[str]
+) -> Source:
     """Return the source with a path, or the bytes, for the blobs of `properties`."""
     blobs = []
-    for blob in origin.source.blobs:
+    for blob in source.blobs:
         if blob.text is None and blob.property in properties and (sha256 := origin.hashes.get(blob.blob_id or "")):
             path = parts.blobs.local_path(namespace_id, sha256)
             data = None if path is not None else await parts.blobs.read(namespace_id, sha256)
             blobs.append(_located(blob, path, data))
         else:
             blobs.append(blob)
-    source = origin.source
     return Source(source_id=source.source_id, fields=source.fields, metadata=source.metadata, blobs=blobs)
 
 

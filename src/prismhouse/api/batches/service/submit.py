@@ -122,35 +122,33 @@ async def _check_scope(
     given = {(await parts.collections.resolve(tx, name)).collection_id for name in collection_ids}
     everything = {name for tier in tiers for name in tier}
     if given not in (set(tiers[0]), everything):
-        message = f"must be what the batch runs ({', '.join(tiers[0])}); leave it out, or create a batch with this scope"
+        message = (
+            f"must be what the batch runs ({', '.join(tiers[0])}); leave it out, or create a batch with this scope"
+        )
         raise Invalid([field_fault(["body", "collection_ids"], message)])
 
 
-async def _create_tasks(
-    parts: Parts, tx: NamespaceWriter, batch: BatchRow, tiers: list[list[str]]
-) -> list[TaskId]:
+async def _create_tasks(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tiers: list[list[str]]) -> list[TaskId]:
     sample = await store.object_ids(tx, batch.batch_id, limit=_SAMPLE)
-    ids: list[TaskId] = []
-    for number in range(len(tiers)):
-        ids.append(
-            await parts.tasks.create(
-                tx.unscoped,
-                organization_id=batch.organization_id,
-                namespace_id=batch.namespace_id,
-                task_type=TASK_TYPE if number == 0 else "engine_feature_extractor_run",
-                description=f"Batch of {batch.object_count} objects, tier {number + 1} of {len(tiers)}",
-                inputs=[batch.batch_id],
-                additional_data={
-                    "batch_id": batch.batch_id,
-                    "bucket_id": batch.bucket_id,
-                    "namespace_id": batch.namespace_id,
-                    "collection_ids": [name for tier in tiers for name in tier],
-                    "object_count": batch.object_count,
-                    "current_tier": number + 1,
-                    "total_tiers": len(tiers),
-                    "sample_object_ids": sample,
-                    "job_id": f"{batch.batch_id}-{number}",
-                },
-            )
+    return [
+        await parts.tasks.create(
+            tx.unscoped,
+            organization_id=batch.organization_id,
+            namespace_id=batch.namespace_id,
+            task_type=TASK_TYPE if number == 0 else "engine_feature_extractor_run",
+            description=f"Batch of {batch.object_count} objects, tier {number + 1} of {len(tiers)}",
+            inputs=[batch.batch_id],
+            additional_data={
+                "batch_id": batch.batch_id,
+                "bucket_id": batch.bucket_id,
+                "namespace_id": batch.namespace_id,
+                "collection_ids": [name for tier in tiers for name in tier],
+                "object_count": batch.object_count,
+                "current_tier": number + 1,
+                "total_tiers": len(tiers),
+                "sample_object_ids": sample,
+                "job_id": f"{batch.batch_id}-{number}",
+            },
         )
-    return ids
+        for number in range(len(tiers))
+    ]

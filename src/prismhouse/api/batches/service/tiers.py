@@ -36,7 +36,7 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         await _announce(parts, tx, batch, tier)
         work: list[tuple[str, Sequence[str]]] = []
         for name in (batch.dag_tiers or ())[tier]:
-            ids, counts = await _sources(parts, tx, batch, tier, await parts.collections.resolve(tx, name))
+            ids, counts = await _sources(parts, tx, batch, await parts.collections.resolve(tx, name))
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
             work += [(name, part) for part in _cut(ids, parts.worker.chunk_rows)]
         if not work:
@@ -66,9 +66,7 @@ async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: in
         await parts.tasks.update(tx.unscoped, batch.task_id, additional_data={"current_tier": tier + 1})
 
 
-async def _sources(
-    parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, collection: Any
-) -> tuple[list[str], Counts]:
+async def _sources(parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any) -> tuple[list[str], Counts]:
     upstream = collection.source_type == "collection"
     if upstream:
         own_only = batch.dedup_strategy != "skip"
@@ -78,7 +76,8 @@ async def _sources(
     passed = await _filtered(parts, tx, batch, fetched, collection.source_filters, upstream=upstream)
     run = passed
     if batch.dedup_strategy == "skip":
-        there = await chunks.sources_with_documents(tx, collection.collection_id, passed, upstream=upstream)
+        look_up = chunks.upstream_with_documents if upstream else parts.documents.existing_objects
+        there = await look_up(tx, collection.collection_id, passed)
         run = [name for name in passed if name not in there]
     counts = Counts(
         fetched=len(fetched), after_filter=len(passed), deduplicated=len(passed) - len(run), submitted=len(run)
@@ -101,7 +100,7 @@ async def _filtered(
     filters = [parse(tree, max_depth=parts.limits.filter_depth, path=["source_filters"]) for tree in trees]
     kept = []
     for part in _cut(ids, _FILTER_AT_ONCE):
-        loaded = await (load_documents(tx, part) if upstream else load_objects(parts, tx, part))
+        loaded = await (load_documents(parts, tx, part) if upstream else load_objects(parts, tx, part))
         for name in part:
             if (origin := loaded.get(name)) is None:
                 kept.append(name)
