@@ -1,1 +1,1 @@
-"""The noun collections: routes call the service, the service calls the store."""
+"""Collections: one source and one feature extractor that turn objects into documents. Read service/ next."""

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 
-__all__ = ["BlobStore", "StoredBlob"]
+__all__ = ["BlobMissing", "BlobStore", "StoredBlob"]
+
+
+class BlobMissing(WarehouseError):
+    """The stored bytes {sha256} are not in the blob store."""
+
+    code = Code.INTERNAL
+    hint = "Restore the blob folder or store from its backup, or delete the object and send it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,16 +7,21 @@ from typing import Any, Protocol
 
 from prismhouse.storage.postgres.database import Writer
 
-__all__ = ["JobHandler", "JobQueue"]
+__all__ = ["GiveUpHandler", "JobHandler", "JobQueue"]
 
 JobHandler = Callable[..., Awaitable[None]]
+GiveUpHandler = Callable[..., Awaitable[None]]
 
 
 class JobQueue(Protocol):
     """Enqueue now, run when the transaction has committed; a job whose worker died is run again."""
 
-    def register(self, name: str, handler: JobHandler) -> None:
-        """Name the coroutine function that runs jobs called `name`; called once, at wiring."""
+    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
+        """Name the coroutine function that runs jobs called `name`; called once, at wiring.
+
+        `on_give_up(error, **arguments)` is awaited when the last attempt failed too: it marks the resource as
+        failed, so that nobody waits for ever.
+        """
         ...
 
     async def enqueue(
@@ -27,6 +32,7 @@ class JobQueue(Protocol):
         *,
         priority: int = 0,
         lock: str | None = None,
+        delay_seconds: float = 0,
     ) -> None:
         """Add one job per entry of `arguments` (JSON values), in the transaction of `tx`."""
         ...

@@ -1,17 +1,59 @@
-"""One vector table per (namespace, feature): declared with the collection, written with the documents."""
+"""One vector table per (namespace, feature): declared with the collection, written with the documents.
+
+Rows leave with their documents: a trigger on `documents` deletes them (migration 0005). A foreign key would lock
+`documents` against writes whenever a feature is declared, and cost a look-up for every vector written.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
+from psycopg import sql
 
+from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import CollectionId, NamespaceId
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
+from prismhouse.storage.postgres.halfvec import LARGEST_VALUE, half_vectors
 
-__all__ = ["VectorIndex", "build_approximate_indexes", "declare", "drop_all", "load", "write"]
+__all__ = [
+    "APPROXIMATE_FROM_ROWS",
+    "DISTANCE_OPERATORS",
+    "MAX_DIMENSIONS",
+    "VectorIndex",
+    "VectorSizeConflict",
+    "VectorUnusable",
+    "build_approximate_indexes",
+    "declare",
+    "drop_all",
+    "load",
+    "write",
+]
+
+APPROXIMATE_FROM_ROWS = 10_000
+MAX_DIMENSIONS = 4_000
+DISTANCE_OPERATORS = {"cosine": "<=>", "dot": "<#>", "euclidean": "<->"}
+_CLASSES = {"cosine": "halfvec_cosine_ops", "dot": "halfvec_ip_ops", "euclidean": "halfvec_l2_ops"}
+_BUILD_LOCK = 7_270_002
+
+
+class VectorSizeConflict(WarehouseError):
+    """Feature {feature_uri} holds {standing}-dimensional vectors ({distance}), not {asked}-dimensional ({wanted})."""
+
+    code = Code.CONFLICT
+    hint = "Use the model the feature was made with, or another feature."
+
+
+class VectorUnusable(WarehouseError):
+    """Vectors of {feature_uri} cannot be stored: {reason}."""
+
+    code = Code.INVALID
+    hint = "Send finite numbers, one vector of {dimensions} values for each document."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +66,77 @@ class VectorIndex:
     distance: str
     model: str
     approximate: bool
+    type_oid: int = field(default=0, repr=False)
+
+
+_LOAD = """
+SELECT feature_uri, table_name, dimensions, distance, model, approximate, 'halfvec'::regtype::oid::bigint AS type_oid
+FROM vector_indexes WHERE namespace_id = %(namespace_id)s AND feature_uri = ANY(%(feature_uris)s)
+"""
+
+
+def _table_name(namespace_id: str, feature_uri: str) -> str:
+    return f"vectors_{hashlib.blake2b(f'{namespace_id}/{feature_uri}'.encode(), digest_size=12).hexdigest()}"
 
 
 async def declare(tx: NamespaceWriter, *, feature_uri: str, dimensions: int, distance: str, model: str) -> VectorIndex:
     """Make the table of a feature unless it stands already; raise when it stands with another size."""
-    raise NotImplementedError
+    if not 1 <= dimensions <= MAX_DIMENSIONS or distance not in DISTANCE_OPERATORS:
+        message = f"needs 1 to {MAX_DIMENSIONS} dimensions and a distance of {', '.join(DISTANCE_OPERATORS)}"
+        raise Invalid([field_fault(["body", "vector_indexes", feature_uri], message)])
+    index = (await load(tx, [feature_uri])).get(feature_uri)
+    if index is None:
+        index = await _create(tx, feature_uri=feature_uri, dimensions=dimensions, distance=distance, model=model)
+    if (index.dimensions, index.distance) != (dimensions, distance):
+        raise VectorSizeConflict(
+            feature_uri=feature_uri,
+            standing=index.dimensions,
+            distance=index.distance,
+            asked=dimensions,
+            wanted=distance,
+        )
+    return index
+
+
+async def _create(tx: NamespaceWriter, *, feature_uri: str, dimensions: int, distance: str, model: str) -> VectorIndex:
+    name = _table_name(tx.namespace_id, feature_uri)
+    parameters = {
+        "feature_uri": feature_uri,
+        "table_name": name,
+        "dimensions": dimensions,
+        "distance": distance,
+        "model": model,
+    }
+    # The row is the lock: a second declaration of the same feature waits here for the first one's commit.
+    created = await tx.execute(
+        """
+        INSERT INTO vector_indexes (namespace_id, feature_uri, table_name, dimensions, distance, model)
+        VALUES (%(namespace_id)s, %(feature_uri)s, %(table_name)s, %(dimensions)s, %(distance)s, %(model)s)
+        ON CONFLICT (namespace_id, feature_uri) DO NOTHING
+        """,
+        parameters,
+    )
+    if created:
+        # PLAIN keeps vectors in the row: no second look-up and no decompression while scanning.
+        statement = sql.SQL(
+            """
+            CREATE TABLE {table} (
+              namespace_id text NOT NULL,
+              collection_id text NOT NULL,
+              document_id text NOT NULL,
+              embedding halfvec({dimensions}) STORAGE PLAIN NOT NULL,
+              PRIMARY KEY (namespace_id, document_id)
+            )
+            """
+        ).format(table=sql.Identifier(name), dimensions=sql.Literal(dimensions))
+        await tx.unscoped.execute(statement)
+    return (await load(tx, [feature_uri]))[feature_uri]
 
 
 async def load(tx: NamespaceReader, feature_uris: Sequence[str]) -> dict[str, VectorIndex]:
     """Return the indexes that exist, by feature URI."""
-    raise NotImplementedError
+    rows = await tx.fetch_all(_LOAD, {"feature_uris": list(feature_uris)})
+    return {row["feature_uri"]: VectorIndex(**row) for row in rows}
 
 
 async def write(
@@ -45,14 +148,79 @@ async def write(
     vectors: npt.NDArray[np.float32],
 ) -> None:
     """Insert or replace `vectors` (n, d) float32 of `document_ids` (n) in one statement."""
-    raise NotImplementedError
+    if not len(document_ids):
+        return
+    _check(index, document_ids, vectors)
+    statement = sql.SQL(
+        """
+        INSERT INTO {table} (namespace_id, collection_id, document_id, embedding)
+        SELECT %(namespace_id)s, %(collection_id)s, given.document_id, given.embedding
+        FROM unnest(%(document_ids)b::text[], %(vectors)b::halfvec[]) AS given (document_id, embedding)
+        ON CONFLICT (namespace_id, document_id)
+        DO UPDATE SET embedding = EXCLUDED.embedding, collection_id = EXCLUDED.collection_id
+        """
+    ).format(table=sql.Identifier(index.table_name))
+    await tx.execute(
+        statement,
+        {
+            "collection_id": collection_id,
+            "document_ids": list(document_ids),
+            "vectors": half_vectors(vectors, index.type_oid),
+        },
+    )
+
+
+def _check(index: VectorIndex, document_ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
+    reason = None
+    if vectors.shape != (len(document_ids), index.dimensions):
+        reason = f"their shape is {vectors.shape}, not ({len(document_ids)}, {index.dimensions})"
+    elif not np.all(np.abs(vectors) <= LARGEST_VALUE):
+        reason = f"a value is not a number from -{LARGEST_VALUE:.0f} to {LARGEST_VALUE:.0f}"
+    if reason:
+        raise VectorUnusable(feature_uri=index.feature_uri, reason=reason, dimensions=index.dimensions)
 
 
 async def build_approximate_indexes(db: Database, namespace_id: NamespaceId) -> list[str]:
-    """Build HNSW, without blocking writers, on every table that has grown past exact scans; return their names."""
-    raise NotImplementedError
+    """Build HNSW, without blocking writers, on every table that has grown past exact scans; return their names.
+
+    One process builds at a time, another returns at once; an index that a crash left unfinished is built anew.
+    """
+    connection = await psycopg.AsyncConnection.connect(
+        db.dsn, autocommit=True, application_name="prismhouse-index", options="-c statement_timeout=0"
+    )
+    async with connection:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_BUILD_LOCK,))
+        if await cursor.fetchone() != (True,):
+            return []
+        cursor = await connection.execute(
+            "SELECT table_name, distance FROM vector_indexes WHERE namespace_id = %s AND NOT approximate",
+            (namespace_id,),
+        )
+        return [name for name, distance in await cursor.fetchall() if await _build(connection, name, distance)]
+
+
+async def _build(connection: psycopg.AsyncConnection[Any], table_name: str, distance: str) -> bool:
+    table, index = sql.Identifier(table_name), sql.Identifier(f"{table_name}_hnsw")
+    enough = sql.SQL("SELECT count(*) >= %s FROM (SELECT FROM {table} LIMIT %s) AS counted").format(table=table)
+    cursor = await connection.execute(enough, (APPROXIMATE_FROM_ROWS, APPROXIMATE_FROM_ROWS))
+    if await cursor.fetchone() != (True,):
+        return False
+    await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {index}").format(index=index))
+    await connection.execute(
+        sql.SQL(
+            "CREATE INDEX CONCURRENTLY {index} ON {table} USING hnsw (embedding {operators})"
+            " WITH (m = 16, ef_construction = 100)"
+        ).format(index=index, table=table, operators=sql.Identifier(_CLASSES[distance]))
+    )
+    await connection.execute("UPDATE vector_indexes SET approximate = true WHERE table_name = %s", (table_name,))
+    return True
 
 
 async def drop_all(tx: NamespaceWriter) -> None:
     """Drop all vector tables of the namespace."""
-    raise NotImplementedError
+    rows = await tx.fetch_all(
+        "DELETE FROM vector_indexes WHERE namespace_id = %(namespace_id)s RETURNING table_name",
+    )
+    if rows:
+        tables = sql.SQL(", ").join(sql.Identifier(row["table_name"]) for row in rows)
+        await tx.unscoped.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(tables))

@@ -16,6 +16,20 @@ CREATE TABLE buckets (
   UNIQUE (namespace_id, bucket_name)
 );
 
+-- Exact counts without a hot row: each connection adds to one of sixteen rows, a read sums them.
+CREATE TABLE bucket_counters (
+  namespace_id text NOT NULL,
+  bucket_id text NOT NULL,
+  shard smallint NOT NULL,
+  object_count bigint NOT NULL DEFAULT 0,
+  failed_object_count bigint NOT NULL DEFAULT 0,
+  size_bytes bigint NOT NULL DEFAULT 0,
+  last_upload_at timestamptz,
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (namespace_id, bucket_id, shard),
+  FOREIGN KEY (namespace_id, bucket_id) REFERENCES buckets ON DELETE CASCADE
+);
+
 CREATE TABLE objects (
   namespace_id text NOT NULL,
   bucket_id text NOT NULL,
@@ -65,3 +79,16 @@ CREATE TABLE blobs (
 );
 CREATE INDEX blobs_of_object ON blobs (namespace_id, object_id, ordinal);
 CREATE INDEX blobs_by_content ON blobs (namespace_id, sha256);
+
+-- Bytes that may have lost their last blob row. A sweep deletes them once it has made sure, and then raises the
+-- namespace's generation, by which a writer sees that bytes it had stored before may be gone.
+CREATE TABLE blob_garbage (
+  namespace_id text NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+  sha256 text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (namespace_id, sha256)
+);
+CREATE TABLE blob_sweeps (
+  namespace_id text PRIMARY KEY REFERENCES namespaces ON DELETE CASCADE,
+  generation bigint NOT NULL
+);

@@ -1,0 +1,14 @@
+"""Run every measurement, each in a process of its own, and fail when one missed a bound."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+MEASUREMENTS = ("start", "text_batch", "search")
+
+if __name__ == "__main__":
+    codes = {name: subprocess.call([sys.executable, "-m", f"bench.{name}", *sys.argv[1:]]) for name in MEASUREMENTS}
+    for name, code in codes.items():
+        print(f"{name}: {'ok' if code == 0 else f'failed ({code})'}")
+    sys.exit(any(codes.values()))

@@ -1,0 +1,200 @@
+"""The records of batches and their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from prismhouse.api.batches.model import BatchRow
+from prismhouse.kit.ids import BatchId
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader
+
+__all__ = [
+    "add_objects",
+    "conflicting",
+    "delete",
+    "find",
+    "find_drafts_before",
+    "find_namespace",
+    "insert",
+    "list_batches",
+    "lock",
+    "object_ids",
+    "object_ids_of",
+    "update",
+]
+
+_COLUMNS = ", ".join(BatchRow.__dataclass_fields__)
+_FIND = f"SELECT {_COLUMNS} FROM batches WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"  # noqa: S608
+# Not FOR UPDATE: rows that refer to the batch take its key, and two chunks would wait for each other.
+_LOCK = f"{_FIND} FOR NO KEY UPDATE"
+_LIST = f"""
+SELECT {_COLUMNS} FROM batches
+WHERE namespace_id = %(namespace_id)s
+  AND (%(bucket_id)s::text IS NULL OR bucket_id = %(bucket_id)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(collection_id)s::text IS NULL OR dag_tiers @> %(tiers)s OR requested_collections @> ARRAY[%(collection_id)s])
+  AND (%(before)s::bigint IS NULL OR sequence < %(before)s)
+ORDER BY sequence DESC LIMIT %(limit)s OFFSET %(offset)s
+"""  # noqa: S608
+_COUNT = """
+SELECT count(*) FROM batches
+WHERE namespace_id = %(namespace_id)s
+  AND (%(bucket_id)s::text IS NULL OR bucket_id = %(bucket_id)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(collection_id)s::text IS NULL OR dag_tiers @> %(tiers)s OR requested_collections @> ARRAY[%(collection_id)s])
+"""
+_JSON = frozenset({"metadata", "dag_tiers", "source_filters"})
+_CHANGEABLE = frozenset(BatchRow.__dataclass_fields__) - {"namespace_id", "batch_id", "sequence", "created_at"}
+
+
+def _wrapped(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: Jsonb(value) if name in _JSON and value is not None else value for name, value in values.items()}
+
+
+async def insert(tx: NamespaceWriter, batch_id: BatchId, values: Mapping[str, Any]) -> BatchRow:
+    """Insert a batch with some of its columns; the others take their defaults."""
+    names = sorted(values.keys() & _CHANGEABLE)
+    row = await tx.fetch_one(
+        f"INSERT INTO batches (namespace_id, batch_id, {', '.join(names)})"  # noqa: S608 - column names of our own
+        f" VALUES (%(namespace_id)s, %(batch_id)s, {', '.join(f'%({name})s' for name in names)}) RETURNING {_COLUMNS}",
+        {**_wrapped(values), "batch_id": batch_id},
+    )
+    return BatchRow.from_record(row or {})
+
+
+async def update(tx: NamespaceWriter, batch_id: BatchId, **values: Any) -> None:
+    """Set columns."""
+    sets = "".join(f", {name} = %({name})s" for name in sorted(values.keys() & _CHANGEABLE))
+    await tx.execute(
+        f"UPDATE batches SET updated_at = now(){sets}"  # noqa: S608 - column names of our own
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s",
+        {**_wrapped(values), "batch_id": batch_id},
+    )
+
+
+async def find(tx: NamespaceReader, batch_id: str, *, bucket_id: str | None = None) -> BatchRow | None:
+    """Return the batch, if it is of the bucket."""
+    row = await tx.fetch_one(_FIND, {"batch_id": batch_id})
+    return BatchRow.from_record(row) if row and bucket_id in (None, row["bucket_id"]) else None
+
+
+async def lock(tx: NamespaceWriter, batch_id: str) -> BatchRow | None:
+    """Return the batch, which nobody else changes until the transaction ends."""
+    row = await tx.fetch_one(_LOCK, {"batch_id": batch_id})
+    return BatchRow.from_record(row) if row else None
+
+
+async def find_namespace(tx: Reader, organization_id: str, batch_id: str) -> str | None:
+    """Return the namespace of a batch of the organization."""
+    value = await tx.fetch_value(
+        "SELECT namespace_id FROM batches WHERE organization_id = %(organization_id)s AND batch_id = %(batch_id)s",
+        {"organization_id": organization_id, "batch_id": batch_id},
+    )
+    return None if value is None else str(value)
+
+
+async def find_drafts_before(tx: Reader, minutes: float) -> list[tuple[str, str]]:
+    """Return (namespace, batch) of drafts that nobody touched for `minutes`, oldest first, at most 500."""
+    rows = await tx.fetch_all(
+        "SELECT namespace_id, batch_id FROM batches WHERE status = 'DRAFT'"
+        " AND updated_at < now() - make_interval(secs => %(seconds)s) ORDER BY updated_at LIMIT 500",
+        {"seconds": minutes * 60},
+    )
+    return [(row["namespace_id"], row["batch_id"]) for row in rows]
+
+
+async def list_batches(
+    tx: NamespaceReader,
+    *,
+    bucket_id: str | None,
+    status: str | None,
+    collection_id: str | None,
+    before: int | None,
+    limit: int,
+    offset: int,
+) -> tuple[list[BatchRow], int]:
+    """Return a page, newest first, and how many there are in all."""
+    parameters = {
+        "bucket_id": bucket_id,
+        "status": status,
+        "collection_id": collection_id,
+        "tiers": Jsonb([[collection_id]]),
+        "before": before,
+        "limit": limit,
+        "offset": offset,
+    }
+    rows = await tx.fetch_all(_LIST, parameters)
+    return [BatchRow.from_record(row) for row in rows], int(await tx.fetch_value(_COUNT, parameters))
+
+
+async def delete(tx: NamespaceWriter, batch_id: BatchId) -> None:
+    """Delete the record and its ledger."""
+    await tx.execute(
+        "DELETE FROM batches WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s", {"batch_id": batch_id}
+    )
+
+
+async def add_objects(tx: NamespaceWriter, batch_id: BatchId, object_ids: Sequence[str]) -> int:
+    """Add objects in order, those already there once; return how many the batch has now."""
+    await tx.execute(
+        """
+        INSERT INTO batch_objects (namespace_id, batch_id, object_id, ordinal)
+        SELECT %(namespace_id)s, %(batch_id)s, given.object_id, given.ordinal + batches.object_count
+        FROM unnest(%(object_ids)b::text[]) WITH ORDINALITY AS given (object_id, ordinal), batches
+        WHERE batches.namespace_id = %(namespace_id)s AND batches.batch_id = %(batch_id)s
+        ON CONFLICT DO NOTHING
+        """,
+        {"batch_id": batch_id, "object_ids": list(object_ids)},
+    )
+    return int(
+        await tx.fetch_value(
+            """
+            UPDATE batches SET updated_at = now(), object_count =
+              (SELECT count(*) FROM batch_objects WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s)
+            WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s RETURNING object_count
+            """,
+            {"batch_id": batch_id},
+        )
+    )
+
+
+async def object_ids(tx: NamespaceReader, batch_id: str, limit: int | None = None) -> list[str]:
+    """Return its objects, in order."""
+    rows = await tx.fetch_all(
+        "SELECT object_id FROM batch_objects WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"
+        " ORDER BY ordinal, object_id LIMIT %(limit)s",
+        {"batch_id": batch_id, "limit": limit},
+    )
+    return [row["object_id"] for row in rows]
+
+
+async def object_ids_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the objects of several batches."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id, array_agg(object_id ORDER BY ordinal, object_id) AS ids FROM batch_objects"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) GROUP BY batch_id",
+        {"batch_ids": list(batch_ids)},
+    )
+    return {row["batch_id"]: row["ids"] for row in rows}
+
+
+async def conflicting(tx: NamespaceReader, batch: BatchRow, collection_ids: Sequence[str]) -> str | None:
+    """Return another active batch of the bucket that sends one of the same objects to one of `collection_ids`."""
+    value = await tx.fetch_value(
+        """
+        SELECT other.batch_id FROM batches other
+        WHERE other.namespace_id = %(namespace_id)s AND other.bucket_id = %(bucket_id)s
+          AND other.status IN ('QUEUED', 'PROCESSING') AND other.batch_id <> %(batch_id)s
+          AND EXISTS (SELECT 1 FROM jsonb_array_elements(other.dag_tiers) tier, jsonb_array_elements_text(tier) name
+                      WHERE name = ANY(%(collection_ids)b))
+          AND EXISTS (SELECT 1 FROM batch_objects theirs JOIN batch_objects ours USING (namespace_id, object_id)
+                      WHERE theirs.namespace_id = %(namespace_id)s AND theirs.batch_id = other.batch_id
+                        AND ours.batch_id = %(batch_id)s)
+        LIMIT 1
+        """,
+        {"bucket_id": batch.bucket_id, "batch_id": batch.batch_id, "collection_ids": list(collection_ids)},
+    )
+    return None if value is None else str(value)

@@ -1,0 +1,201 @@
+"""The work of a batch: tiers, and chunks that become jobs a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from prismhouse.api.batches.model import TierRow
+from prismhouse.kit.ids import BatchId, TaskId
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
+
+__all__ = [
+    "Chunk",
+    "documents_beside",
+    "find_chunk",
+    "finish_chunk",
+    "insert_chunks",
+    "insert_tiers",
+    "lock_chunk",
+    "open_chunks",
+    "remove_replaced",
+    "sources_with_documents",
+    "take_pending",
+    "tiers",
+    "tiers_of",
+    "update_tier",
+    "upstream_documents",
+]
+
+_CHUNK = """
+SELECT tier, chunk, collection_id, source_ids, state FROM batch_chunks
+WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Some sources for one collection: what one job does."""
+
+    tier: int
+    chunk: int
+    collection_id: str
+    source_ids: Sequence[str]
+    state: str
+
+
+async def insert_tiers(tx: NamespaceWriter, batch_id: BatchId, task_ids: Sequence[TaskId]) -> None:
+    """Add tiers 0, 1, ... with their tasks."""
+    await tx.execute(
+        """
+        INSERT INTO batch_tiers (namespace_id, batch_id, tier, task_id)
+        SELECT %(namespace_id)s, %(batch_id)s, ordinal - 1, task_id
+        FROM unnest(%(task_ids)b::text[]) WITH ORDINALITY AS given (task_id, ordinal)
+        """,
+        {"batch_id": batch_id, "task_ids": list(task_ids)},
+    )
+
+
+async def tiers_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[TierRow]]:
+    """Return the tiers of batches, in order."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id, tier, task_id, status, started_at, completed_at FROM batch_tiers"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) ORDER BY batch_id, tier",
+        {"batch_ids": list(batch_ids)},
+    )
+    found: dict[str, list[TierRow]] = {}
+    for row in rows:
+        found.setdefault(row.pop("batch_id"), []).append(TierRow(**row))
+    return found
+
+
+async def tiers(tx: NamespaceReader, batch_id: str) -> list[TierRow]:
+    """Return the tiers of a batch, in order."""
+    return (await tiers_of(tx, [batch_id])).get(batch_id, [])
+
+
+async def update_tier(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, status: str) -> None:
+    """Set the status of a tier, and when it began or ended."""
+    moment = "started_at" if status == "IN_PROGRESS" else "completed_at"
+    await tx.execute(
+        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now()"  # noqa: S608 - one of two names
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s",
+        {"batch_id": batch_id, "tier": tier, "status": status},
+    )
+
+
+async def insert_chunks(
+    tx: NamespaceWriter, batch_id: BatchId, tier: int, work: Sequence[tuple[str, Sequence[str]]]
+) -> None:
+    """Add chunks of (collection, sources), numbered from 0."""
+    rows = [(tx.namespace_id, batch_id, tier, number, name, list(ids)) for number, (name, ids) in enumerate(work)]
+    await tx.unscoped.copy(
+        "COPY batch_chunks (namespace_id, batch_id, tier, chunk, collection_id, source_ids) FROM STDIN", rows
+    )
+
+
+async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit: int) -> list[int]:
+    """Mark the next pending chunks as queued and return their numbers."""
+    rows = await tx.fetch_all(
+        """
+        UPDATE batch_chunks SET state = 'queued'
+        WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk IN (
+          SELECT chunk FROM batch_chunks
+          WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND state = 'pending'
+          ORDER BY chunk LIMIT %(limit)s)
+        RETURNING chunk
+        """,
+        {"batch_id": batch_id, "tier": tier, "limit": limit},
+    )
+    return sorted(row["chunk"] for row in rows)
+
+
+async def open_chunks(tx: NamespaceReader, batch_id: str, tier: int) -> int:
+    """Return how many chunks of a tier are not done."""
+    return int(
+        await tx.fetch_value(
+            "SELECT count(*) FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"
+            " AND tier = %(tier)s AND state <> 'done'",
+            {"batch_id": batch_id, "tier": tier},
+        )
+    )
+
+
+async def find_chunk(tx: NamespaceReader, batch_id: str, tier: int, chunk: int) -> Chunk | None:
+    """Return a chunk."""
+    row = await tx.fetch_one(_CHUNK, {"batch_id": batch_id, "tier": tier, "chunk": chunk})
+    return Chunk(**row) if row else None
+
+
+async def lock_chunk(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) -> Chunk | None:
+    """Return a chunk that nobody else finishes until the transaction ends."""
+    row = await tx.fetch_one(f"{_CHUNK} FOR UPDATE", {"batch_id": batch_id, "tier": tier, "chunk": chunk})
+    return Chunk(**row) if row else None
+
+
+async def finish_chunk(tx: NamespaceWriter, batch_id: BatchId, tier: int, chunk: int) -> None:
+    """Mark a chunk as done: a second delivery of its job does nothing."""
+    await tx.execute(
+        "UPDATE batch_chunks SET state = 'done'"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s",
+        {"batch_id": batch_id, "tier": tier, "chunk": chunk},
+    )
+
+
+async def sources_with_documents(
+    tx: NamespaceReader, collection_id: str, source_ids: Sequence[str], *, upstream: bool
+) -> set[str]:
+    """Return those sources (objects, or upstream documents) that have documents in the collection."""
+    column = "source_document_id" if upstream else "root_object_id"
+    rows = await tx.fetch_all(
+        f"SELECT DISTINCT {column} AS source_id FROM documents"  # noqa: S608 - one of two names
+        " WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s"
+        f" AND {column} = ANY(%(source_ids)b)",
+        {"collection_id": collection_id, "source_ids": list(source_ids)},
+    )
+    return {row["source_id"] for row in rows}
+
+
+async def upstream_documents(
+    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, own_only: bool
+) -> list[str]:
+    """Return documents of `collection_ids` made from the batch's objects: by this batch, or by any."""
+    rows = await tx.fetch_all(
+        """
+        SELECT document_id FROM documents JOIN batch_objects ON batch_objects.namespace_id = %(namespace_id)s
+          AND batch_objects.batch_id = %(batch_id)s AND batch_objects.object_id = documents.root_object_id
+        WHERE documents.namespace_id = %(namespace_id)s AND documents.collection_id = ANY(%(collection_ids)b)
+          AND (NOT %(own_only)s OR documents.batch_id = %(batch_id)s)
+        ORDER BY batch_objects.ordinal, document_id
+        """,
+        {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only},
+    )
+    return [row["document_id"] for row in rows]
+
+
+async def documents_beside(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+    """Return upstream documents with what a row and its lineage need."""
+    rows = await tx.fetch_all(
+        """
+        SELECT document_id, collection_id, payload, root_object_id, root_bucket_id, lineage_path, lineage_chain,
+               processing_tier, source_blobs, document_blobs
+        FROM documents WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
+        """,
+        {"document_ids": list(document_ids)},
+    )
+    return {row["document_id"]: row for row in rows}
+
+
+async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids: Sequence[str]) -> int:
+    """Delete what earlier runs wrote for objects of the batch that this run wrote anew and completely."""
+    return await tx.execute(
+        """
+        DELETE FROM documents old USING batch_objects
+        WHERE old.namespace_id = %(namespace_id)s AND old.collection_id = ANY(%(collection_ids)b)
+          AND batch_objects.namespace_id = %(namespace_id)s AND batch_objects.batch_id = %(batch_id)s
+          AND batch_objects.object_id = old.root_object_id AND old.batch_id IS DISTINCT FROM %(batch_id)s
+          AND NOT EXISTS (SELECT 1 FROM row_failures failed WHERE failed.namespace_id = %(namespace_id)s
+            AND failed.batch_id = %(batch_id)s AND failed.object_id = old.root_object_id)
+        """,
+        {"batch_id": batch_id, "collection_ids": list(collection_ids)},
+    )

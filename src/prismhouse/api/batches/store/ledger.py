@@ -1,0 +1,203 @@
+"""What became of every row: counts by collection, and one record for each failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prismhouse.api.batches.model import CountsRow
+from prismhouse.engine.extractors.port import RowFailure
+from prismhouse.engine.pipeline.ledger import Counts
+from prismhouse.kit.ids import BatchId
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
+
+__all__ = [
+    "FailedObject",
+    "FailedRow",
+    "add_counts",
+    "add_failures",
+    "counts_of",
+    "failed_objects",
+    "failed_objects_of",
+    "failed_rows",
+    "insert_counts",
+    "summary_of",
+]
+
+_NAMES = tuple(Counts.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRow:
+    """A row that gave nothing, and why."""
+
+    source_id: str
+    object_id: str
+    document_id: str | None
+    failure: RowFailure
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedObject:
+    """An object with at least one failed row: its first failure."""
+
+    object_id: str
+    message: str
+    error_type: str
+    created_at: datetime
+
+
+async def insert_counts(tx: NamespaceWriter, batch_id: BatchId, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Begin the counts of (tier, collection, extractor)."""
+    await tx.execute(
+        """
+        INSERT INTO batch_counts (namespace_id, batch_id, tier, collection_id, extractor_id)
+        SELECT %(namespace_id)s, %(batch_id)s, tier, collection_id, extractor_id
+        FROM unnest(%(tiers)b::int[], %(collections)b::text[], %(extractors)b::text[])
+          AS given (tier, collection_id, extractor_id)
+        """,
+        {
+            "batch_id": batch_id,
+            "tiers": [row[0] for row in rows],
+            "collections": [row[1] for row in rows],
+            "extractors": [row[2] for row in rows],
+        },
+    )
+
+
+async def add_counts(tx: NamespaceWriter, batch_id: BatchId, tier: int, collection_id: str, counts: Counts) -> None:
+    """Add to the counts of a collection in a tier."""
+    sets = ", ".join(f"{name} = {name} + %({name})s" for name in _NAMES)
+    await tx.execute(
+        f"UPDATE batch_counts SET updated_at = now(), {sets}"  # noqa: S608 - column names of our own
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s"
+        " AND collection_id = %(collection_id)s",
+        {
+            "batch_id": batch_id,
+            "tier": tier,
+            "collection_id": collection_id,
+            **{name: getattr(counts, name) for name in _NAMES},
+        },
+    )
+
+
+async def counts_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[CountsRow]]:
+    """Return the counts of batches, by tier."""
+    rows = await tx.fetch_all(
+        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, {', '.join(_NAMES)}"  # noqa: S608
+        " FROM batch_counts WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)"
+        " ORDER BY batch_id, tier, collection_id",
+        {"batch_ids": list(batch_ids)},
+    )
+    found: dict[str, list[CountsRow]] = {}
+    for row in rows:
+        counts = Counts(**{name: row.pop(name) for name in _NAMES})
+        found.setdefault(row.pop("batch_id"), []).append(CountsRow(**row, counts=counts))
+    return found
+
+
+async def add_failures(
+    tx: NamespaceWriter, batch_id: BatchId, tier: int, collection_id: str, rows: Sequence[FailedRow]
+) -> None:
+    """Record failed rows."""
+    if not rows:
+        return
+    await tx.execute(
+        """
+        INSERT INTO row_failures (namespace_id, batch_id, tier, collection_id, source_id, object_id, document_id,
+                                  stage, code, message, error_type, attempts)
+        SELECT %(namespace_id)s, %(batch_id)s, %(tier)s, %(collection_id)s, given.*
+        FROM unnest(%(sources)b::text[], %(objects)b::text[], %(documents)b::text[], %(stages)b::text[],
+                    %(codes)b::text[], %(messages)b::text[], %(types)b::text[], %(attempts)b::int[]) AS given
+        ON CONFLICT DO NOTHING
+        """,
+        {
+            "batch_id": batch_id,
+            "tier": tier,
+            "collection_id": collection_id,
+            "sources": [row.source_id for row in rows],
+            "objects": [row.object_id for row in rows],
+            "documents": [row.document_id for row in rows],
+            "stages": [row.failure.stage for row in rows],
+            "codes": [row.failure.code for row in rows],
+            "messages": [row.failure.message.replace("\x00", "")[:2000] for row in rows],
+            "types": [str(row.failure.error_type) for row in rows],
+            "attempts": [row.attempts for row in rows],
+        },
+    )
+
+
+async def failed_objects_of(
+    tx: NamespaceReader, batch_ids: Sequence[str], limit: int
+) -> dict[str, tuple[int, list[FailedObject]]]:
+    """Return, by batch, how many objects have failed rows, and the first `limit` of them."""
+    rows = await tx.fetch_all(
+        """
+        SELECT * FROM (
+          SELECT *, count(*) OVER (PARTITION BY batch_id) AS total,
+                 row_number() OVER (PARTITION BY batch_id ORDER BY created_at, object_id) AS number
+          FROM (SELECT DISTINCT ON (batch_id, object_id) batch_id, object_id, message, error_type, created_at
+                FROM row_failures WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)
+                ORDER BY batch_id, object_id, created_at) firsts
+        ) numbered WHERE number <= %(limit)s ORDER BY batch_id, number
+        """,
+        {"batch_ids": list(batch_ids), "limit": limit},
+    )
+    found: dict[str, tuple[int, list[FailedObject]]] = {}
+    for row in rows:
+        entry = found.setdefault(row["batch_id"], (row["total"], []))
+        entry[1].append(
+            FailedObject(
+                object_id=row["object_id"],
+                message=row["message"],
+                error_type=row["error_type"],
+                created_at=row["created_at"],
+            )
+        )
+    return found
+
+
+async def failed_objects(tx: NamespaceReader, batch_id: str) -> dict[str, str]:
+    """Return the first message of every object with failed rows."""
+    found = await failed_objects_of(tx, [batch_id], 2**31 - 1)
+    return {item.object_id: item.message for item in found.get(batch_id, (0, []))[1]}
+
+
+async def summary_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, dict[tuple[int, str], int]]:
+    """Return, by batch, the number of failed rows by (tier, error type)."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id, tier, error_type, count(*) AS number FROM row_failures"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) GROUP BY batch_id, tier, error_type",
+        {"batch_ids": list(batch_ids)},
+    )
+    found: dict[str, dict[tuple[int, str], int]] = {}
+    for row in rows:
+        found.setdefault(row["batch_id"], {})[row["tier"], row["error_type"]] = row["number"]
+    return found
+
+
+async def failed_rows(
+    tx: NamespaceReader, batch_id: str, *, tier: int | None, collection_id: str | None, limit: int, offset: int
+) -> tuple[list[Mapping[str, Any]], int]:
+    """Return a page of failed rows, oldest first, and how many there are."""
+    where = (
+        "FROM row_failures WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"
+        " AND (%(tier)s::int IS NULL OR tier = %(tier)s)"
+        " AND (%(collection_id)s::text IS NULL OR collection_id = %(collection_id)s)"
+    )
+    parameters = {
+        "batch_id": batch_id,
+        "tier": tier,
+        "collection_id": collection_id,
+        "limit": limit,
+        "offset": offset,
+    }
+    rows = await tx.fetch_all(
+        "SELECT tier, collection_id, object_id, document_id, stage, code, message, error_type, attempts, created_at"
+        f" {where} ORDER BY created_at, tier, collection_id, source_id LIMIT %(limit)s OFFSET %(offset)s",
+        parameters,
+    )
+    return list(rows), int(await tx.fetch_value(f"SELECT count(*) {where}", parameters))

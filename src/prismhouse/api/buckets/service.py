@@ -1,0 +1,331 @@
+"""What a user can do with buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from prismhouse.api.buckets import store
+from prismhouse.api.buckets.model import FILE_TYPES, SCALAR_TYPES, breaking_changes, normalize_schema, type_of
+from prismhouse.api.buckets.schemas import CreateBucket, ListBuckets, UniqueKey, UpdateBucket
+from prismhouse.api.buckets.store import BucketRow
+from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.paging import Page
+from prismhouse.api.web.storable import unstorable
+from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
+from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
+from prismhouse.kit.ids import BucketId, NamespaceId, OrganizationId, TaskId, new_id
+from prismhouse.storage.jobs.queue import JobQueue
+from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Writer
+
+__all__ = ["BucketGone", "BucketNotActive", "BucketNotFound", "BucketRow", "Buckets"]
+
+DELETE_JOB = "buckets.delete"
+EmptyBucket = Callable[[Scope, BucketId], Awaitable[None]]
+
+
+class BucketNotFound(WarehouseError):
+    """No bucket {id} in this namespace."""
+
+    code = Code.NOT_FOUND
+    hint = "List buckets, or check the X-Namespace header."
+
+
+class BucketNameTaken(WarehouseError):
+    """A bucket named {bucket_name} exists in this namespace."""
+
+    code = Code.ALREADY_EXISTS
+    hint = "Choose another name, or use the bucket that is there."
+    wire_code = "bucket_name_taken"
+
+
+class BucketNotActive(WarehouseError):
+    """Bucket {bucket_id} is {status} and takes no new objects, uploads or batches."""
+
+    code = Code.BAD_REQUEST
+    hint = "Use an active bucket."
+
+
+class BucketGone(WarehouseError):
+    """Bucket {bucket_id} is being deleted."""
+
+    code = Code.CONFLICT
+    hint = "Poll the deletion's task, or create a bucket under another name."
+
+
+class BucketLocked(WarehouseError):
+    """Bucket {bucket_id} is locked."""
+
+    code = Code.CONFLICT
+    hint = "Pass force_foreclose=true to delete it all the same."
+
+
+class TaskBook(Protocol):
+    """What buckets need of `Tasks`."""
+
+    async def create(
+        self,
+        tx: Writer,
+        *,
+        organization_id: OrganizationId,
+        namespace_id: NamespaceId | None,
+        task_type: str,
+        inputs: Sequence[Any],
+        additional_data: Mapping[str, Any],
+        description: str | None = None,
+        status: str = "PENDING",
+        task_id: TaskId | None = None,
+    ) -> TaskId: ...
+
+    async def update(
+        self,
+        tx: Writer,
+        task_id: TaskId,
+        *,
+        status: str | None = None,
+        outputs: Sequence[Any] | None = None,
+        additional_data: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None: ...
+
+
+class Buckets:
+    """Schema-validated containers of raw objects."""
+
+    def __init__(self, db: Database, *, tasks: TaskBook, jobs: JobQueue) -> None:
+        self._db = db
+        self._tasks = tasks
+        self._jobs = jobs
+        self._before_delete: list[EmptyBucket] = []
+        jobs.register(DELETE_JOB, self.finish_delete)
+
+    def on_delete(self, empty: EmptyBucket) -> None:
+        """Have a noun above remove its part of a bucket before the bucket goes; runs again after a crash."""
+        self._before_delete.append(empty)
+
+    async def resolve(self, tx: NamespaceReader, identifier: str) -> BucketRow:
+        """Return the bucket with this id or name; raise BucketNotFound."""
+        row = await store.find(tx, identifier) if "\x00" not in identifier else None
+        if row is None:
+            raise BucketNotFound(resource="bucket", id=identifier)
+        return row
+
+    async def open_for_writes(self, tx: NamespaceWriter, bucket_id: BucketId) -> None:
+        """Make sure, until `tx` ends, that the bucket takes new things; raise BucketNotActive."""
+        status = await store.hold(tx, bucket_id)
+        if status is None:
+            raise BucketNotFound(resource="bucket", id=bucket_id)
+        if status != "ACTIVE":
+            raise BucketNotActive(bucket_id=bucket_id, status=status)
+
+    async def count(
+        self,
+        tx: NamespaceWriter,
+        bucket_id: str,
+        *,
+        objects: int = 0,
+        failed: int = 0,
+        size_bytes: int = 0,
+        uploaded: bool = False,
+    ) -> None:
+        """Add to the bucket's counters in the transaction that makes them true."""
+        if objects or failed or size_bytes or uploaded:
+            await store.count(tx, bucket_id, objects=objects, failed=failed, size_bytes=size_bytes, uploaded=uploaded)
+
+    async def create(self, scope: Scope, request: CreateBucket) -> BucketRow:
+        """Create a bucket; raise BucketNameTaken."""
+        _refuse_unstorable(request)
+        schema = normalize_schema(request.bucket_schema)
+        if request.unique_key is not None:
+            _check_unique_key(request.unique_key, schema)
+        bucket_id = new_id("bkt")
+        values = {
+            "bucket_id": bucket_id,
+            "bucket_name": request.bucket_name,
+            "description": request.description,
+            "bucket_schema": schema,
+            "unique_key": None if request.unique_key is None else request.unique_key.model_dump(),
+            "metadata": request.metadata or {},
+            "config": _config(request),
+        }
+        async with self._db.write() as tx:
+            scoped = tx.within(scope.namespace_id)
+            if not await store.insert(scoped, values):
+                raise BucketNameTaken(bucket_name=request.bucket_name)
+            return await self.resolve(scoped, bucket_id)
+
+    async def read(self, scope: Scope, identifier: str) -> BucketRow:
+        """Return one bucket."""
+        async with self._db.read() as tx:
+            return await self.resolve(tx.within(scope.namespace_id), identifier)
+
+    async def update(
+        self, scope: Scope, identifier: str, request: UpdateBucket, *, force_schema_break: bool = False
+    ) -> BucketRow:
+        """Change the keys that are given."""
+        _refuse_unstorable(request)
+        given = request.model_fields_set
+        async with self._db.write() as tx:
+            scoped = tx.within(scope.namespace_id)
+            row = await self.resolve(scoped, identifier)
+            if row.status == "IN_PROGRESS":
+                raise BucketGone(bucket_id=row.bucket_id)
+            values: dict[str, Any] = {}
+            if request.bucket_name is not None:
+                if await store.name_taken(scoped, request.bucket_name, row.bucket_id):
+                    raise BucketNameTaken(bucket_name=request.bucket_name)
+                values["bucket_name"] = request.bucket_name
+            if "description" in given:
+                values["description"] = request.description
+            if "metadata" in given:
+                values["metadata"] = request.metadata or {}
+            if request.bucket_schema is not None:
+                values["bucket_schema"] = _changed_schema(row, request.bucket_schema, force=force_schema_break)
+            if request.unique_key is not None:
+                values["unique_key"] = _changed_unique_key(row, request.unique_key)
+            values["config"] = {**row.config, **_config(request)}
+            await store.update(scoped, row.bucket_id, values)
+            return await self.resolve(scoped, row.bucket_id)
+
+    async def list(self, scope: Scope, request: ListBuckets, page: Page) -> tuple[list[BucketRow], int, str | None]:
+        """Return buckets, the number of matches, and the cursor of the next page."""
+        filters = _filters(request.filters)
+        sorts = _sorts(request)
+        fingerprint = f"{request.search}|{sorted(filters.items())}|{sorts}|{request.case_sensitive}"
+        offset = page.offset
+        if page.cursor is not None:
+            offset = decode_cursor(page.cursor, length=1, fingerprint=fingerprint)[0]
+            if not isinstance(offset, int) or offset < 0:
+                raise BadCursor
+        async with self._db.read() as tx:
+            scoped = tx.within(scope.namespace_id)
+            rows = await store.page(
+                scoped,
+                search=request.search,
+                filters=filters,
+                case_sensitive=request.case_sensitive,
+                sorts=sorts,
+                limit=page.limit + 1,
+                offset=offset,
+            )
+            total = await store.totals(
+                scoped, search=request.search, filters=filters, case_sensitive=request.case_sensitive
+            )
+        more = len(rows) > page.limit
+        return rows[: page.limit], total, encode_cursor([offset + page.limit], fingerprint) if more else None
+
+    async def delete(self, scope: Scope, identifier: str, *, force: bool = False) -> tuple[BucketRow, TaskId]:
+        """Begin the deletion: the bucket takes nothing new from now on and goes when the task ends."""
+        async with self._db.write() as tx:
+            scoped = tx.within(scope.namespace_id)
+            row = await self.resolve(scoped, identifier)
+            if row.is_locked and not force:
+                raise BucketLocked(bucket_id=row.bucket_id)
+            running = row.config.get("delete_task_id")
+            if row.status == "IN_PROGRESS" and running:
+                return row, TaskId(running)
+            task_id = await self._tasks.create(
+                tx,
+                organization_id=scope.organization_id,
+                namespace_id=scope.namespace_id,
+                task_type="api_buckets_delete",
+                inputs=[row.bucket_id],
+                additional_data={
+                    "bucket_id": row.bucket_id,
+                    "bucket_name": row.bucket_name,
+                    "namespace_id": scope.namespace_id,
+                    "object_count": row.object_count,
+                },
+                description=f"Delete bucket {row.bucket_name}",
+            )
+            await store.update(
+                scoped,
+                row.bucket_id,
+                {"status": "IN_PROGRESS", "config": {**row.config, "delete_task_id": task_id}},
+            )
+            job = {
+                "organization_id": scope.organization_id,
+                "namespace_id": scope.namespace_id,
+                "bucket_id": row.bucket_id,
+                "task_id": task_id,
+            }
+            await self._jobs.enqueue(tx, DELETE_JOB, [job], lock=f"bucket:{row.bucket_id}")
+            return row, task_id
+
+    async def finish_delete(
+        self, *, organization_id: OrganizationId, namespace_id: NamespaceId, bucket_id: BucketId, task_id: TaskId
+    ) -> None:
+        """Job: empty the bucket noun by noun, then remove it. Safe to run again from any point."""
+        scope = Scope(organization_id=organization_id, namespace_id=namespace_id)
+        async with self._db.write() as tx:
+            await self._tasks.update(tx, task_id, status="IN_PROGRESS")
+        for empty in self._before_delete:
+            await empty(scope, bucket_id)
+        async with self._db.write() as tx:
+            await store.delete(tx.within(namespace_id), bucket_id)
+            await self._tasks.update(tx, task_id, status="COMPLETED", outputs=[bucket_id])
+
+
+def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
+    if faults := unstorable(request.model_dump(mode="json", exclude_unset=True), ["body"]):
+        raise Invalid(faults)
+
+
+def _config(request: CreateBucket | UpdateBucket) -> dict[str, Any]:
+    names = {"storage_class", "destination", "ingest_filter", "source_adapter"}
+    return request.model_dump(mode="json", include=names, exclude_unset=True)
+
+
+def _check_unique_key(key: UniqueKey, schema: Mapping[str, Any]) -> None:
+    faults = []
+    for index, name in enumerate(key.fields):
+        field = schema["properties"].get(name)
+        location: list[str | int] = ["body", "unique_key", "fields", index]
+        if field is None:
+            known = ", ".join(schema["properties"]) or "none"
+            faults.append(field_fault(location, f"{name!r} is not a field of bucket_schema. Fields: {known}."))
+        elif type_of(field) not in SCALAR_TYPES:
+            kind = "a file" if type_of(field) in FILE_TYPES else f"of type {field['type']}"
+            faults.append(field_fault(location, f"{name!r} is {kind}; a unique key needs scalar fields."))
+    if len(set(key.fields)) != len(key.fields):
+        faults.append(field_fault(["body", "unique_key", "fields"], "A field is named twice."))
+    if faults:
+        raise Invalid(faults)
+
+
+def _changed_unique_key(row: BucketRow, key: UniqueKey) -> dict[str, Any]:
+    location = ["body", "unique_key"]
+    if row.unique_key is None:
+        raise Invalid([field_fault(location, "A unique key cannot be added later; create a bucket with it.")])
+    if set(key.fields) != set(row.unique_key["fields"]):
+        kept = ", ".join(row.unique_key["fields"])
+        raise Invalid([field_fault([*location, "fields"], f"The fields cannot change; repeat {kept}.")])
+    return {**row.unique_key, "default_policy": key.default_policy}
+
+
+def _changed_schema(row: BucketRow, given: Any, *, force: bool) -> dict[str, Any]:
+    schema = normalize_schema(given)
+    lost = [name for name in (row.unique_key or {}).get("fields", []) if name not in schema["properties"]]
+    if lost:
+        raise Invalid([field_fault(["body", "bucket_schema"], f"The unique key needs {', '.join(lost)}.")])
+    if not force and (changes := breaking_changes(row.bucket_schema, schema)):
+        message = f"Existing objects may not fit: {'; '.join(changes)}. Pass ?force_schema_break=true to change it."
+        raise Invalid([field_fault(["body", "bucket_schema"], message, "schema_break")], changes=changes)
+    return schema
+
+
+def _filters(filters: Mapping[str, Any] | None) -> dict[str, str]:
+    for name, value in (filters or {}).items():
+        if name not in store.FILTER_FIELDS or not isinstance(value, str) or "\x00" in value:
+            accepted = ", ".join(store.FILTER_FIELDS)
+            raise Invalid([field_fault(["body", "filters", name], f"Filter by text on {accepted}.")])
+    return {**(filters or {})}
+
+
+def _sorts(request: ListBuckets) -> list[tuple[str, bool]]:
+    sorts = request.sorts or ([request.sort] if request.sort else [])
+    for sort in sorts:
+        if sort.field not in store.SORT_FIELDS:
+            accepted = ", ".join(store.SORT_FIELDS)
+            raise Invalid([field_fault(["body", "sort", "field"], f"Sort by one of {accepted}.")])
+    return [(sort.field, sort.direction == "desc") for sort in sorts]

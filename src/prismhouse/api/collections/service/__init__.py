@@ -1,0 +1,20 @@
+"""What a user can do with collections. `collections.py` is the service, `define.py` what creation works out."""
+
+from prismhouse.api.collections.service.collections import Collections
+from prismhouse.api.collections.service.define import Buckets, Catalogue
+from prismhouse.api.collections.service.errors import (
+    CollectionBusy,
+    CollectionNameTaken,
+    CollectionNotFound,
+    ImmutableField,
+)
+
+__all__ = [
+    "Buckets",
+    "Catalogue",
+    "CollectionBusy",
+    "CollectionNameTaken",
+    "CollectionNotFound",
+    "Collections",
+    "ImmutableField",
+]

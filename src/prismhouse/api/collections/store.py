@@ -1,0 +1,175 @@
+"""Every statement about collections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
+
+__all__ = [
+    "SORTABLE",
+    "delete",
+    "delete_documents",
+    "disable_downstream",
+    "document_counts",
+    "fed_by",
+    "find",
+    "find_many",
+    "insert",
+    "page",
+    "total",
+    "update",
+]
+
+_COLUMNS = """collection_id, collection_name, description, source, source_ids, feature_extractor, input_schema,
+  output_schema, vector_indexes, metadata, config, enabled, disabled_reason, schema_version, created_at, updated_at"""
+SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "collection_name": "collection_name"}
+
+_INSERT = f"""
+INSERT INTO collections (namespace_id, collection_id, collection_name, description, source, source_ids,
+  feature_extractor, input_schema, output_schema, vector_indexes, metadata, config, enabled)
+VALUES (%(namespace_id)s, %(collection_id)s, %(collection_name)s, %(description)s, %(source)s, %(source_ids)b,
+  %(feature_extractor)s, %(input_schema)s, %(output_schema)s, %(vector_indexes)s, %(metadata)s, %(config)s,
+  %(enabled)s)
+ON CONFLICT (namespace_id, collection_name) DO NOTHING
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - column names of our own
+_FIND = f"""
+SELECT {_COLUMNS} FROM collections
+WHERE namespace_id = %(namespace_id)s AND (collection_id = %(identifier)s OR collection_name = %(identifier)s)
+ORDER BY collection_id = %(identifier)s DESC LIMIT 1
+"""  # noqa: S608 - column names of our own
+_FIND_MANY = f"""
+SELECT {_COLUMNS} FROM collections
+WHERE namespace_id = %(namespace_id)s
+  AND (collection_id = ANY(%(identifiers)b) OR collection_name = ANY(%(identifiers)b))
+ORDER BY collection_id
+"""  # noqa: S608 - column names of our own
+_FED_BY = f"""
+SELECT {_COLUMNS} FROM collections
+WHERE namespace_id = %(namespace_id)s AND source_ids && %(source_ids)b
+ORDER BY created_at, collection_id
+"""  # noqa: S608 - column names of our own
+_MATCHING = """namespace_id = %(namespace_id)s AND (%(search)s::text IS NULL OR collection_id = %(exact)s
+  OR collection_name LIKE %(search)s OR description LIKE %(search)s)"""
+_TOTAL = f"SELECT count(*) FROM collections WHERE {_MATCHING}"  # noqa: S608 - a constant
+_UPDATE = f"""
+UPDATE collections SET
+  collection_name = %(collection_name)s, description = %(description)s, metadata = %(metadata)s,
+  config = %(config)s, enabled = %(enabled)s, disabled_reason = %(disabled_reason)s, updated_at = now()
+WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - column names of our own
+_DISABLE_DOWNSTREAM = """
+UPDATE collections SET enabled = false, disabled_reason = %(reason)s, updated_at = now()
+WHERE namespace_id = %(namespace_id)s AND source_ids && %(source_ids)b
+RETURNING collection_id
+"""
+_DELETE = "DELETE FROM collections WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s"
+_DELETE_DOCUMENTS = """
+DELETE FROM documents WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
+"""
+_DOCUMENT_COUNTS = """
+SELECT collection_id, count(*) AS documents FROM documents
+WHERE namespace_id = %(namespace_id)s AND collection_id = ANY(%(collection_ids)b)
+GROUP BY collection_id
+"""
+
+
+async def insert(tx: NamespaceWriter, values: Mapping[str, Any]) -> Record | None:
+    """Store a collection; return None when the name is taken."""
+    return await tx.fetch_one(_INSERT, _wrapped(values))
+
+
+async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> Record | None:
+    """Return the collection with this id, else the one with this name; `lock` keeps it until the end."""
+    return await tx.fetch_one(_FIND + ("FOR UPDATE" if lock else ""), {"identifier": identifier})
+
+
+async def find_many(tx: NamespaceReader, identifiers: Sequence[str]) -> list[Record]:
+    """Return the collections with these ids or names."""
+    return await tx.fetch_all(_FIND_MANY, {"identifiers": list(identifiers)})
+
+
+async def fed_by(tx: NamespaceReader, source_ids: Sequence[str]) -> list[Record]:
+    """Return the collections that have one of these buckets or collections as a source."""
+    return await tx.fetch_all(_FED_BY, {"source_ids": list(source_ids)})
+
+
+async def page(
+    tx: NamespaceReader,
+    *,
+    search: str | None,
+    case_sensitive: bool,
+    sort: str,
+    descending: bool,
+    after: Sequence[Any] | None,
+    limit: int | None,
+    offset: int,
+) -> list[Record]:
+    """Return collections ordered by a column of SORTABLE, then by id; `after` holds both of the last one."""
+    column, order, beyond = SORTABLE[sort], *(("DESC", "<") if descending else ("ASC", ">"))
+    matching = _MATCHING if case_sensitive else _MATCHING.replace(" LIKE ", " ILIKE ")
+    cast = "text" if column == "collection_name" else "timestamptz"
+    keyset = f"AND ({column}, collection_id) {beyond} (%(value)s::{cast}, %(id)s)" if after else ""
+    value, identifier = after or (None, None)
+    return await tx.fetch_all(
+        f"SELECT {_COLUMNS} FROM collections WHERE {matching} {keyset}"  # noqa: S608 - constants
+        f" ORDER BY {column} {order}, collection_id {order} LIMIT %(limit)s::bigint OFFSET %(offset)s",
+        {**_search(search), "value": value, "id": identifier, "limit": limit, "offset": offset},
+    )
+
+
+async def total(tx: NamespaceReader, *, search: str | None, case_sensitive: bool) -> int:
+    """Return how many collections match."""
+    statement = _TOTAL if case_sensitive else _TOTAL.replace(" LIKE ", " ILIKE ")
+    return int(await tx.fetch_value(statement, _search(search)))
+
+
+def _search(search: str | None) -> dict[str, Any]:
+    if not search:
+        return {"search": None, "exact": None}
+    escaped = search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return {"search": f"%{escaped}%", "exact": search}
+
+
+async def update(tx: NamespaceWriter, collection_id: str, values: Mapping[str, Any]) -> Record | None:
+    """Replace the mutable columns; raise psycopg's UniqueViolation inside a savepoint as None: the name is taken."""
+    try:
+        async with tx.savepoint():
+            return await tx.fetch_one(_UPDATE, {**_wrapped(values), "collection_id": collection_id})
+    except psycopg.errors.UniqueViolation:
+        return None
+
+
+async def disable_downstream(tx: NamespaceWriter, collection_id: str, reason: Mapping[str, Any]) -> list[str]:
+    """Disable the collections fed by this one and return their ids."""
+    rows = await tx.fetch_all(_DISABLE_DOWNSTREAM, {"source_ids": [collection_id], "reason": Jsonb(reason)})
+    return [row["collection_id"] for row in rows]
+
+
+async def delete_documents(tx: NamespaceWriter, collection_id: str) -> int:
+    """Delete all documents of the collection and return how many there were."""
+    return await tx.execute(_DELETE_DOCUMENTS, {"collection_id": collection_id})
+
+
+async def delete(tx: NamespaceWriter, collection_id: str) -> None:
+    """Delete the collection."""
+    await tx.execute(_DELETE, {"collection_id": collection_id})
+
+
+async def document_counts(tx: NamespaceReader, collection_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of documents per collection; empty collections are absent."""
+    rows = await tx.fetch_all(_DOCUMENT_COUNTS, {"collection_ids": list(collection_ids)})
+    return {row["collection_id"]: row["documents"] for row in rows}
+
+
+def _wrapped(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: Jsonb(value) if isinstance(value, dict) or (key == "vector_indexes") else value
+        for key, value in values.items()
+    }

@@ -1,0 +1,255 @@
+"""The story of the demo, told in the product's words: each function is one of them.
+
+Files become objects in buckets; batches send them through collections, which make documents of them;
+retrievers find documents again.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prismhouse.cli.demo import material
+from prismhouse.cli.demo.faults import DemoFailed
+from prismhouse.cli.demo.house import House
+from prismhouse.cli.demo.questions import QUESTIONS, Question
+from prismhouse.cli.demo.screen import Hit, Screen
+
+__all__ = ["Outcome", "run_flow"]
+
+BATCH_TIMEOUT_SECONDS = 150.0
+POLL_SECONDS = 0.2
+ANSWERS_SHOWN = 3
+TERMINAL_STATES = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
+RETRIEVERS = {
+    "ask-texts": ("the texts", ("passages",)),
+    "ask-photos": ("the photos", ("pictures",)),
+    "ask-both": ("photos and notes", ("pictures", "notes")),
+}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the demo made, for the next steps."""
+
+    namespace_name: str
+    namespace_id: str
+    bucket_ids: Mapping[str, str]
+    retriever_ids: Mapping[str, str]
+
+
+def run_flow(house: House, screen: Screen) -> Outcome:
+    """Do the product's main job once, from nothing to answers; raise DemoFailed when a step fails."""
+    screen.title("Prismhouse: files in, answers out. All of it runs on this machine.\n")
+    start(house, screen)
+    namespace_name, namespace_id = make_namespace(house, screen)
+    buckets = make_buckets(house, screen)
+    objects = add_objects(house, screen, buckets)
+    feature_uris = make_collections(house, screen, buckets)
+    run_batches(house, screen, buckets, objects)
+    retrievers = make_retrievers(house, screen, feature_uris)
+    for question in QUESTIONS:
+        ask(house, screen, question, retrievers)
+    screen.note(f"All of it took {screen.total()}.")
+    return Outcome(
+        namespace_name=namespace_name, namespace_id=namespace_id, bucket_ids=buckets, retriever_ids=retrievers
+    )
+
+
+def start(house: House, screen: Screen) -> None:
+    """Start a server of its own."""
+    with screen.step("Server", "`prismhouse serve`, with a PostgreSQL of its own inside") as step:
+        house.start()
+        step.result = house.url
+
+
+def make_namespace(house: House, screen: Screen) -> tuple[str, str]:
+    """Make the namespace and go into it."""
+    name = time.strftime("demo-%Y%m%d-%H%M%S")
+    extractors = [{"feature_extractor_name": name, "version": "v1"} for name in ("text_extractor", "image_extractor")]
+    with screen.step("Namespace", "keeps everything of one project apart from the rest") as step:
+        made = house.post("/namespaces", {"namespace_name": name, "feature_extractors": extractors})
+        house.enter(made["namespace_id"])
+        step.result = name
+    return name, made["namespace_id"]
+
+
+def make_buckets(house: House, screen: Screen) -> dict[str, str]:
+    """Make one bucket for each kind of file; return their ids by name."""
+    schemas: dict[str, Json] = {
+        "library": {"content": {"type": "text", "required": True}, "file": {"type": "string"}},
+        "album": {"photo": {"type": "image", "required": True}, "note": {"type": "text"}, "file": {"type": "string"}},
+    }
+    with screen.step("Buckets", "hold raw files, and say which kinds they take") as step:
+        made = {
+            name: house.post("/buckets", {"bucket_name": name, "bucket_schema": {"properties": properties}})
+            for name, properties in schemas.items()
+        }
+        step.result = "library (text), album (image + text)"
+    return {name: bucket["bucket_id"] for name, bucket in made.items()}
+
+
+def add_objects(house: House, screen: Screen, buckets: Mapping[str, str]) -> dict[str, list[str]]:
+    """Send the files; return the ids of the objects by bucket name."""
+    with screen.step("Objects", "are files with their fields") as step:
+        texts, photos = material.texts(), material.photos()
+        sent = {"library": [_text_object(text) for text in texts], "album": [_photo_object(photo) for photo in photos]}
+        made = {name: _send(house, buckets[name], objects) for name, objects in sent.items()}
+        step.result = f"{len(texts)} texts of scikit-learn, {len(photos)} photos of scikit-image and scikit-learn"
+    return made
+
+
+def make_collections(house: House, screen: Screen, buckets: Mapping[str, str]) -> dict[str, str]:
+    """Declare what is to be made of the objects; return where the vectors will be, by collection name."""
+    recipes: dict[str, tuple[str, str, Json, Json]] = {
+        "passages": (
+            "library",
+            "text_extractor",
+            {"text": "content"},
+            {"split_by": "sentences", "chunk_size": 3, "chunk_overlap": 1},
+        ),
+        "notes": ("album", "text_extractor", {"text": "note"}, {"split_by": "paragraphs", "chunk_size": 2}),
+        "pictures": ("album", "image_extractor", {"image": "photo"}, {}),
+    }
+    with screen.step("Collections", "say what a feature extractor makes of a bucket's objects") as step:
+        made = {
+            name: house.post("/collections", _collection(name, buckets[bucket], extractor, inputs, parameters))
+            for name, (bucket, extractor, inputs, parameters) in recipes.items()
+        }
+        step.result = ", ".join(f"{name} ({extractor})" for name, (_, extractor, _, _) in recipes.items())
+    return {name: collection["vector_indexes"][0]["feature_uri"] for name, collection in made.items()}
+
+
+def run_batches(house: House, screen: Screen, buckets: Mapping[str, str], objects: Mapping[str, Sequence[str]]) -> None:
+    """Send all objects through their collections and follow them; raise DemoFailed unless all is COMPLETED."""
+    with screen.step("Batches", "send objects through the collections and write documents", bars=True) as step:
+        paths = {}
+        for name, ids in objects.items():
+            batches = f"/buckets/{buckets[name]}/batches"
+            paths[name] = f"{batches}/{house.post(batches, {'object_ids': list(ids)})['batch_id']}"
+            house.post(f"{paths[name]}/submit")
+        done = _follow(house, screen, paths, objects)
+        written = {name: batch["documents_written"] for name, batch in done.items()}
+        step.result = ", ".join(f"{count} documents from {name}" for name, count in written.items())
+
+
+def make_retrievers(house: House, screen: Screen, feature_uris: Mapping[str, str]) -> dict[str, str]:
+    """Store the searches under names; return their ids by name."""
+    with screen.step("Retrievers", "are stored searches; ask-both merges two rankings into one") as step:
+        made = {
+            name: house.post("/retrievers", _retriever(name, collections, feature_uris))
+            for name, (_, collections) in RETRIEVERS.items()
+        }
+        step.result = ", ".join(made)
+    return {name: retriever["retriever_id"] for name, retriever in made.items()}
+
+
+def ask(house: House, screen: Screen, question: Question, retrievers: Mapping[str, str]) -> None:
+    """Ask one question and show the best answers; raise DemoFailed when there are none."""
+    began = time.monotonic()
+    answer = house.post(f"/retrievers/{retrievers[question.retriever]}/execute", {"inputs": {"query": question.text}})
+    screen.question(RETRIEVERS[question.retriever][0], question.text, time.monotonic() - began)
+    documents = answer["documents"][:ANSWERS_SHOWN]
+    if not documents:
+        raise DemoFailed(f"No answer to: {question.text}")
+    for rank, document in enumerate(documents, start=1):
+        hit = Hit(rank=rank, score=document["score"], file=document["file"], excerpt=_excerpt(document))
+        screen.hit(hit)
+
+
+def _text_object(text: material.Text) -> Json:
+    return {"file": text.file, "blobs": [{"property": "content", "type": "text", "data": text.content}]}
+
+
+def _photo_object(photo: material.Photo) -> Json:
+    data = {
+        "base64": base64.b64encode(photo.data).decode(),
+        "mime_type": photo.mime_type,
+        "filename": photo.file,
+    }
+    blobs: list[Json] = [{"property": "photo", "type": "image", "data": data}]
+    if photo.note:
+        blobs.append({"property": "note", "type": "text", "data": photo.note})
+    return {"file": photo.file, "blobs": blobs}
+
+
+def _send(house: House, bucket_id: str, objects: list[Json]) -> list[str]:
+    answer = house.post(f"/buckets/{bucket_id}/objects/batch", {"objects": objects})
+    if answer["failed"]:
+        raise DemoFailed(f"The bucket refused a file: {answer['failed'][0]['error']}")
+    return [made["object_id"] for made in answer["succeeded"]]
+
+
+def _collection(name: str, bucket_id: str, extractor: str, inputs: Json, parameters: Json) -> Json:
+    return {
+        "collection_name": name,
+        "source": {"type": "bucket", "bucket_ids": [bucket_id]},
+        "feature_extractor": {
+            "feature_extractor_name": extractor,
+            "version": "v1",
+            "input_mappings": inputs,
+            "parameters": parameters,
+            "field_passthrough": [{"source_path": "file"}],
+        },
+    }
+
+
+def _follow(
+    house: House, screen: Screen, paths: Mapping[str, str], objects: Mapping[str, Sequence[str]]
+) -> dict[str, Json]:
+    deadline = time.monotonic() + BATCH_TIMEOUT_SECONDS
+    with screen.progress() as show:
+        while time.monotonic() < deadline:
+            batches = {name: house.get(path) for name, path in paths.items()}
+            show({name: (_processed(batch, len(objects[name])), len(objects[name])) for name, batch in batches.items()})
+            if all(batch["status"] in TERMINAL_STATES for batch in batches.values()):
+                break
+            time.sleep(POLL_SECONDS)
+    for name, batch in batches.items():
+        if batch["status"] != "COMPLETED":
+            reason = batch.get("failure_reason") or batch.get("status_message") or "no reason given"
+            raise DemoFailed(f"The batch of {name} is {batch['status']}: {reason}")
+    return batches
+
+
+def _processed(batch: Json, total: int) -> int:
+    if batch["status"] == "COMPLETED":
+        return total
+    return int(((batch.get("progress") or {}).get("percent") or 0) * total / 100)
+
+
+def _retriever(name: str, collections: Sequence[str], feature_uris: Mapping[str, str]) -> Json:
+    searches = [
+        {
+            "feature_uri": feature_uris[collection],
+            "collection_identifiers": [collection],
+            "query": {"input_mode": "text", "value": "{{INPUT.query}}"},
+            "top_k": 50,
+        }
+        for collection in collections
+    ]
+    stage = {
+        "stage_name": "search",
+        "stage_type": "filter",
+        "config": {"stage_id": "feature_search", "parameters": {"searches": searches, "final_top_k": 10}},
+    }
+    return {
+        "retriever_name": name,
+        "collection_identifiers": list(collections),
+        "input_schema": {"query": {"type": "text", "required": True}},
+        "stages": [stage],
+    }
+
+
+def _excerpt(document: Json, width: int = 96) -> str:
+    """Return the labels of a photo, or the beginning of a text, on one line."""
+    if labels := document.get("labels"):
+        return "looks like " + ", ".join(f"{label['label']} {label['score']:.0%}" for label in labels[:3])
+    text = re.sub(r"\s+", " ", str(document.get("text", ""))).strip()
+    return f'"{text[:width]}..."' if len(text) > width else f'"{text}"'

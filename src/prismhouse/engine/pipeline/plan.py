@@ -1,0 +1,57 @@
+"""Which collections a batch runs, in which order: tiers of collections that only need earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["CollectionCycle", "Node", "downstream_of", "plan_tiers"]
+
+
+class CollectionCycle(WarehouseError):
+    """The collections {collection_ids} feed each other in a circle."""
+
+    code = Code.INVALID
+    hint = "Give one of them another source."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A collection and what it reads: buckets or collections."""
+
+    collection_id: str
+    source_ids: tuple[str, ...]
+
+
+def downstream_of(roots: Iterable[str], nodes: Iterable[Node]) -> list[Node]:
+    """Return the nodes in `roots` and all that read from them, directly or not, in the given order."""
+    given = list(nodes)
+    reached = set(roots)
+    grown = True
+    while grown:
+        more = {node.collection_id for node in given if reached.intersection(node.source_ids)} - reached
+        reached |= more
+        grown = bool(more)
+    return [node for node in given if node.collection_id in reached]
+
+
+def plan_tiers(nodes: Sequence[Node]) -> list[list[str]]:
+    """Return collection ids by tier: each stands after every node it reads, as early as it can.
+
+    Sources outside `nodes` are there already and bind nothing.
+
+    Raises:
+        CollectionCycle: when some nodes can never start.
+    """
+    waiting = {node.collection_id: set(node.source_ids) for node in nodes}
+    tiers: list[list[str]] = []
+    while waiting:
+        ready = [name for name, sources in waiting.items() if not sources.intersection(waiting)]
+        if not ready:
+            raise CollectionCycle(collection_ids=", ".join(sorted(waiting)))
+        tiers.append(ready)
+        for name in ready:
+            del waiting[name]
+    return tiers
