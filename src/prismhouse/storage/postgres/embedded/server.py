@@ -128,7 +128,7 @@ class EmbeddedPostgres:
         """Take the folder for this process; raise DataFolderInUse."""
         if self._lock is not None:
             return
-        self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         if not _locked(lock):
             holder = os.read(lock, 20).decode().strip() or "unknown"
