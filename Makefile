@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do command -v $$name && break; done)
+PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS := .venv/.models
@@ -47,7 +47,7 @@ clean: ## Remove .venv and caches; data folders stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/uv:
-	@./scripts/make-venv "$(PYTHON)" .venv
+	@./scripts/make-venv .venv "$(PYTHON)"
 
 $(READY): $(BIN)/uv pyproject.toml uv.lock
 	@$(UV) sync --frozen --quiet --inexact --all-extras --all-groups
