@@ -16,5 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked for."""
-    return 0
+    """Do what was asked for; `list` ends with 1 when a model cannot run."""
+    if arguments.action == "install":
+        from prismhouse.engine.inference.install import install
+
+        install(arguments.names, print)
+        return 0
+    from prismhouse.engine.inference.registry import listed
+
+    models = listed()
+    for model in models:
+        state = "installed" if model.installed else f"NOT INSTALLED: {model.problem}"
+        print(f"{model.name}  {model.title}")
+        print(f"    {model.task}, {model.dimensions}-d, {model.size_bytes / 2**20:.0f} MiB, {model.licence}; {state}")
+    return 0 if all(model.installed for model in models) else 1

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from prismhouse.api.buckets.service import Buckets
+from prismhouse.api.collections.service import Collections
+from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.service import Namespaces
+from prismhouse.api.organizations.service import Organizations
+from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.webhooks.events import Events
+from prismhouse.engine.extractors.catalogue import Catalogue
+from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.local import LocalBlobStore
@@ -17,7 +26,7 @@ from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.postgres.database import Database
 
-__all__ = ["AdapterNotBuilt", "House", "build"]
+__all__ = ["AdapterNotBuilt", "House", "build", "check_adapters", "models_dir"]
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -37,6 +46,15 @@ class House:
     blobs: BlobStore
     compute: Compute
     jobs: ProcrastinateQueue
+    catalogue: Catalogue
+    embedder: QueryEmbedder
+    organizations: Organizations
+    namespaces: Namespaces
+    namespace_deletion: Deletion
+    tasks: Tasks
+    events: Events
+    buckets: Buckets
+    collections: Collections
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -57,7 +75,9 @@ class House:
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
+        await self.embedder.close()
         await self.compute.close()
+        await self.namespaces.settle()
         await self.db.close()
 
 
@@ -70,13 +90,29 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
+    blobs, compute, jobs = _blobs(settings), _compute(settings), ProcrastinateQueue(dsn)
+    catalogue, events = Catalogue(), Events()
+    organizations = Organizations(db)
+    tasks = Tasks(db)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets)
     return House(
         settings=settings,
         dsn=dsn,
         db=db,
-        blobs=_blobs(settings),
-        compute=_compute(settings),
-        jobs=ProcrastinateQueue(dsn),
+        blobs=blobs,
+        compute=compute,
+        jobs=jobs,
+        catalogue=catalogue,
+        embedder=_embedder(settings),
+        organizations=organizations,
+        namespaces=namespaces,
+        namespace_deletion=Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs),
+        tasks=tasks,
+        events=events,
+        buckets=buckets,
+        collections=collections,
     )
 
 
@@ -110,3 +146,12 @@ def _compute(settings: Settings) -> Compute:
     cores = os.cpu_count() or 1
     processes = settings.compute.processes or max(1, cores // settings.worker.processes)
     return LocalCompute(processes, call_timeout_seconds=settings.compute.call_timeout_seconds)
+
+
+def _embedder(settings: Settings) -> QueryEmbedder:
+    return QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
+
+
+def models_dir(settings: Settings) -> Path:
+    """Return where converted models are kept."""
+    return settings.inference.cache_dir or settings.data_dir / "models"
