@@ -10,7 +10,6 @@ import argparse
 import os
 from pathlib import Path
 
-
 __all__ = ["add_arguments", "run"]
 
 
