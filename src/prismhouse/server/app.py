@@ -10,13 +10,14 @@ from starlette.types import ASGIApp
 
 from prismhouse import __version__
 from prismhouse.api.web import errors
-from prismhouse.server import health, reference, unbuilt
+from prismhouse.server import reference, unbuilt
 from prismhouse.server.middleware import Edge
 from prismhouse.server.openapi import lifted
+from prismhouse.server.routers import routers
 from prismhouse.server.routing import RouteTable
 from prismhouse.server.wiring import House
 
-__all__ = ["create_app"]
+__all__ = ["assemble", "create_app"]
 
 _DESCRIPTION = "A multimodal data warehouse of your own: raw files in, searchable documents out."
 # File bytes go through these in a stream, with limits of their own.
@@ -43,10 +44,10 @@ class _Application(FastAPI):
 
 def create_app(house: House) -> FastAPI:
     """Return the application. Opening and closing the house is the caller's."""
-    return assemble([health.routes(house.db), *house.routers], body_bytes=house.settings.limits.body_bytes)
+    return assemble(routers(house), body_bytes=house.settings.limits.body_bytes)
 
 
-def assemble(routers: Sequence[APIRouter], *, body_bytes: int) -> FastAPI:
+def assemble(joined: Sequence[APIRouter], *, body_bytes: int) -> FastAPI:
     """Return an application of these routers, with everything that is not built answered 501."""
     app = _Application(
         title="Prismhouse",
@@ -60,7 +61,7 @@ def assemble(routers: Sequence[APIRouter], *, body_bytes: int) -> FastAPI:
     app.body_bytes = body_bytes
     errors.install(app)
     # Not include_router: it wraps every route once more, at 1.6 times the cost of a lookup.
-    for router in [*routers, reference.routes()]:
+    for router in [*joined, reference.routes()]:
         app.router.routes.extend(router.routes)
     app.router.routes.extend(unbuilt.routes())
     RouteTable.install(app.router)
