@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 from fastapi import APIRouter, FastAPI
+from tests.extractors import SmallCatalogue
 
 from prismhouse.api.namespaces import routes as namespace_routes
 from prismhouse.api.namespaces.deletion import Deletion
@@ -23,7 +24,6 @@ from prismhouse.server import health
 from prismhouse.server.app import assemble
 from prismhouse.storage.jobs.queue import JobHandler
 from prismhouse.storage.postgres.database import Database, Writer
-from tests.extractors import SmallCatalogue
 
 
 class RememberedJobs:
