@@ -9,6 +9,7 @@ from typing import Any
 
 from prismhouse.engine.extractors import image, multimodal, passthrough, text
 from prismhouse.engine.extractors.definition import Definition
+from prismhouse.engine.extractors.describe import describe
 from prismhouse.engine.extractors.parameters import validate
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Code, WarehouseError
@@ -52,6 +53,10 @@ class Catalogue:
         """Return the record as a collection with these validated parameters has it: its vectors follow from them."""
         outputs = self.definition(record.extractor_id).outputs
         return record if outputs is None else replace(record, vector_outputs=outputs(parameters))
+
+    def describe(self, record: ExtractorRecord) -> dict[str, Any]:
+        """Return the entry of an extractor as the API answers it."""
+        return describe(record)
 
     def definition(self, extractor_id: str) -> Definition:
         """Return how to run `name_version`; raise ExtractorNotFound."""
