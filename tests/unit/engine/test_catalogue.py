@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from prismhouse.engine.extractors.catalogue import Catalogue, ExtractorNotFound
-from prismhouse.engine.extractors.describe import describe
 from prismhouse.kit.errors import Invalid
 
 CATALOGUE = Catalogue()
@@ -138,7 +137,7 @@ def test_vectors_follow_the_parameters_when_the_extractor_takes_them_from_there(
 def test_the_official_client_reads_the_entry_when_it_is_described(extractor_id: str) -> None:
     from mixpeek.models.feature_extractor_response_model import FeatureExtractorResponseModel
 
-    entry = describe(CATALOGUE.by_id(extractor_id))
+    entry = CATALOGUE.describe(CATALOGUE.by_id(extractor_id))
 
     read = FeatureExtractorResponseModel.from_dict(entry)
     assert read is not None
@@ -147,7 +146,7 @@ def test_the_official_client_reads_the_entry_when_it_is_described(extractor_id: 
 
 @pytest.mark.parametrize("extractor_id", IDS)
 def test_position_fields_are_documented_or_times_when_described(extractor_id: str) -> None:
-    entry = describe(CATALOGUE.by_id(extractor_id))
+    entry = CATALOGUE.describe(CATALOGUE.by_id(extractor_id))
 
     known = {*entry["output_schema"]["properties"], "start_time", "end_time"}
     assert set(entry["position_fields"]) <= known
