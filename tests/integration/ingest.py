@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 from psycopg.types.json import Jsonb
+from tests.web import KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.buckets import routes as bucket_routes
 from prismhouse.api.buckets.service import Buckets
@@ -21,7 +22,6 @@ from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.jobs.queue import JobHandler
 from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, Writer
-from tests.web import KeysAreNames, add_tenant, application, client_of
 
 
 @dataclass

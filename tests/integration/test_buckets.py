@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from mixpeek.models import BucketResponse, ListBucketsResponse
+from tests.integration.ingest import House, build
 
 from prismhouse.storage.postgres.database import Database
-from tests.integration.ingest import House, build
 
 TEXT = {"content": {"type": "text"}}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from mixpeek.models import CreateObjectsBatchResponse, ListObjectsResponse, ObjectResponse
+from tests.integration.ingest import House, build
 
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import Database
-from tests.integration.ingest import House, build
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

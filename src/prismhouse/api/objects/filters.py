@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.query.filters import object_columns, parse, to_sql
 
 __all__ = ["condition_of"]
 
+_COLUMNS = object_columns("o")
 
-def condition_of(tree: Any, *, max_depth: int, case_sensitive: bool = False) -> tuple[str, dict[str, Any]]:  # noqa: ARG001
+
+def condition_of(tree: Any, *, max_depth: int, case_sensitive: bool = False) -> tuple[str, dict[str, Any]]:
     """Return a condition on `objects o` with its parameters; raise Invalid."""
-    if not tree:
-        return "true", {}
-    if not isinstance(tree, dict) or any(isinstance(value, dict | list) for value in tree.values()):
-        raise Invalid([field_fault(["body", "filters"], "Only {field: value} is understood.")])
-    return "o.fields @> %(f0)s", {"f0": Jsonb(tree)}
+    filter_ = parse(tree, max_depth=max_depth, path=("body", "filters"), case_sensitive=case_sensitive)
+    return to_sql(filter_, _COLUMNS)

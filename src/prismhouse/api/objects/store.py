@@ -125,7 +125,7 @@ async def load(
         SELECT {_COLUMNS} FROM objects
         WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
           AND (%(bucket_id)s::text IS NULL OR bucket_id = %(bucket_id)s)
-          AND (NOT %(visible_only)s OR lifecycle_state = 'active')""",  # noqa: S608 - constants
+          AND (NOT %(visible_only)s OR lifecycle_state = 'active')""",
         {"object_ids": [*object_ids], "bucket_id": bucket_id, "visible_only": visible_only},
     )
     return await with_blobs(tx, rows, texts=texts)
@@ -143,7 +143,7 @@ async def _blobs(tx: NamespaceReader, object_ids: Sequence[str], *, texts: bool)
         SELECT object_id, blob_id, property, type, key_prefix, metadata, source_url,
                {"text" if texts else "NULL AS text"}, sha256, md5, size_bytes, mime_type, filename
         FROM blobs WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
-        ORDER BY object_id, ordinal""",  # noqa: S608 - constants
+        ORDER BY object_id, ordinal""",
         {"object_ids": [*object_ids]},
     )
     blobs: dict[str, list[ObjectBlob]] = {}
@@ -383,7 +383,7 @@ async def page(
         where += f" AND ({key}, o.sequence) {comparison} (%(after_value)s::{kind}, %(after_sequence)s::bigint)"
     direction = "DESC" if descending else "ASC"
     rows = await tx.fetch_all(
-        f"SELECT {_COLUMNS}, {key} AS sort_value FROM objects o{where}"  # noqa: S608 - constants and compiled filters
+        f"SELECT {_COLUMNS}, {key} AS sort_value FROM objects o{where}"
         f" ORDER BY {key} {direction}, o.sequence {direction} LIMIT %(limit)s OFFSET %(offset)s",
         {**parameters, "limit": limit, "offset": 0 if after is not None else offset},
     )
@@ -399,14 +399,14 @@ def _plain(value: Any) -> Any:
 async def total(tx: NamespaceReader, selection: Selection) -> int:
     """Return the number of selected objects."""
     where, parameters = selection.where()
-    return int(await tx.fetch_value(f"SELECT count(*) FROM objects o{where}", parameters))  # noqa: S608 - as above
+    return int(await tx.fetch_value(f"SELECT count(*) FROM objects o{where}", parameters))
 
 
 async def select_ids(tx: NamespaceReader, selection: Selection, limit: int) -> list[str]:
     """Return ids in order of creation."""
     where, parameters = selection.where()
     rows = await tx.fetch_all(
-        f"SELECT o.object_id FROM objects o{where} ORDER BY o.sequence LIMIT %(limit)s",  # noqa: S608 - as above
+        f"SELECT o.object_id FROM objects o{where} ORDER BY o.sequence LIMIT %(limit)s",
         {**parameters, "limit": limit},
     )
     return [row["object_id"] for row in rows]
