@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from conditions import eventually
-
 from tests.running import launch
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -17,44 +16,13 @@ from mixpeek.models import (
     ListCollectionsResponse,
 )
 from tests.extractors import SmallCatalogue
-from tests.web import KeysAreNames, add_tenant, application, client_of
+from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.collections.routes import routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.web.caller import Callers
-from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
-
-BUCKETS = {
-    "bkt_posts": {"content": {"type": "text"}, "author": {"type": "string"}, "views": {"type": "integer"}},
-    "bkt_notes": {"content": {"type": "text"}, "author": {"type": "string"}},
-    "bkt_odd": {"content": {"type": "image"}},
-    "bkt_two_texts": {"title": {"type": "text"}, "body": {"type": "text"}},
-}
-
-
-class BucketNotFound(WarehouseError):
-    """No bucket {id}."""
-
-    code = Code.NOT_FOUND
-    hint = "List buckets."
-
-
-@dataclass(frozen=True)
-class Bucket:
-    bucket_id: str
-    bucket_schema: Mapping[str, Any]
-
-
-class FixedBuckets:
-    """Buckets by id and by name, which is the id without its prefix."""
-
-    async def resolve(self, tx: NamespaceReader, identifier: str) -> Bucket:
-        bucket_id = identifier if identifier.startswith("bkt_") else f"bkt_{identifier}"
-        if bucket_id not in BUCKETS:
-            raise BucketNotFound(id=identifier)
-        return Bucket(bucket_id, {"properties": BUCKETS[bucket_id]})
 
 
 class House:
