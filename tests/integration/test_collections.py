@@ -21,7 +21,9 @@ from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, clien
 from prismhouse.api.collections.routes import routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.web.caller import Callers
+from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 
@@ -323,6 +325,38 @@ async def test_features_are_described_and_the_catalogue_is_public(house: House) 
     for item in [*catalogue.json(), one.json()]:
         FeatureExtractorResponseModel.from_dict(item)
     assert none.status_code == 404
+
+
+async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_really_writes(db: Database) -> None:
+    await add_tenant(db, "one")
+    service = Collections(db, catalogue=Catalogue(), buckets=FixedBuckets())
+
+    async with client_of(application([routes(service, Callers(KeysAreNames()))])) as client:
+        listed = (await client.get("/v1/collections/features/extractors")).json()
+        for item in listed:
+            FeatureExtractorResponseModel.from_dict(item)
+            extractor = {"feature_extractor_name": item["feature_extractor_name"], "version": item["version"]}
+            if item["feature_extractor_name"] == "passthrough_extractor":
+                extractor["input_mappings"] = {"content": "content"}
+            bucket = "bkt_odd" if "image" in item["supported_input_types"] else "bkt_posts"
+            if item["feature_extractor_name"] == "multimodal_extractor":
+                extractor["input_mappings"] = {"image": "content"}
+            body = {
+                "collection_name": f"with_{item['feature_extractor_id']}",
+                "source": {"type": "bucket", "bucket_ids": [bucket]},
+                "feature_extractor": extractor,
+            }
+            answer = await client.post("/v1/collections", json=body)
+            assert answer.status_code == 200, answer.text
+            CollectionResponse.from_dict(answer.json())
+            uris = [index["feature_uri"] for index in answer.json()["vector_indexes"]]
+            async with db.read() as unit:
+                standing = await vectors.load(unit.within(NamespaceId("ns_one")), uris)
+            assert {uri: index.dimensions for uri, index in standing.items()} == {
+                index["feature_uri"]: index["index"]["dimensions"] for index in answer.json()["vector_indexes"]
+            }
+        menu = await client.get("/v1/collections/features")
+        FeatureDiscoveryResponse.from_dict(menu.json())
 
 
 async def test_a_feature_key_chooses_the_extractor(house: House) -> None:

@@ -188,6 +188,24 @@ async def test_search_finds_text_anywhere_without_letter_case(house: House) -> N
     assert await house.names("articles", search='"') == []
 
 
+async def test_filters_choose_by_fields_metadata_and_lineage(house: House) -> None:
+    await house.add("articles", {"a": {"n": 1, "author": "Ada"}, "b": {"n": 5}}, root_object_id=ObjectId("obj_1"))
+    await house.add("articles", {"c": {"n": 9, "metadata": {"author": "ada"}}}, root_object_id=ObjectId("obj_2"))
+
+    both = {"AND": [{"field": "n", "operator": "gte", "value": 2}], "NOT": [{"field": "root_object_id", "value": "x"}]}
+    assert await house.names("articles", filters=both, limit=1) == ["b", "c"]
+    assert await house.names("articles", filters={"author": "ADA"}) == ["a"]
+    assert await house.names("articles", filters={"metadata.author": "ada"}) == ["a", "c"]
+    assert await house.names("articles", filters={"_internal.lineage.root_object_id": "obj_2"}) == ["c"]
+    assert (await house.list("articles", filters=both, include_total=True))["total_documents"] == 2
+    path = "/v1/collections/articles/documents"
+    got = await house.client.get(path, params={"filters": '{"n": {"lt": 3}}'})
+    assert [one["n"] for one in got.json()["results"]] == [1]
+    for bad in ({"must": [{"key": "n"}]}, {"field": "n", "operator": "near", "value": 1}):
+        refused = await house.client.post(f"{path}/list", json={"filters": bad})
+        assert refused.status_code == 422, refused.text
+
+
 async def test_totals_are_given_when_asked_for(house: House) -> None:
     await house.add("articles", {f"{n}": {"n": n} for n in range(5)})
 

@@ -23,6 +23,7 @@ from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page, pagination
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.query.filters import MAX_DEPTH
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 __all__ = ["DocumentList", "Documents", "LinkBlob", "SourceObjects"]
@@ -56,11 +57,13 @@ class Documents:
         collections: Collections,
         objects: SourceObjects | None = None,
         link_blob: LinkBlob | None = None,
+        filter_depth: int = MAX_DEPTH,
     ) -> None:
         self._db = db
         self._collections = collections
         self._objects = objects
         self._link_blob = link_blob
+        self._filter_depth = filter_depth
 
     async def write(self, tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
         """Insert or replace documents in one statement and return how many; the creation time of a replaced one stays.
@@ -133,7 +136,8 @@ class Documents:
         for feature in ("group_by", "expand"):
             if getattr(request, feature):
                 raise NotBuiltYet(feature=feature)
-        listing = plan(request, page, collection_ids=[row.collection_id for row in rows])
+        collection_ids = [row.collection_id for row in rows]
+        listing = plan(request, page, collection_ids=collection_ids, filter_depth=self._filter_depth)
         found = await store.page(
             tx,
             where=listing.where,

@@ -12,25 +12,12 @@ from prismhouse.api.web.paging import Page
 from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.query.filters import MAX_DEPTH, document_columns, parse, to_sql
+from prismhouse.query.filters.columns import Kind
 
 __all__ = ["Listing", "plan"]
 
-_COLUMNS = {
-    "document_id": "text",
-    "collection_id": "text",
-    "root_object_id": "text",
-    "root_bucket_id": "text",
-    "source_type": "text",
-    "source_object_id": "text",
-    "source_document_id": "text",
-    "source_collection_id": "text",
-    "lineage_path": "text",
-    "batch_id": "text",
-    "content_hash": "text",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
-}
-_ALIASES = {"object_id": "root_object_id", "bucket_id": "root_bucket_id", "path": "lineage_path"}
+_FIELDS = document_columns("d")
 _CURSOR_LENGTH = 4
 
 
@@ -52,7 +39,9 @@ class Listing:
         return encode_cursor([row["sort_value"], row["document_id"], *share], self.mark)
 
 
-def plan(request: ListDocuments, page: Page, *, collection_ids: Sequence[str]) -> Listing:
+def plan(
+    request: ListDocuments, page: Page, *, collection_ids: Sequence[str], filter_depth: int = MAX_DEPTH
+) -> Listing:
     """Return the SQL of a request; raise Invalid or BadCursor.
 
     Unsorted lists are ordered by document id, sorted ones by value, absent values last, then by document id: so a
@@ -69,6 +58,10 @@ def plan(request: ListDocuments, page: Page, *, collection_ids: Sequence[str]) -
     if request.search:
         where.append("d.payload @? %(search)s::jsonpath")
         parameters["search"] = f'$.** ? (@ like_regex {json.dumps(request.search).decode()} flag "iq")'
+    if request.filters:
+        condition, values = to_sql(parse(request.filters, max_depth=filter_depth), _FIELDS, prefix="filter")
+        where.append(condition)
+        parameters |= values
     mark = _mark(request, collection_ids)
     after = decode_cursor(page.cursor, length=_CURSOR_LENGTH, fingerprint=mark) if page.cursor else None
     partition = request.partition
@@ -110,24 +103,17 @@ def _sort_expression(sort: Sort | None, parameters: dict[str, Any]) -> tuple[str
     """Return the SQL expression and type of the sort value; a path that is no column leads into the payload."""
     if sort is None:
         return None, "text"
-    name = sort.field.removeprefix("_internal.").removeprefix("lineage.")
-    name = (
-        _ALIASES.get(name, name) if sort.field.startswith("_internal.") or name in {"object_id", "bucket_id"} else name
-    )
-    if name == "searchable_at":
-        message = "is computed when a document is read. Sort by _internal.updated_at."
+    if sort.field.rpartition(".")[2] == "searchable_at":
+        message = "searchable_at is computed when a document is read. Sort by _internal.updated_at."
         raise Invalid([field_fault(["body", "sort", "field"], message)])
-    if name in _COLUMNS:
-        return f"d.{name}", _COLUMNS[name]
-    root, path = "d.payload", sort.field.split(".")
-    if path[0] == "_internal":
-        root, path = "d.internal", path[1:]
-    parameters["sort_path"] = path
-    value = f"nullif({root} #> %(sort_path)b::text[], 'null')"
-    if path[0] == "metadata" and len(path) > 1:
-        parameters["sort_path_at_root"] = path[1:]
-        value = f"coalesce({value}, nullif({root} #> %(sort_path_at_root)b::text[], 'null'))"
-    return value, "jsonb"
+    found = []
+    for position, place in enumerate(_FIELDS.places(sort.field)):
+        if place.kind is not Kind.JSON:
+            return place.sql, "timestamptz" if place.kind is Kind.TIME else "text"
+        name = f"sort_path{position}"
+        parameters[name] = list(place.path)
+        found.append(f"nullif({place.sql} #> %({name})b::text[], 'null')")
+    return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})", "jsonb"
 
 
 def _beyond(
