@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import numpy as np
 from psycopg.types.json import Jsonb
 from tests.extractors import SmallCatalogue
 from tests.web import KeysAreNames, add_tenant, application, client_of
@@ -31,16 +27,6 @@ from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.web.caller import Callers
 from prismhouse.api.webhooks.events import Events
-from prismhouse.engine.extractors.port import (
-    Artifact,
-    ErrorType,
-    ExtractedDocument,
-    Part,
-    Row,
-    RowFailure,
-    RowResult,
-)
-from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import BlobId, NamespaceId, new_id
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.local import LocalBlobStore
@@ -52,62 +38,6 @@ from prismhouse.storage.postgres.database import Database, NamespaceReader, Name
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
 SMALL = WorkerSettings(chunk_rows=4, chunks_in_flight=2, concurrency=3, max_attempts=2, stalled_after_seconds=1)
-
-
-class ModelMissing(WarehouseError):
-    """The model is not installed."""
-
-    code = Code.UNAVAILABLE
-    hint = "Install it."
-
-
-def fake_rows(
-    extractor_id: str, parameters: dict[str, Any], rows: list[Row], threads: int, cache_dir: str
-) -> list[RowResult]:
-    """Do what each row's text says."""
-    return [_fake(row, cache_dir) for row in rows]
-
-
-def _fake(row: Row, cache_dir: str) -> RowResult:
-    part = row.inputs["text"]
-    assert isinstance(part, Part)
-    text = part.load().decode()
-    word = text.split(" ")[0]
-    match word:
-        case "blank":
-            return RowResult(row_id=row.row_id, skipped="blank")
-        case "bad" | "busy":
-            kind = ErrorType.PERMANENT if word == "bad" else ErrorType.TRANSIENT
-            failure = RowFailure(stage="extract", code=word, message=f"{text} is {word}", error_type=kind)
-            return RowResult(row_id=row.row_id, failure=failure)
-        case "once":
-            mark = Path(cache_dir) / row.row_id
-            if not mark.exists():
-                mark.touch()
-                failure = RowFailure(stage="x", code="once", message="not yet", error_type=ErrorType.TRANSIENT)
-                return RowResult(row_id=row.row_id, failure=failure)
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "raise":
-            raise ValueError(text)
-        case "missing":
-            raise ModelMissing
-        case "slow":
-            time.sleep(float(text.split(" ")[1]))
-    pieces = text.split("|")
-    artifact = Artifact(
-        field="thumbnail", role="thumbnail", type="image", data=text.encode(), content_type="image/webp", filename="t"
-    )
-    documents = [
-        ExtractedDocument(
-            position=(number,),
-            fields={"text": piece, "chunk_index": number},
-            vectors={"all_minilm_l6_v2_v1": np.full(384, 0.05, np.float32)},
-            artifacts=[artifact] if word == "picture" else [],
-        )
-        for number, piece in enumerate(pieces)
-    ]
-    return RowResult(row_id=row.row_id, documents=documents)
 
 
 class StoredObjects:
@@ -239,6 +169,20 @@ class House:
                 await asyncio.sleep(0.05)
         return shown
 
+    async def until(self, met: Callable[[dict[str, Any]], bool], batch_id: str) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not met(await self.read(batch_id)):
+                await asyncio.sleep(0.02)
+
+    async def idle(self) -> None:
+        """Wait until no job that is due waits or runs."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while await self.rows(
+                "SELECT 1 FROM procrastinate_jobs"
+                " WHERE status IN ('todo', 'doing') AND coalesce(scheduled_at, now()) < now() + interval '60 s'"
+            ):
+                await asyncio.sleep(0.05)
+
     async def run(self, object_ids: Sequence[str], **more: Any) -> dict[str, Any]:
         batch_id = await self.submit(object_ids, **more)
         async with self.working():
@@ -285,7 +229,7 @@ async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = Tru
         catalogue=catalogue,
         worker=SMALL,
         limits=LimitSettings(),
-        extraction=ExtractorSettings(cache_dir=str(folder), function="tests.batches:fake_rows"),
+        extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),
     )
     batches = Batches(parts)
     register_jobs(parts, batches)
