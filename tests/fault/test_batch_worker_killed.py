@@ -48,7 +48,7 @@ async def test_every_document_stands_once_when_workers_are_killed_again_and_agai
         await house.add_bucket()
         first = await house.add_collection("first")
         await house.add_collection("second", source=first)
-        ids = await house.add_objects(*["slow 0.02|b"] * 60, "bad", "kill")
+        ids = await house.add_objects(*["slow 0.02 a|b"] * 60, "bad", "kill")
         batch_id = await house.submit(ids)
         for goal in (1, 60, 150):
             worker = await start_worker(dsn, tmp_path)
