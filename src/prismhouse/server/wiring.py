@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from prismhouse.api.buckets.service import Buckets
+from prismhouse.api.collections.service import Collections
+from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.service import Namespaces
+from prismhouse.api.organizations.service import Organizations
+from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.webhooks.events import Events
+from prismhouse.engine.extractors.catalogue import Catalogue
+from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.local import LocalBlobStore
+from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.compute.local import LocalCompute
+from prismhouse.storage.compute.port import Compute
+from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.postgres.database import Database
 
-__all__ = ["House", "build"]
+__all__ = ["AdapterNotBuilt", "House", "build", "check_adapters", "models_dir"]
+
+
+class AdapterNotBuilt(WarehouseError):
+    """{variable} asks for {wanted}, which is not built yet."""
+
+    code = Code.NOT_IMPLEMENTED
+    hint = "Accepted now: {accepted}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +43,18 @@ class House:
     settings: Settings
     dsn: str
     db: Database
+    blobs: BlobStore
+    compute: Compute
+    jobs: ProcrastinateQueue
+    catalogue: Catalogue
+    embedder: QueryEmbedder
+    organizations: Organizations
+    namespaces: Namespaces
+    namespace_deletion: Deletion
+    tasks: Tasks
+    events: Events
+    buckets: Buckets
+    collections: Collections
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -25,10 +62,22 @@ class House:
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
         """Run queued jobs until `stop` is set, then finish or give back what runs."""
-        await stop.wait()
+        from prismhouse.storage.jobs.worker import run_worker
+
+        worker = self.settings.worker
+        await run_worker(
+            self.jobs,
+            stop=stop,
+            concurrency=worker.concurrency,
+            stalled_after_seconds=worker.stalled_after_seconds,
+            stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
+        )
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
+        await self.embedder.close()
+        await self.compute.close()
+        await self.namespaces.settle()
         await self.db.close()
 
 
@@ -41,4 +90,68 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    return House(settings=settings, dsn=dsn, db=db)
+    blobs, compute, jobs = _blobs(settings), _compute(settings), ProcrastinateQueue(dsn)
+    catalogue, events = Catalogue(), Events()
+    organizations = Organizations(db)
+    tasks = Tasks(db)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    return House(
+        settings=settings,
+        dsn=dsn,
+        db=db,
+        blobs=blobs,
+        compute=compute,
+        jobs=jobs,
+        catalogue=catalogue,
+        embedder=_embedder(settings),
+        organizations=organizations,
+        namespaces=namespaces,
+        namespace_deletion=Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs),
+        tasks=tasks,
+        events=events,
+        buckets=buckets,
+        collections=collections,
+    )
+
+
+def check_adapters(settings: Settings) -> None:
+    """Raise AdapterNotBuilt for a choice this version does not have, before anything starts."""
+    _blob_folder(settings)
+    if settings.compute.kind != "local":
+        raise AdapterNotBuilt(
+            variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"
+        )
+
+
+def _blobs(settings: Settings) -> BlobStore:
+    return LocalBlobStore(_blob_folder(settings))
+
+
+def _blob_folder(settings: Settings) -> Path:
+    url = settings.blobs.url
+    if url is None:
+        return settings.data_dir / "blobs"
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
+        raise AdapterNotBuilt(
+            variable="PRISMHOUSE_BLOBS__URL", wanted=f"`{parts.scheme or url}` storage", accepted="`file:///folder`"
+        )
+    return Path(unquote(parts.path))
+
+
+def _compute(settings: Settings) -> Compute:
+    check_adapters(settings)
+    cores = os.cpu_count() or 1
+    processes = settings.compute.processes or max(1, cores // settings.worker.processes)
+    return LocalCompute(processes, call_timeout_seconds=settings.compute.call_timeout_seconds)
+
+
+def _embedder(settings: Settings) -> QueryEmbedder:
+    return QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
+
+
+def models_dir(settings: Settings) -> Path:
+    """Return where converted models are kept."""
+    return settings.inference.cache_dir or settings.data_dir / "models"
