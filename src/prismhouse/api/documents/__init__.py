@@ -1,1 +1,1 @@
-"""The noun documents: routes call the service, the service calls the store."""
+"""Documents: what extraction made, flat fields with lineage. Read service.py next."""

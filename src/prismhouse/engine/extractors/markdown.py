@@ -12,9 +12,9 @@ from prismhouse.engine.extractors.spans import Chunk, Span, trimmed
 
 __all__ = ["split_markdown"]
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\s`{]*)([^`]*)$")
+_ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
+_SETEXT = re.compile(r" {0,3}(=++|-++)[ \t]*+$")
+_FENCE = re.compile(r" {0,3}(`{3,}+|~{3,}+)[ \t]*+([^\s`{]*+)([^`]*+)$")
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 _NOT_SETEXT_TEXT = re.compile(r" {0,3}(?:[-*+>|]|\d+[.)])")
 
@@ -74,7 +74,7 @@ class _Reader:
                 continue
             if heading := _ATX.match(line):
                 self._close_prose(start)
-                self._open_section(len(heading[1]), (heading[2] or "").strip())
+                self._open_section(len(heading[1]), _atx_title(line[heading.end() :]))
             elif (setext := _SETEXT.match(line)) and (title := self._title_before(place)) is not None:
                 title_start = self._lines[place - 1][0]
                 self._close_prose(title_start)
@@ -126,27 +126,30 @@ class _Reader:
         return last + 1
 
 
+def _atx_title(rest: str) -> str:
+    """Return a heading's title without the closing `#` marks it may have."""
+    title = rest.strip()
+    bare = title.rstrip("#")
+    return bare.rstrip() if bare != title and (not bare or bare[-1] in " \t") else title
+
+
 def _packed(text: str, prose: Sequence[Span], size: int) -> Iterator[list[Span]]:
     """Yield groups of spans, each of at most `size` characters."""
     if sum(end - start for start, end in prose) + 2 * (len(prose) - 1) <= size:
         if prose:
             yield list(prose)
         return
-    group: Span | None = None
-    for start, end in (unit for span in prose for unit in _units(text, span, size)):
-        if group is not None and end - group[0] <= size and not _apart(prose, group, start):
-            group = (group[0], end)
-            continue
+    for span in prose:
+        group: Span | None = None
+        for start, end in _units(text, span, size):
+            if group is not None and end - group[0] <= size:
+                group = (group[0], end)
+                continue
+            if group is not None:
+                yield [group]
+            group = (start, end)
         if group is not None:
             yield [group]
-        group = (start, end)
-    if group is not None:
-        yield [group]
-
-
-def _apart(prose: Sequence[Span], group: Span, start: int) -> bool:
-    """Whether a code block stands between the group and what starts there."""
-    return not any(first <= group[0] and start < last for first, last in prose)
 
 
 def _units(text: str, span: Span, size: int) -> Iterator[Span]:

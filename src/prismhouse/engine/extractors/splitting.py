@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from prismhouse.engine.extractors.markdown import split_markdown
 from prismhouse.engine.extractors.sentences import sentence_spans
-from prismhouse.engine.extractors.spans import Chunk, Span, trimmed
+from prismhouse.engine.extractors.spans import Chunk, Span, check_count, trimmed
 from prismhouse.engine.extractors.timed import split_timed
 
 __all__ = ["Chunk", "SplitRule", "split"]
@@ -38,7 +38,7 @@ def split(text: str, rule: SplitRule) -> list[Chunk]:
     Every character that is not white space is in at least one chunk. Chunks of white space alone are left out.
 
     Raises:
-        MediaFault: `time_segments` of a text without time stamps.
+        MediaFault: `time_segments` of a text without time stamps, or far too many chunks.
     """
     if not text.strip():
         return []
@@ -87,6 +87,7 @@ def _pages(text: str, rule: SplitRule) -> Iterator[Chunk]:
 def _windows(count: int, rule: SplitRule) -> Iterator[Span]:
     """Yield `[first, last)` unit ranges of `size`, each starting `size - overlap` after the one before."""
     step = rule.size - rule.overlap
+    check_count(count // step)
     for first in range(0, count, step):
         yield first, min(first + rule.size, count)
         if first + rule.size >= count:

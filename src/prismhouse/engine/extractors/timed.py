@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prismhouse.engine.extractors.spans import Chunk, trimmed
+from prismhouse.engine.extractors.spans import Chunk, check_count, trimmed
 from prismhouse.engine.media.errors import MediaFault
 
 __all__ = ["split_timed"]
@@ -45,6 +45,7 @@ def split_timed(text: str, segment_seconds: int, overlap_seconds: int = 0) -> li
         raise MediaFault("no_time_stamps", message)
     length, step = segment_seconds * 1000, (segment_seconds - overlap_seconds) * 1000
     segments: dict[int, list[_Cue]] = {}
+    check_count(len(cues) * max(1, length // step))
     for cue in cues:
         last = cue.start_ms // step
         first = max(0, (cue.start_ms - length) // step + 1)
@@ -70,7 +71,9 @@ def _cues(text: str) -> Iterator[_Cue]:
     marks = list(_CUE.finditer(text))
     exact = bool(marks)
     marks = marks or list(_STAMP.finditer(text))
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    if marks and not exact and (preface := trimmed(text, 0, marks[0].start())) is not None:
+        yield _Cue(0, None, " ".join(text[slice(*preface)].split()), *preface)
+    for mark, following in zip(marks, [*marks, None][1:], strict=True):
         end = following.start() if following else len(text)
         if exact and following and (name := _CUE_NAME.search(text, mark.end(), end)):
             end = name.start()

@@ -1,1 +1,26 @@
-"""One filter language: parse to a tree, compile to SQL, evaluate in Python."""
+"""One filter language: parse to a tree, compile to SQL, evaluate in Python. Start with `tree`, then `parse`."""
+
+from prismhouse.query.filters.columns import Columns, document_columns, object_columns
+from prismhouse.query.filters.evaluate import PatternTooSlow, matches
+from prismhouse.query.filters.parse import MAX_DEPTH, parse
+from prismhouse.query.filters.sql import to_sql
+from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or, fields_of
+
+__all__ = [
+    "EVERYTHING",
+    "MAX_DEPTH",
+    "And",
+    "Columns",
+    "Condition",
+    "Filter",
+    "Not",
+    "Operator",
+    "Or",
+    "PatternTooSlow",
+    "document_columns",
+    "fields_of",
+    "matches",
+    "object_columns",
+    "parse",
+    "to_sql",
+]

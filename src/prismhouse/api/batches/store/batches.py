@@ -16,8 +16,8 @@ __all__ = [
     "conflicting",
     "delete",
     "find",
-    "find_drafts_before",
     "find_namespace",
+    "idle_seconds",
     "insert",
     "list_batches",
     "lock",
@@ -96,14 +96,15 @@ async def find_namespace(tx: Reader, organization_id: str, batch_id: str) -> str
     return None if value is None else str(value)
 
 
-async def find_drafts_before(tx: Reader, minutes: float) -> list[tuple[str, str]]:
-    """Return (namespace, batch) of drafts that nobody touched for `minutes`, oldest first, at most 500."""
-    rows = await tx.fetch_all(
-        "SELECT namespace_id, batch_id FROM batches WHERE status = 'DRAFT'"
-        " AND updated_at < now() - make_interval(secs => %(seconds)s) ORDER BY updated_at LIMIT 500",
-        {"seconds": minutes * 60},
+async def idle_seconds(tx: NamespaceReader, batch_id: BatchId) -> float:
+    """Return for how long nobody touched a batch."""
+    return float(
+        await tx.fetch_value(
+            "SELECT extract(epoch FROM now() - updated_at) FROM batches"
+            " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s",
+            {"batch_id": batch_id},
+        )
     )
-    return [(row["namespace_id"], row["batch_id"]) for row in rows]
 
 
 async def list_batches(

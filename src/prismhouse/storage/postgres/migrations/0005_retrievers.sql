@@ -46,3 +46,77 @@ CREATE TABLE retriever_executions (
   FOREIGN KEY (namespace_id, retriever_id) REFERENCES retrievers ON DELETE CASCADE
 );
 CREATE INDEX executions_of_retriever ON retriever_executions (namespace_id, retriever_id, created_at DESC);
+
+-- What filters compile to. A text that is no date, or out of range, is null rather than an error.
+CREATE FUNCTION as_moment(given text) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN pg_input_is_valid(m.zoned, 'timestamptz') THEN m.zoned::timestamptz
+  END
+  FROM (
+    SELECT CASE
+      WHEN given ~ '^[0-9]{4}-[0-9][0-9]-[0-9][0-9]$' THEN given || 'T00:00:00Z'
+      WHEN given ~ '^[0-9]{4}-[0-9][0-9]-[0-9][0-9][Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$' THEN given || 'Z'
+      WHEN given ~ '^[0-9]{4}-[0-9][0-9]-[0-9][0-9][Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?([Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])$'
+        THEN given
+    END AS zoned
+  ) AS m
+$$;
+
+-- Terms that a document must hold if one of its strings equals one of `given`, letter case aside; null when
+-- nothing can be said (a value of stop words only). Documents too long to be indexed whole carry a mark.
+CREATE FUNCTION equality_candidates(given text[]) RETURNS tsquery LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  result tsquery := '''<truncated>'''::tsquery;
+  one text;
+  terms tsquery;
+BEGIN
+  FOREACH one IN ARRAY given LOOP
+    terms := plainto_tsquery('english', one);
+    IF numnode(terms) = 0 THEN
+      RETURN NULL;
+    END IF;
+    result := result || terms;
+  END LOOP;
+  RETURN result;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION searchable_text(payload jsonb) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN octet_length(payload::text) < 400000 THEN jsonb_to_tsvector('english', payload, '["string"]')
+    ELSE to_tsvector('english', left(payload::text, 100000)) || array_to_tsvector(ARRAY['<truncated>'])
+  END
+$$;
+
+-- The points a value holds: {lat, lon}, [lon, lat], or a list of either; what is no point gives nulls.
+CREATE FUNCTION geo_points(given jsonb) RETURNS TABLE (lat float8, lon float8)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN c.is_point THEN c.lat::float8 END, CASE WHEN c.is_point THEN c.lon::float8 END
+  FROM (
+    SELECT x.lat, x.lon, jsonb_typeof(x.lat) = 'number' AND jsonb_typeof(x.lon) = 'number' AS is_point
+    FROM (
+      SELECT given AS one
+      UNION ALL
+      SELECT e FROM jsonb_array_elements(CASE WHEN jsonb_typeof(given) = 'array' THEN given ELSE '[]' END) AS e
+    ) AS p,
+    LATERAL (
+      SELECT CASE jsonb_typeof(p.one)
+               WHEN 'object' THEN p.one -> 'lat'
+               WHEN 'array' THEN CASE WHEN jsonb_array_length(p.one) = 2 THEN p.one -> 1 END
+             END AS lat,
+             CASE jsonb_typeof(p.one)
+               WHEN 'object' THEN p.one -> 'lon'
+               WHEN 'array' THEN CASE WHEN jsonb_array_length(p.one) = 2 THEN p.one -> 0 END
+             END AS lon
+    ) AS x
+  ) AS c
+$$;
+
+-- Great-circle distance on a sphere of the Earth's mean radius.
+CREATE FUNCTION metres_between(lat_a float8, lon_a float8, lat_b float8, lon_b float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT 2 * 6371008.8 * asin(sqrt(least(1.0,
+    power(sin(radians(lat_b - lat_a) / 2), 2)
+    + cos(radians(lat_a)) * cos(radians(lat_b)) * power(sin(radians(lon_b - lon_a) / 2), 2)
+  )))
+$$;

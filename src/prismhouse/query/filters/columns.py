@@ -1,0 +1,125 @@
+"""Where the names in a filter live: in a table's columns, and in the record as the API shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Columns", "Kind", "Place", "document_columns", "object_columns"]
+
+Path = tuple[str, ...]
+
+
+class Kind(StrEnum):
+    """How a place compares: JSON values by their type; identifiers exactly, letter case included; times as times."""
+
+    JSON = "json"
+    TEXT = "text"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place a field may be. `sql` is an expression of ours (never null for JSON), `path` leads into its value.
+
+    `shown` is the path of the same value in the record that the API answers with.
+    """
+
+    kind: Kind
+    sql: str
+    path: Path
+    shown: Path
+    indexed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names to places. A field with several places is the first of them that is there.
+
+    Attributes:
+        exact: whole names that are columns.
+        prefixes: first segments that are JSON columns of their own, with where they are shown.
+        root: the JSON column that holds every other name.
+        searchable: a tsvector over the strings of `root`, for finding equal strings without a scan.
+    """
+
+    exact: Mapping[str, Place]
+    prefixes: Mapping[str, tuple[str, Path]]
+    root: str
+    root_shown: Path = ()
+    searchable: str | None = None
+
+    def places(self, field: str) -> tuple[Place, ...]:
+        """Return where `field` may be, the preferred place first."""
+        path = tuple(field.split("."))
+        column = self.exact.get(field)
+        if column is not None and field not in {"created_at", "updated_at"}:
+            return (column,)
+        found = [self._json(path)]
+        if path[0] == "metadata" and len(path) > 1:
+            found.append(self._json(path[1:]))
+        if column is None and len(path) == 2 and path[0] == "metadata":
+            column = self.exact.get(path[1]) if path[1] in {"created_at", "updated_at"} else None
+        return (*found, column) if column is not None else tuple(found)
+
+    def _json(self, path: Path) -> Place:
+        if path[0] in self.prefixes:
+            expression, shown = self.prefixes[path[0]]
+            return Place(Kind.JSON, expression, path[1:], (*shown, *path[1:]))
+        return Place(Kind.JSON, self.root, path, (*self.root_shown, *path), indexed=self.searchable is not None)
+
+
+_LINEAGE = {
+    "root_object_id": "root_object_id",
+    "root_bucket_id": "root_bucket_id",
+    "source_type": "source_type",
+    "source_object_id": "source_object_id",
+    "source_document_id": "source_document_id",
+    "source_collection_id": "source_collection_id",
+    "lineage_path": "path",
+}
+
+
+def document_columns(alias: str = "d") -> Columns:
+    """Return the places of a document's fields; `alias` names the table `documents` in the statement."""
+    exact: dict[str, Place] = {}
+    for column, shown in _LINEAGE.items():
+        place = Place(Kind.TEXT, f"{alias}.{column}", (), ("_internal", "lineage", shown))
+        exact |= {column: place, f"_internal.lineage.{shown}": place}
+    exact["object_id"] = exact["root_object_id"]
+    exact["bucket_id"] = exact["root_bucket_id"]
+    for column in ("document_id", "collection_id"):
+        place = Place(Kind.TEXT, f"{alias}.{column}", (), (column,))
+        exact |= {column: place, f"_internal.{column}": place}
+    for column in ("batch_id", "content_hash"):
+        place = Place(Kind.TEXT, f"{alias}.{column}", (), ("_internal", column))
+        exact |= {column: place, f"_internal.{column}": place}
+    for column in ("created_at", "updated_at"):
+        place = Place(Kind.TIME, f"{alias}.{column}", (), ("_internal", column))
+        exact |= {column: place, f"_internal.{column}": place}
+    return Columns(
+        exact=exact,
+        prefixes={
+            "_internal": (f"{alias}.internal", ("_internal",)),
+            "document_blobs": (f"{alias}.document_blobs", ("document_blobs",)),
+            "source_blobs": (f"{alias}.source_blobs", ("_internal", "source_blobs")),
+        },
+        root=f"{alias}.payload",
+        searchable=f"{alias}.searchable",
+    )
+
+
+def object_columns(alias: str = "o") -> Columns:
+    """Return the places of an object's fields; `alias` names the table `objects` in the statement."""
+    exact = {
+        column: Place(Kind.TEXT, f"{alias}.{column}", (), (column,))
+        for column in ("object_id", "bucket_id", "key_prefix", "status", "content_hash", "lifecycle_state")
+    }
+    for column in ("created_at", "updated_at"):
+        exact[column] = Place(Kind.TIME, f"{alias}.{column}", (), (column,))
+    return Columns(
+        exact=exact,
+        prefixes={"metadata": (f"coalesce({alias}.metadata, '{{}}')", ("metadata",))},
+        root=f"{alias}.fields",
+    )

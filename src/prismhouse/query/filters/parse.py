@@ -1,0 +1,158 @@
+"""Wire form to tree: every form the API accepts, and errors that name the place of the fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or
+from prismhouse.query.filters.values import ValueFault, checked_field, checked_value, is_template
+
+__all__ = ["MAX_DEPTH", "parse"]
+
+MAX_DEPTH = 10
+MAX_CONDITIONS = 1_000
+_LOGIC = {"AND": "AND", "OR": "OR", "NOT": "NOT", "$and": "AND", "$or": "OR", "$not": "NOT"}
+_CONDITION_KEYS = {"field", "operator", "value", "case_sensitive"}
+_QDRANT = {"must", "should", "must_not"}
+_OPERATORS = {name: operator for operator in Operator for name in (operator.value, f"${operator.value}")}
+_NAMES = ", ".join(operator.value for operator in Operator)
+
+Path = tuple[str | int, ...]
+
+
+def parse(
+    tree: Any,
+    *,
+    max_depth: int = MAX_DEPTH,
+    path: Sequence[str | int] = ("body", "filters"),
+    case_sensitive: bool = False,
+    templates: bool = False,
+) -> Filter:
+    """Return the filter that `tree` (decoded JSON) stands for; None and `{}` match everything.
+
+    Args:
+        tree: a logical object, a bare condition, a list (joined by AND) or shorthands `{field: value}`.
+        max_depth: how deep logical objects may nest.
+        path: where the tree stands in the request; errors name places below it.
+        case_sensitive: the rule for strings where the tree does not say.
+        templates: accept `"{{...}}"` and `{"type": "dynamic"}` as any value: for checking a filter whose inputs are
+            not known yet. Such a tree must not be run.
+
+    Raises:
+        Invalid: with one validation error for the first fault.
+    """
+    if tree is None:
+        return EVERYTHING
+    return _Parser(max_depth=max_depth, templates=templates).filter(tree, tuple(path), 0, case_sensitive)
+
+
+def _fail(path: Path, message: str) -> NoReturn:
+    raise Invalid([field_fault(path, message)])
+
+
+class _Parser:
+    def __init__(self, *, max_depth: int, templates: bool) -> None:
+        self._max_depth = max_depth
+        self._templates = templates
+        self._conditions = 0
+
+    def filter(self, tree: Any, path: Path, depth: int, case_sensitive: bool) -> Filter:
+        if depth > self._max_depth:
+            _fail(path, f"is nested deeper than {self._max_depth} levels")
+        if isinstance(tree, list):
+            return _join(And, [self.filter(t, (*path, i), depth + 1, case_sensitive) for i, t in enumerate(tree)])
+        if not isinstance(tree, dict):
+            _fail(path, "must be an object: AND, OR, NOT, or a condition {field, operator, value}")
+        if isinstance(tree.get("field"), str) and (tree.keys() <= _CONDITION_KEYS):
+            return self._condition(tree, path, case_sensitive)
+        if tree.get("strategy") == "structured" and "structured_filter" in tree:
+            return self.filter(tree["structured_filter"], (*path, "structured_filter"), depth + 1, case_sensitive)
+        return self._logical(tree, path, depth, case_sensitive)
+
+    def _logical(self, tree: Mapping[str, Any], path: Path, depth: int, case_sensitive: bool) -> Filter:
+        case_sensitive = self._case(tree, path, case_sensitive)
+        parts: list[Filter] = []
+        for key, value in tree.items():
+            here = (*path, key)
+            if key in _LOGIC:
+                parts.append(self._joined(_LOGIC[key], value, here, depth, case_sensitive))
+            elif key in _QDRANT and isinstance(value, list | dict):
+                _fail(here, "is not part of this language; use AND, OR and NOT with {field, operator, value}")
+            elif key in {"operator", "value"} and "field" not in tree:
+                _fail((*path, "field"), "is missing: a condition is {field, operator, value}")
+            elif key == "field" and ("operator" in tree or "value" in tree):
+                extra = ", ".join(sorted(tree.keys() - _CONDITION_KEYS))
+                _fail(path, f"a condition has the keys {', '.join(sorted(_CONDITION_KEYS))}; unknown: {extra}")
+            elif key != "case_sensitive":
+                parts.append(self._shorthand(key, value, here, case_sensitive))
+        return _join(And, parts)
+
+    def _joined(self, kind: str, value: Any, path: Path, depth: int, case_sensitive: bool) -> Filter:
+        if isinstance(value, dict) and kind == "NOT":
+            return Not(self.filter(value, path, depth + 1, case_sensitive))
+        if not isinstance(value, list):
+            _fail(path, "must be a list of filters")
+        parts = [self.filter(item, (*path, i), depth + 1, case_sensitive) for i, item in enumerate(value)]
+        if kind == "NOT":
+            return _join(And, [Not(part) for part in parts])
+        # An empty OR is no constraint, as an empty AND is.
+        return _join(Or, parts) if kind == "OR" and parts else _join(And, parts)
+
+    def _case(self, tree: Mapping[str, Any], path: Path, inherited: bool) -> bool:
+        given = tree.get("case_sensitive", inherited)
+        if given is None:
+            return inherited
+        if not isinstance(given, bool):
+            _fail((*path, "case_sensitive"), "must be true or false")
+        return given
+
+    def _condition(self, tree: Mapping[str, Any], path: Path, case_sensitive: bool) -> Filter:
+        given = tree.get("operator", Operator.EQ.value)
+        operator = _OPERATORS.get(given or Operator.EQ.value) if isinstance(given, str | None) else None
+        if operator is None:
+            _fail((*path, "operator"), f"unknown operator {given!r}; valid: {_NAMES}")
+        if "value" not in tree and operator not in {Operator.EXISTS, Operator.IS_NULL}:
+            _fail((*path, "value"), "is missing")
+        case_sensitive = self._case(tree, path, case_sensitive)
+        return self._test(
+            tree["field"], operator, tree.get("value", True), (*path, "value"), (*path, "field"), case_sensitive
+        )
+
+    def _shorthand(self, field: str, value: Any, path: Path, case_sensitive: bool) -> Filter:
+        if isinstance(value, list):
+            return self._test(field, Operator.IN, value, path, path, case_sensitive)
+        if not isinstance(value, dict) or (self._templates and is_template(value)):
+            return self._test(field, Operator.EQ, value, path, path, case_sensitive)
+        parts: list[Filter] = []
+        for name, operand in value.items():
+            here = (*path, name)
+            if name == "$all" and isinstance(operand, list):
+                parts += [self._test(field, Operator.CONTAINS, one, here, path, case_sensitive) for one in operand]
+            elif name in _OPERATORS:
+                parts.append(self._test(field, _OPERATORS[name], operand, here, path, case_sensitive))
+            else:
+                _fail(here, f"unknown operator {name!r}; valid: {_NAMES}")
+        return _join(And, parts)
+
+    def _test(
+        self, field: str, operator: Operator, value: Any, path: Path, field_path: Path, case_sensitive: bool
+    ) -> Filter:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            _fail(path, f"the filter has more than {MAX_CONDITIONS} conditions")
+        try:
+            checked_field(field)
+        except ValueFault as fault:
+            _fail(field_path, str(fault))
+        if self._templates and is_template(value):
+            return Condition(field, operator, value, case_sensitive)
+        try:
+            return Condition(field, operator, checked_value(operator, value), case_sensitive)
+        except ValueFault as fault:
+            _fail((*path, *fault.below), str(fault))
+
+
+def _join(kind: type[And | Or], parts: Sequence[Filter]) -> Filter:
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))
