@@ -32,7 +32,7 @@ def test_tracebacks_hold_no_values_when_an_error_is_logged(capsys, form):
     logs.configure(LogSettings(format=form), process="api")
 
     try:
-        fail("-".join(["private", "text"]))
+        fail(f"private-{chr(116)}ext")
     except ValueError:
         structlog.get_logger("x").exception("it failed")
 
