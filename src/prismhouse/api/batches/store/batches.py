@@ -9,14 +9,13 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.api.batches.model import BatchRow
 from prismhouse.kit.ids import BatchId
-from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
 __all__ = [
     "add_objects",
     "conflicting",
     "delete",
     "find",
-    "find_namespace",
     "idle_seconds",
     "insert",
     "list_batches",
@@ -85,15 +84,6 @@ async def lock(tx: NamespaceWriter, batch_id: str) -> BatchRow | None:
     """Return the batch, which nobody else changes until the transaction ends."""
     row = await tx.fetch_one(_LOCK, {"batch_id": batch_id})
     return BatchRow.from_record(row) if row else None
-
-
-async def find_namespace(tx: Reader, organization_id: str, batch_id: str) -> str | None:
-    """Return the namespace of a batch of the organization."""
-    value = await tx.fetch_value(
-        "SELECT namespace_id FROM batches WHERE organization_id = %(organization_id)s AND batch_id = %(batch_id)s",
-        {"organization_id": organization_id, "batch_id": batch_id},
-    )
-    return None if value is None else str(value)
 
 
 async def idle_seconds(tx: NamespaceReader, batch_id: BatchId) -> float:
