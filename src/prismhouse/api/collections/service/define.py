@@ -44,6 +44,10 @@ class Catalogue(Protocol):
         """Return the parameters with defaults filled in; raise Invalid."""
         ...
 
+    def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord:
+        """Return the record as it is with these validated parameters: its vectors may follow from them."""
+        ...
+
 
 class Bucket(Protocol):
     """What a collection needs to know of a bucket."""
@@ -97,12 +101,14 @@ async def define(
     incoming = request.input_schema or merge_schemas(sources.schemas, sources.source.get("field_map") or {})
     choice = _choice(request)
     record = catalogue.get(choice.feature_extractor_name, choice.version)
+    parameters = catalogue.validate_parameters(record, _parameters(record, request, choice))
+    record = catalogue.configured(record, parameters)
     passthrough = normalize_passthrough(choice.passthrough_entries())
     extractor = {
         "feature_extractor_name": record.name,
         "version": record.version,
         "feature_extractor_id": record.extractor_id,
-        "parameters": catalogue.validate_parameters(record, _parameters(record, request, choice)),
+        "parameters": parameters,
         "input_mappings": resolve_input_mappings(record, choice.input_mappings, schema=incoming),
         "field_passthrough": passthrough,
         "include_all_source_fields": choice.include_all_source_fields,
