@@ -7,7 +7,6 @@ import importlib
 import os
 from pathlib import Path
 
-
 __all__ = ["add_arguments", "run"]
 
 
