@@ -172,7 +172,7 @@ class _Builder:
             return _ONE
         fusion = self._query.fusion
         parts = [
-            f"SELECT document_id, {contribution(fusion, self._bind(f'w{n}', search.weight))} AS part FROM search{n}"  # noqa: S608 - parameters and numbers of ours
+            f"SELECT document_id, {contribution(fusion, self._bind(f'w{n}', search.weight))} AS part FROM search{n}"
             for n, search in enumerate(searches)
         ]
         return _FUSED.format(combined=combined(fusion), parts=" UNION ALL ".join(parts))

@@ -10,7 +10,6 @@ from typing import Any
 from prismhouse.engine.extractors import image, multimodal, passthrough, text
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
-from prismhouse.engine.extractors.describe import describe
 from prismhouse.engine.extractors.parameters import validate
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Code, WarehouseError
@@ -57,10 +56,6 @@ class Catalogue:
 
     def describe(self, record: ExtractorRecord) -> dict[str, Any]:
         """Return the entry of an extractor as the API answers it."""
-        return describe(record)
-
-    def describe(self, record: ExtractorRecord) -> dict[str, Any]:
-        """Return the record as the API answers it."""
         return describe(record)
 
     def definition(self, extractor_id: str) -> Definition:
