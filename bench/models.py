@@ -20,11 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import CONSE, MINILM
-
 from bench.harness import Report, milliseconds, run_alone, wait_until_quiet
 from bench.texts import texts
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import CONSE, MINILM
 
 SEED = 11
 COUNT = 192
