@@ -49,7 +49,7 @@ class Objects:
         self._db = db
         self._buckets = buckets
         self._limits = limits
-        gatherer = Gatherer(blobs, fetcher)
+        gatherer = Gatherer(blobs, fetcher, limits)
         self._creation = Creation(db, buckets=buckets, gatherer=gatherer, events=events, limits=limits)
         self._change = Change(db, buckets=buckets, events=events)
         self._removal = Removal(db, buckets=buckets, blobs=blobs, events=events)
