@@ -9,6 +9,7 @@ from pydantic import RootModel
 
 from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.objects.schemas import (
+    AggregateObjects,
     BulkSoftDelete,
     CreateObject,
     CreateObjects,
@@ -118,6 +119,20 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         hidden, collections = await service.soft_delete(caller.scope, bucket_identifier, body)
         requested = len(set(body.object_ids))
         return answer({"soft_deleted": hidden, "requested": requested, "collections": collections})
+
+    @router.post(
+        f"{_OBJECTS}/aggregate",
+        operation_id="aggregate_objects_buckets",
+        summary="Aggregate Objects",
+        openapi_extra=body_schema(AggregateObjects),
+    )
+    async def aggregate(
+        bucket_identifier: str,
+        caller: NamespaceCaller = Depends(callers.namespace("read")),
+        body: AggregateObjects = Depends(body_of(AggregateObjects)),
+    ) -> Answer:
+        results, total = await service.aggregate(caller.scope, bucket_identifier, body)
+        return answer({"results": results, "total_groups": total, "query_info": {"returned_groups": len(results)}})
 
     @router.get(_OBJECT, operation_id="get_object_buckets", summary="Get Object")
     async def get(

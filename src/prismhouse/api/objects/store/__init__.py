@@ -1,5 +1,6 @@
 """Every statement about objects and their blobs: rows, reads, lists, and the bytes behind them."""
 
+from prismhouse.api.objects.store.aggregate import aggregate
 from prismhouse.api.objects.store.bytes import (
     add_garbage,
     generation,
@@ -29,6 +30,7 @@ __all__ = [
     "Selection",
     "add_blobs",
     "add_garbage",
+    "aggregate",
     "by_content",
     "by_idempotency_key",
     "by_unique_value",
