@@ -20,7 +20,7 @@ from prismhouse.api.objects.schemas import (
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.objects.wire import batch_result, selected, shown, stats_of, with_consistency
 from prismhouse.api.web.answers import Answer, answer
-from prismhouse.api.web.body import body_of, body_schema
+from prismhouse.api.web.body import body_of, body_schema, free_body_of
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
 
@@ -61,7 +61,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         policy: Policy | None = None,
         auto_process: bool = False,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: FreeBody = Depends(body_of(FreeBody)),
+        body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
         created, processing = await service.create(
             caller.scope, bucket_identifier, body.root, policy=policy, auto_process=auto_process
@@ -98,7 +98,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         bucket_identifier: str,
         auto_process: bool = False,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: CreateObjects = Depends(body_of(CreateObjects)),
+        body: CreateObjects = Depends(free_body_of(CreateObjects)),
     ) -> Answer:
         created, failures, processing = await service.create_many(
             caller.scope, bucket_identifier, body.objects, auto_process=auto_process
@@ -156,7 +156,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         bucket_identifier: str,
         object_identifier: str,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: FreeBody = Depends(body_of(FreeBody)),
+        body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
         return answer(shown(await service.patch(caller.scope, bucket_identifier, object_identifier, body.root)))
 
@@ -170,7 +170,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         bucket_identifier: str,
         object_identifier: str,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: FreeBody = Depends(body_of(FreeBody)),
+        body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
         return answer(shown(await service.put(caller.scope, bucket_identifier, object_identifier, body.root)))
 
