@@ -4,7 +4,7 @@ Product: objects stand in a bucket; the clock runs from the submit of their batc
 holds planning, jobs, extraction in the compute processes, document and vector writes, the ledger and the progress.
 Bare loop: `MiniLM.embed` on 32 texts at a time, in the order in which they arrive, in one process whose session has as
 many threads as the product's compute processes have together. Nothing is stored. `embed` sorts the 32 by length and
-runs at most 2,048 tokens at once, padding included. Sorted: one `embed` call with all texts, which sorts them all.
+runs at most 512 tokens at once, padding included. Sorted: one `embed` call with all texts, which sorts them all.
 Both are warm: models are loaded before the clock runs. Rounds alternate; the medians are compared.
 """
 
@@ -18,12 +18,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import MINILM
-
 from bench.harness import Report, run_alone, wait_until_quiet
 from bench.texts import texts
 from prismhouse.cli.demo.house import House
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import MINILM
 
 SEED = 7
 COUNT = 2000

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conditions import eventually
 
 START_SECONDS = 60
@@ -240,7 +239,7 @@ def web_404() -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_error(404)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 - the name http.server looks for
 
         def log_message(self, *args: Any) -> None:
             pass

@@ -15,11 +15,12 @@ from prismhouse.cli.demo.questions import QUESTIONS
 
 DEMO = [sys.executable, "-m", "prismhouse", "demo"]
 SECONDS = 170
+SOURCE = Path(__file__).parents[2] / "src"
 
 
 def _environment(tmp_path: Path) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PRISMHOUSE_")}
-    return {**clean, "TMPDIR": str(tmp_path)}
+    return {**clean, "TMPDIR": str(tmp_path), "PYTHONPATH": str(SOURCE)}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
+from pathlib import Path
 
 import psycopg
 
@@ -37,5 +40,26 @@ def prepare_database(dsn: str, *, patience_seconds: float = _PATIENCE_SECONDS) -
 
 
 async def first_key(house: House) -> None:
-    """Make the organization and its first key, once; show the key and keep it in the data folder."""
-    _ = house
+    """Make the organization and its first key, once; show the key and keep it in the data folder.
+
+    A key given in PRISMHOUSE_BOOTSTRAP_API_KEY is neither shown nor written by us: whoever set it has it.
+    """
+    given = house.settings.bootstrap_api_key
+    key = await house.organizations.bootstrap(given.get_secret_value() if given else None)
+    if key is None or given:
+        return
+    file = house.settings.data_dir / "api-key"
+    await asyncio.to_thread(_keep, file, key)
+    print(f"First start. Your API key, shown only now and kept in {file}:\n  {key}", flush=True)  # noqa: T201
+
+
+def _keep(file: Path, key: str) -> None:
+    """Write the key where only this user can read it; whole or not at all, and on disk before it is shown."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(f"{key}\n")
+        opened.flush()
+        os.fsync(opened.fileno())
+    draft.replace(file)

@@ -75,7 +75,7 @@ class Supervisor:
     def run(self) -> int:
         """Start everything, watch it, and stop it when asked; whatever happens, nothing is left running."""
         settings = self._settings
-        settings.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._signals() as wake:
             try:
                 with self._breaking():

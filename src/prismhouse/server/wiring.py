@@ -1,14 +1,29 @@
-"""The composition root: the only place that chooses adapters and joins the parts."""
+"""The composition root: joins the parts. adapters.py beside it chooses the adapters."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
+from prismhouse.api.buckets.service import Buckets
+from prismhouse.api.collections.service import Collections
+from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.expiry import Expiry
+from prismhouse.api.namespaces.service import Namespaces
+from prismhouse.api.organizations.service import Organizations
+from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.webhooks.events import Events
+from prismhouse.engine.extractors.catalogue import Catalogue
+from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.server import adapters
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.compute.port import Compute
+from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.postgres.database import Database
 
-__all__ = ["House", "build"]
+__all__ = ["House", "build", "models_dir"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +33,18 @@ class House:
     settings: Settings
     dsn: str
     db: Database
+    blobs: BlobStore
+    compute: Compute
+    jobs: ProcrastinateQueue
+    catalogue: Catalogue
+    embedder: QueryEmbedder
+    organizations: Organizations
+    namespaces: Namespaces
+    namespace_deletion: Deletion
+    tasks: Tasks
+    events: Events
+    buckets: Buckets
+    collections: Collections
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -25,10 +52,22 @@ class House:
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
         """Run queued jobs until `stop` is set, then finish or give back what runs."""
-        await stop.wait()
+        from prismhouse.storage.jobs.worker import run_worker
+
+        worker = self.settings.worker
+        await run_worker(
+            self.jobs,
+            stop=stop,
+            concurrency=worker.concurrency,
+            stalled_after_seconds=worker.stalled_after_seconds,
+            stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
+        )
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
+        await self.embedder.close()
+        await self.compute.close()
+        await self.namespaces.settle()
         await self.db.close()
 
 
@@ -41,4 +80,38 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    return House(settings=settings, dsn=dsn, db=db)
+    blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    catalogue, events = Catalogue(), Events()
+    organizations = Organizations(db)
+    tasks = Tasks(db)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    return House(
+        settings=settings,
+        dsn=dsn,
+        db=db,
+        blobs=blobs,
+        compute=compute,
+        jobs=jobs,
+        catalogue=catalogue,
+        embedder=_embedder(settings),
+        organizations=organizations,
+        namespaces=namespaces,
+        namespace_deletion=deletion,
+        tasks=tasks,
+        events=events,
+        buckets=buckets,
+        collections=collections,
+    )
+
+
+def _embedder(settings: Settings) -> QueryEmbedder:
+    return QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
+
+
+def models_dir(settings: Settings) -> Path:
+    """Return where converted models are kept."""
+    return settings.inference.cache_dir or settings.data_dir / "models"

@@ -292,14 +292,14 @@ def extractor_answer(record: ExtractorRecord) -> FreeForm:
         "source": "builtin",
         "type_mode": record.type_mode,
         "expected_input_types": {name: kinds[0] for name, kinds in record.input_types.items() if kinds} or None,
-        "inference_type": "embedding" if outputs else None,
+        "inference_type": record.inference_type,
         "input_schema": record.input_schema,
         "output_schema": record.output_schema,
         "parameter_schema": record.parameter_schema,
         "supported_input_types": types,
-        "max_inputs": dict.fromkeys(types, 1),
+        "max_inputs": record.max_inputs,
         "default_parameters": record.default_parameters,
-        "costs": None,
+        "costs": record.costs,
         "required_vector_indexes": [
             {
                 "name": output.storage_name,
@@ -323,6 +323,7 @@ def extractor_answer(record: ExtractorRecord) -> FreeForm:
         "position_fields": list(record.position_fields),
         "feature_uri": record.feature_uri(outputs[0]) if outputs else None,
         "capabilities": ["batch", "realtime"] if outputs else ["batch"],
+        "example_usage": record.example_usage,
         "realtime_available": bool(outputs),
     }
 

@@ -1,1 +1,5 @@
-"""The noun documents: routes call the service, the service calls the store."""
+"""Documents: what extraction made, flat fields with lineage. Read service/ next."""
+
+from prismhouse.api.documents.model import NewDocument, StoredDocument
+
+__all__ = ["NewDocument", "StoredDocument"]

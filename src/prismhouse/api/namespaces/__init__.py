@@ -1,1 +1,1 @@
-"""The noun namespaces: routes call the service, the service calls the store."""
+"""Namespaces: the walls between workloads of an organization. Read service.py next, then authentication.py."""

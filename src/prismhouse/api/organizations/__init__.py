@@ -1,1 +1,1 @@
-"""The noun organizations: routes call the service, the service calls the store."""
+"""Who may call: organizations, their users, and their API keys. Read service.py next."""

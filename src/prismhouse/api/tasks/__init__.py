@@ -1,1 +1,1 @@
-"""The noun tasks: routes call the service, the service calls the store."""
+"""Tasks: receipts of work that goes on after the answer. Read service.py next."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from fastapi import Request
@@ -17,9 +17,13 @@ __all__ = [
     "Callers",
     "Forbidden",
     "NamespaceCaller",
+    "NamespaceNotFound",
     "Permission",
     "Scope",
+    "ScopedKey",
     "Unauthorized",
+    "UnresolvedList",
+    "namespace_named",
 ]
 
 Permission = Literal["read", "write", "delete", "admin"]
@@ -29,6 +33,7 @@ _IMPLIES: dict[str, frozenset[str]] = {
     "delete": frozenset({"read", "write", "delete"}),
     "admin": frozenset({"read", "write", "delete", "admin"}),
 }
+_ALL = _IMPLIES["admin"]
 
 
 class Unauthorized(WarehouseError):
@@ -45,6 +50,23 @@ class Forbidden(WarehouseError):
     hint = "Use a key with the permission, or ask an administrator to change this one."
 
 
+class ScopedKey(WarehouseError):
+    """This key is limited to namespaces ({scopes}); the operation concerns the whole organization."""
+
+    code = Code.FORBIDDEN
+    hint = "Use a key without scopes."
+
+
+class NamespaceNotFound(WarehouseError):
+    """No namespace {id}, or it is not open to this key."""
+
+    code = Code.NOT_FOUND
+    hint = "`GET /v1/namespaces` lists yours; X-Namespace takes an id or a name."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name, resource="namespace")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """The tenant every service call works in."""
@@ -55,7 +77,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An authenticated key. `namespaces` None: every namespace of the organization; else patterns (`ns_x`, `ns_x*`)."""
+    """An authenticated key. `namespaces` None: every namespace of the organization; else patterns (`ns_x`, `ns_x*`).
+
+    `grants` maps each pattern to the permissions that its scope leaves; a pattern without an entry leaves all.
+    """
 
     organization_id: OrganizationId
     organization_name: str
@@ -69,12 +94,34 @@ class Caller:
     namespaces: tuple[str, ...] | None
     principal_id: str | None
     expires_at: str | None
+    grants: Mapping[str, frozenset[str]] | None = None
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The permissions with all that they imply."""
+        return frozenset[str]().union(*(_IMPLIES.get(name, frozenset()) for name in self.permissions))
 
     def require(self, permission: Permission) -> None:
         """Raise Forbidden unless the key holds `permission` or a stronger one."""
-        held = frozenset[str]().union(*(_IMPLIES.get(name, frozenset()) for name in self.permissions))
-        if permission not in held:
+        if permission not in self.held:
             raise Forbidden(permission=permission, held=", ".join(sorted(self.permissions)) or "none")
+
+    def require_unscoped(self) -> None:
+        """Raise ScopedKey when the key is limited to namespaces: it must not change who may do what."""
+        if self.namespaces is not None:
+            raise ScopedKey(scopes=", ".join(self.namespaces))
+
+    def opens(self, namespace_id: str) -> bool:
+        """Say whether the key's scopes include the namespace."""
+        return self.namespaces is None or any(_covers(pattern, namespace_id) for pattern in self.namespaces)
+
+    def inside(self, namespace_id: str) -> Caller:
+        """Return the caller with the permissions that the scopes leave in the namespace."""
+        if self.namespaces is None or self.grants is None:
+            return self
+        matching = [self.grants.get(name, _ALL) for name in self.namespaces if _covers(name, namespace_id)]
+        left = frozenset[str]().union(*matching)
+        return replace(self, permissions=frozenset(name for name in self.held if _IMPLIES[name] <= left))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +150,10 @@ class Authenticator(Protocol):
         ...
 
 
+def _covers(pattern: str, namespace_id: str) -> bool:
+    return pattern == namespace_id or (pattern.endswith("*") and namespace_id.startswith(pattern.rstrip("*")))
+
+
 def _bearer(request: Request) -> str:
     header = request.headers.get("authorization")
     if not header:
@@ -124,8 +175,19 @@ class Callers:
 
         async def dependency(request: Request) -> Caller:
             caller = await self._authenticator.authenticate(_bearer(request), origin=request.headers.get("origin"))
-            caller.require(permission)
             request.state.log = {"key_id": caller.key_id, "organization_id": caller.organization_id}
+            caller.require(permission)
+            return caller
+
+        return dependency
+
+    def administrator(self) -> Callable[[Request], Awaitable[Caller]]:
+        """For routes that change the organization, its users or keys: admin, and not limited to namespaces."""
+        organization = self.organization("admin")
+
+        async def dependency(request: Request) -> Caller:
+            caller = await organization(request)
+            caller.require_unscoped()
             return caller
 
         return dependency
@@ -134,11 +196,44 @@ class Callers:
         """For namespaced routes: header X-Namespace (or X-Namespace-Id), else `?namespace=`."""
 
         async def dependency(request: Request) -> NamespaceCaller:
-            headers: Any = request.headers
-            named = headers.get("x-namespace") or headers.get("x-namespace-id") or request.query_params.get("namespace")
-            inside = await self._authenticator.enter(_bearer(request), named, origin=headers.get("origin"))
-            inside.caller.require(permission)
+            named = namespace_named(request)
+            origin = request.headers.get("origin")
+            inside = await self._authenticator.enter(_bearer(request), named, origin=origin)
             request.state.log = {"key_id": inside.caller.key_id, "namespace_id": inside.namespace_id}
+            inside.caller.require(permission)
             return inside
 
         return dependency
+
+    def namespace_or_empty(
+        self, permission: Permission, **answer_keys: Any
+    ) -> Callable[[Request], Awaitable[NamespaceCaller]]:
+        """For list routes: an unknown namespace answers 200 with an empty list and a warning, not 404.
+
+        `answer_keys` are the keys of that empty answer beside `results`, `pagination` and `warnings`, for
+        example `total_count=0`. The route itself does not run and needs no code for the case.
+        """
+        inside = self.namespace(permission)
+
+        async def dependency(request: Request) -> NamespaceCaller:
+            try:
+                return await inside(request)
+            except NamespaceNotFound as error:
+                raise UnresolvedList(str(error.details["id"]), answer_keys) from error
+
+        return dependency
+
+
+class UnresolvedList(Exception):
+    """A list was asked for in a namespace that is not there: `api/web/errors.py` answers it with 200 and no rows."""
+
+    def __init__(self, namespace: str, answer_keys: Mapping[str, Any]) -> None:
+        super().__init__(namespace)
+        self.namespace = namespace
+        self.answer_keys = answer_keys
+
+
+def namespace_named(request: Request) -> str | None:
+    """Return the namespace a request names, as an id or a name; the header wins over `?namespace=`."""
+    headers = request.headers
+    return headers.get("x-namespace") or headers.get("x-namespace-id") or request.query_params.get("namespace") or None

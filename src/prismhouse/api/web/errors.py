@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from prismhouse.api.web.answers import Answer, answer
+from prismhouse.api.web.caller import UnresolvedList
+from prismhouse.api.web.paging import Page, pagination
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 
 __all__ = ["envelope", "install"]
@@ -68,6 +71,26 @@ async def _on_http_exception(request: Request, error: Exception) -> Answer:
     return _answer(kind, message, code=None, details=None, headers=dict(error.headers or {}), status=error.status_code)
 
 
+async def _on_unresolved_list(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, UnresolvedList)  # noqa: S101 - registered for this type only
+    page = Page(limit=100, offset=0, cursor=None, include_total=False)
+    warning = {
+        "resource": "namespace",
+        "reason": "unresolved",
+        "next_step": f"No namespace {error.namespace} is open to this key. Create it, or send another X-Namespace.",
+    }
+    body = {"results": [], "pagination": pagination(page, total=0, next_cursor=None), **error.answer_keys}
+    # A header holds latin-1 only, a name anything.
+    named = error.namespace.encode("ascii", "backslashreplace").decode()
+    return answer(body | {"warnings": [warning]}, headers={"X-Namespace-Unresolved": named[:200]})
+
+
+async def _on_data_error(request: Request, error: Exception) -> Answer:
+    """A value of the request that no validation caught and the database refused: out of range, or no text."""
+    _log.warning("the database refused a value", method=request.method, path=request.url.path, exc_info=error)
+    return envelope(Invalid([field_fault(["body"], f"holds a value that cannot be stored: {error}")]))
+
+
 async def _on_anything_else(request: Request, error: Exception) -> Answer:
     request_id = getattr(request.state, "request_id", None)
     _log.error("request failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
@@ -80,4 +103,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WarehouseError, _on_warehouse_error)
     app.add_exception_handler(RequestValidationError, _on_framework_validation)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(UnresolvedList, _on_unresolved_list)
+    app.add_exception_handler(psycopg.DataError, _on_data_error)
     app.add_exception_handler(Exception, _on_anything_else)

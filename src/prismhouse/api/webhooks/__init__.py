@@ -1,1 +1,1 @@
-"""The noun webhooks: routes call the service, the service calls the store."""
+"""Webhooks: events are rows written with the change they tell of. Read events.py next."""

@@ -51,9 +51,15 @@ class House:
         command = [sys.executable, "-m", "prismhouse", "serve"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--data", str(self.data_dir)]
         environment = {name: value for name, value in os.environ.items() if name != "PRISMHOUSE_DEMO_KEEP"}
+        # A group of its own: Ctrl-C reaches the demo alone, which then stops the server in good order.
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                process_group=0,
             )
         self._http = httpx2.Client(base_url=self.url, timeout=REQUEST_TIMEOUT_SECONDS)
         self._await_health()

@@ -109,12 +109,16 @@ class RowFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
-    """Documents, or a failure, or the reason why the row was rightly skipped (blank text)."""
+    """Documents, or a failure, or the reason why the row was rightly skipped (blank text).
+
+    `partial_failures` says what could not be done beside the documents that were: the object is partial.
+    """
 
     row_id: str
     documents: Sequence[ExtractedDocument] = ()
     failure: RowFailure | None = None
     skipped: str | None = None
+    partial_failures: Sequence[RowFailure] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,10 @@ class ExtractorRecord:
     vector_outputs: tuple[VectorOutput, ...]
     position_fields: tuple[str, ...]
     type_mode: str = "type_specific"
+    costs: Mapping[str, Any] | None = None
+    inference_type: str | None = "embedding"
+    max_inputs: Mapping[str, int] = field(default_factory=dict)
+    example_usage: Mapping[str, Any] | None = None
 
     @property
     def extractor_id(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ __all__ = [
     "SourceMapping",
     "build_row",
     "inherited_fields",
+    "projected",
     "strip_path",
-    "used_blobs",
 ]
 
 _MISSING: Any = object()
@@ -96,12 +96,6 @@ def strip_path(path: str) -> str:
     return path
 
 
-def used_blobs(source: Source, mapping: SourceMapping) -> Iterable[SourceBlob]:
-    """Yield the blobs whose bytes the extractor will read."""
-    wanted = {strip_path(path) for paths in mapping.inputs.values() for path in paths}
-    return (blob for blob in source.blobs if blob.property in wanted)
-
-
 def build_row(source: Source, mapping: SourceMapping) -> Mapped:
     """Return the row of a source, or the failure that names what it lacks."""
     inputs: dict[str, Part | Sequence[Part]] = {}
@@ -136,6 +130,14 @@ def inherited_fields(source: Source, mapping: SourceMapping) -> tuple[dict[str, 
                 continue
         fields[entry.get("target_path") or path.rsplit(".", 1)[-1]] = value
     return fields, lacking
+
+
+def projected(source: Source, entries: Sequence[Mapping[str, Any]]) -> Source:
+    """Return the source with fields added under the names that its collection uses (a `field_map`)."""
+    if not entries:
+        return source
+    added, _ = inherited_fields(source, SourceMapping(inputs={}, passthrough=entries))
+    return replace(source, fields={**source.fields, **added})
 
 
 def _failed(source: Source, code: str, message: str) -> Mapped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prismhouse.api.batches.model import TierRow
@@ -11,20 +11,20 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 
 __all__ = [
     "Chunk",
-    "documents_beside",
     "find_chunk",
     "finish_chunk",
     "insert_chunks",
     "insert_tiers",
     "lock_chunk",
+    "objects_with_documents",
     "open_chunks",
     "remove_replaced",
-    "sources_with_documents",
     "take_pending",
     "tiers",
     "tiers_of",
     "update_tier",
     "upstream_documents",
+    "upstream_with_documents",
 ]
 
 _CHUNK = """
@@ -78,7 +78,7 @@ async def update_tier(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, stat
     """Set the status of a tier, and when it began or ended."""
     moment = "started_at" if status == "IN_PROGRESS" else "completed_at"
     await tx.execute(
-        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now()"  # noqa: S608 - one of two names
+        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now()"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s",
         {"batch_id": batch_id, "tier": tier, "status": status},
     )
@@ -142,18 +142,24 @@ async def finish_chunk(tx: NamespaceWriter, batch_id: BatchId, tier: int, chunk:
     )
 
 
-async def sources_with_documents(
-    tx: NamespaceReader, collection_id: str, source_ids: Sequence[str], *, upstream: bool
-) -> set[str]:
-    """Return those sources (objects, or upstream documents) that have documents in the collection."""
-    column = "source_document_id" if upstream else "root_object_id"
+async def upstream_with_documents(tx: NamespaceReader, collection_id: str, document_ids: Sequence[str]) -> set[str]:
+    """Return those upstream documents that have documents in the collection."""
     rows = await tx.fetch_all(
-        f"SELECT DISTINCT {column} AS source_id FROM documents"  # noqa: S608 - one of two names
-        " WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s"
-        f" AND {column} = ANY(%(source_ids)b)",
-        {"collection_id": collection_id, "source_ids": list(source_ids)},
+        "SELECT DISTINCT source_document_id FROM documents WHERE namespace_id = %(namespace_id)s"
+        " AND collection_id = %(collection_id)s AND source_document_id = ANY(%(document_ids)b)",
+        {"collection_id": collection_id, "document_ids": list(document_ids)},
     )
-    return {row["source_id"] for row in rows}
+    return {row["source_document_id"] for row in rows}
+
+
+async def objects_with_documents(tx: NamespaceReader, batch_id: str) -> set[str]:
+    """Return the objects from which a batch wrote documents."""
+    rows = await tx.fetch_all(
+        "SELECT DISTINCT root_object_id FROM documents"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s",
+        {"batch_id": batch_id},
+    )
+    return {row["root_object_id"] for row in rows}
 
 
 async def upstream_documents(
@@ -171,19 +177,6 @@ async def upstream_documents(
         {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only},
     )
     return [row["document_id"] for row in rows]
-
-
-async def documents_beside(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-    """Return upstream documents with what a row and its lineage need."""
-    rows = await tx.fetch_all(
-        """
-        SELECT document_id, collection_id, payload, root_object_id, root_bucket_id, lineage_path, lineage_chain,
-               processing_tier, source_blobs, document_blobs
-        FROM documents WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
-        """,
-        {"document_ids": list(document_ids)},
-    )
-    return {row["document_id"]: row for row in rows}
 
 
 async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids: Sequence[str]) -> int:

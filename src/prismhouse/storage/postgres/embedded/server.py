@@ -23,6 +23,7 @@ __all__ = ["AccountUnknown", "DataFolderInUse", "EmbeddedPostgres", "EmbeddedPos
 
 _SOCKET_PATH_LIMIT = 107
 _SOCKET_NAME = "/.s.PGSQL.5432"
+_SPECIAL = ",'\"\\"
 _LOG_LIMIT_BYTES = 10 * 2**20
 
 
@@ -105,8 +106,7 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """How to connect: a Unix socket, and the kernel vouches for the caller."""
-        quoted = str(self._socket_folder).replace("\\", "\\\\").replace("'", "\\'")
-        return f"host='{quoted}' user=postgres dbname=postgres"
+        return f"host='{self._socket_folder}' user=postgres dbname=postgres"
 
     @property
     def pid(self) -> int | None:
@@ -128,7 +128,7 @@ class EmbeddedPostgres:
         """Take the folder for this process; raise DataFolderInUse."""
         if self._lock is not None:
             return
-        self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         if not _locked(lock):
             holder = os.read(lock, 20).decode().strip() or "unknown"
@@ -174,8 +174,13 @@ class EmbeddedPostgres:
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _place_socket(self, account: Account) -> None:
-        """Keep the socket in the cluster, or in a fresh private folder when that path is too long for a socket."""
-        if len(os.fsencode(f"{self.cluster}{_SOCKET_NAME}")) <= _SOCKET_PATH_LIMIT or self._borrowed:
+        """Keep the socket in the cluster, or in a fresh private folder when that path is no good for a socket.
+
+        It may be too long for the kernel, or hold what separates and quotes the names of hosts and folders.
+        """
+        path = f"{self.cluster}{_SOCKET_NAME}"
+        plain = len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT and not any(mark in path for mark in _SPECIAL)
+        if plain or self._borrowed:
             return
         self._borrowed = Path(tempfile.mkdtemp(prefix="prismhouse-", dir="/tmp"))
         os.chown(self._borrowed, account.uid, account.gid)

@@ -3,6 +3,7 @@ CREATE TABLE organizations (
   organization_id text PRIMARY KEY,
   organization_name text NOT NULL,
   metadata jsonb NOT NULL DEFAULT '{}',
+  profile jsonb NOT NULL DEFAULT '{}',        -- logo_url, billing_email, notifications_email
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -12,6 +13,7 @@ CREATE TABLE users (
   organization_id text NOT NULL REFERENCES organizations ON DELETE CASCADE,
   email text NOT NULL,
   user_name text NOT NULL,
+  avatar_url text,
   role text NOT NULL DEFAULT 'member',
   status text NOT NULL DEFAULT 'active',
   metadata jsonb NOT NULL DEFAULT '{}',
@@ -44,7 +46,17 @@ CREATE TABLE api_keys (
   revoked_by text
 );
 CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id);
+CREATE UNIQUE INDEX api_keys_one_bootstrap ON api_keys (organization_id) WHERE is_bootstrap;
 CREATE UNIQUE INDEX api_keys_live_name ON api_keys (user_id, name) WHERE status = 'active';
+
+-- The one place that says whether a key's scopes open a namespace; [] opens all.
+CREATE FUNCTION key_opens(scopes jsonb, wanted text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT scopes = '[]' OR EXISTS (
+    SELECT FROM jsonb_array_elements(scopes) AS scope
+    WHERE scope->>'resource_id' IN (wanted, '*')
+       OR (right(scope->>'resource_id', 1) = '*' AND starts_with(wanted, rtrim(scope->>'resource_id', '*')))
+  )
+$$;
 
 CREATE TABLE namespaces (
   namespace_id text PRIMARY KEY,
@@ -60,9 +72,10 @@ CREATE TABLE namespaces (
   status text NOT NULL DEFAULT 'active',      -- active | deleting
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
-  expires_at timestamptz,
-  UNIQUE (organization_id, namespace_name)
+  expires_at timestamptz
 );
+-- A namespace that is being deleted gives its name back at once.
+CREATE UNIQUE INDEX namespaces_live_name ON namespaces (organization_id, namespace_name) WHERE status = 'active';
 
 CREATE TABLE tasks (
   task_id text PRIMARY KEY,

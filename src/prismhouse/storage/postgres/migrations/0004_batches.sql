@@ -34,7 +34,6 @@ CREATE TABLE batches (
 CREATE INDEX batches_newest ON batches (namespace_id, sequence DESC);
 CREATE INDEX batches_of_bucket ON batches (namespace_id, bucket_id, sequence DESC);
 CREATE INDEX batches_active ON batches (namespace_id) WHERE status IN ('QUEUED', 'PROCESSING');
-CREATE INDEX batches_drafts ON batches (updated_at) WHERE status = 'DRAFT';
 
 CREATE TABLE batch_objects (
   namespace_id text NOT NULL,

@@ -1,0 +1,58 @@
+# Everything a person or a build machine needs: Python 3.11 to 3.13, make, and nothing else. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+BIN := .venv/bin
+READY := .venv/.ready
+MODELS := .venv/.models
+# The lock file and what is installed must not depend on this machine's uv settings.
+UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
+
+.PHONY: help
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
+	@PRISMHOUSE_DEMO_KEEP="$(KEEP)" $(BIN)/prismhouse demo
+
+.PHONY: serve
+serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhouse-data
+	@$(BIN)/prismhouse serve
+
+.PHONY: test
+test: $(MODELS) ## Formatting, lint, types, layers, then every test; stops at the first that fails
+	@./scripts/check "$(BIN)"
+
+.PHONY: lint
+lint: $(READY) ## Formatting, lint, types and layers, without the tests
+	@./scripts/check "$(BIN)" --no-tests
+
+.PHONY: fmt
+fmt: $(READY) ## Format and sort imports
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(MODELS) ## Measure, with ratios to an exact scan; needs a quiet machine
+	@$(BIN)/python -m bench
+
+.PHONY: install
+install: $(MODELS) ## Make .venv with everything in it; the other targets do this on their own
+
+.PHONY: clean
+clean: ## Remove .venv and caches; data folders stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/uv:
+	@./scripts/make-venv .venv "$(PYTHON)"
+
+$(READY): $(BIN)/uv pyproject.toml uv.lock
+	@$(UV) sync --frozen --quiet --inexact --all-extras --all-groups
+	@touch $@
+
+$(MODELS): $(READY)
+	@$(BIN)/prismhouse models install
+	@touch $@

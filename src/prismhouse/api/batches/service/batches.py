@@ -1,0 +1,316 @@
+"""The verbs of batches: create, fill, submit, read, change, cancel, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_statuses
+from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch
+from prismhouse.api.batches.service.describe import answers
+from prismhouse.api.batches.service.finish import end_batch
+from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, plan, submit
+from prismhouse.api.batches.store import batches as store
+from prismhouse.api.batches.store import ledger
+from prismhouse.api.web.caller import NamespaceCaller, Scope
+from prismhouse.api.web.paging import Page
+from prismhouse.kit.cursors import decode_cursor, encode_cursor
+from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
+from prismhouse.kit.ids import BatchId, NamespaceId, OrganizationId, TaskId, new_id
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
+
+__all__ = ["DRAFT_MINUTES", "BatchEnded", "BatchIsActive", "BatchNotFound", "Batches", "NamespaceConflict"]
+
+DRAFT_MINUTES = 30
+_NAMED = 10
+
+
+class BatchNotFound(WarehouseError):
+    """No batch {batch_id} here."""
+
+    code = Code.NOT_FOUND
+    hint = "List the bucket's batches, or check the X-Namespace header."
+
+
+class BatchEnded(WarehouseError):
+    """Batch {batch_id} is {status}: it has ended and cannot be cancelled."""
+
+    code = Code.BAD_REQUEST
+    hint = "Its documents stay; create another batch to process the objects again."
+
+
+class BatchIsActive(WarehouseError):
+    """Batch {batch_id} is {status}."""
+
+    code = Code.CONFLICT
+    hint = "Cancel it first, or wait until it has ended."
+
+
+class NamespaceConflict(WarehouseError):
+    """The body names namespace {asked}, the header {header}."""
+
+    code = Code.BAD_REQUEST
+    hint = "Leave one of them out."
+
+
+class Batches:
+    """Send the objects of a bucket through the collections it feeds."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        parts.tasks.on_kill(TASK_TYPE, self._on_kill)
+
+    async def create(self, caller: NamespaceCaller, bucket: str, request: CreateBatch, **query: bool) -> dict[str, Any]:
+        """Make a draft; with `auto_submit`, submit it in the same transaction.
+
+        `query` may hold skip_validation and auto_submit, which wins over the body's.
+        """
+        auto = query.get("auto_submit", bool(request.auto_submit or request.trigger_processing))
+        async with self._parts.db.write() as unit:
+            tx = unit.within(caller.namespace_id)
+            bucket_id = (await self._parts.buckets.resolve(tx, bucket)).bucket_id
+            await self._parts.buckets.open_for_writes(tx, bucket_id)
+            ids = await self._chosen(tx, bucket_id, request, check=not query.get("skip_validation", False))
+            batch = await self._insert(tx, caller, bucket_id, request)
+            await self._add(tx, batch, ids)
+            await self._expire_later(tx, batch.batch_id, DRAFT_MINUTES * 60)
+            if auto:
+                await submit(self._parts, tx, await self._locked(tx, batch.batch_id))
+            return await self._answer(tx, batch.batch_id)
+
+    async def _chosen(self, tx: NamespaceReader, bucket_id: str, request: CreateBatch, *, check: bool) -> list[str]:
+        limit = self._parts.limits.batch_objects
+        if request.filters is not None or request.limit is not None:
+            return list(
+                await self._parts.objects.select_ids(
+                    tx, bucket_id, filters=request.filters, limit=min(request.limit or limit, limit)
+                )
+            )
+        ids = list(dict.fromkeys(request.object_ids or ()))
+        if check:
+            await self._check_objects(tx, bucket_id, ids)
+        return ids
+
+    async def _check_objects(self, tx: NamespaceReader, bucket_id: str, ids: Sequence[str]) -> None:
+        missing = list(await self._parts.objects.missing(tx, bucket_id, ids)) if ids else []
+        if missing:
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            message = f"not objects of bucket {bucket_id}: {', '.join(missing[:_NAMED])}{more}"
+            raise Invalid([field_fault(["body", "object_ids"], message)])
+
+    async def _insert(
+        self, tx: NamespaceWriter, caller: NamespaceCaller, bucket_id: str, request: CreateBatch
+    ) -> BatchRow:
+        requested = None
+        if request.collection_ids:
+            rows = [await self._parts.collections.resolve(tx, name) for name in request.collection_ids]
+            requested = list(dict.fromkeys(row.collection_id for row in rows))
+        dedup = request.dedup_strategy or "skip"
+        bucket = await self._parts.buckets.resolve(tx, bucket_id)
+        values = {
+            "organization_id": caller.caller.organization_id,
+            "bucket_id": bucket_id,
+            "batch_name": request.batch_name,
+            "metadata": request.metadata.model_dump(exclude_none=True) if request.metadata else {},
+            "dedup_strategy": dedup,
+            "salted": dedup == "force" and not bucket.unique_key,
+            "requested_collections": requested,
+            "submitted_by_key_id": caller.caller.key_id,
+            "submitted_by_key_prefix": caller.caller.key_prefix,
+        }
+        batch = await store.insert(tx, BatchId(new_id("btch", 6)), values)
+        if requested is not None:
+            await plan(self._parts, tx, batch)
+        return batch
+
+    async def _add(self, tx: NamespaceWriter, batch: BatchRow, ids: Sequence[str]) -> None:
+        if ids and await store.add_objects(tx, batch.batch_id, ids) > self._parts.limits.batch_objects:
+            message = f"a batch holds at most {self._parts.limits.batch_objects} objects; make several"
+            raise Invalid([field_fault(["body", "object_ids"], message)])
+
+    async def add_objects(
+        self, scope: Scope, bucket: str, batch_id: str, object_ids: Sequence[str], *, check: bool = True
+    ) -> dict[str, Any]:
+        """Add objects to a draft."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(scope.namespace_id)
+            batch = await self._locked(tx, batch_id, bucket=bucket)
+            if batch.status is not BatchStatus.DRAFT:
+                raise BatchNotDraft(batch_id=batch_id, status=batch.status.value, verb="filled")
+            if check:
+                await self._check_objects(tx, batch.bucket_id, list(dict.fromkeys(object_ids)))
+            await self._add(tx, batch, list(dict.fromkeys(object_ids)))
+            return await self._answer(tx, batch.batch_id)
+
+    async def submit(
+        self, scope: Scope, bucket: str, batch_id: str, request: SubmitBatch, *, force: bool = False
+    ) -> dict[str, Any]:
+        """Start a draft and return its task."""
+        values = {
+            "include_processing_history": request.include_processing_history,
+            "webhook_url": request.webhook_url,
+        }
+        async with self._parts.db.write() as unit:
+            tx = unit.within(scope.namespace_id)
+            batch = await self._locked(tx, batch_id, bucket=bucket)
+            names = request.collection_ids
+            task_id = await submit(self._parts, tx, batch, collection_ids=names, force=force, values=values)
+        return {"queue_position": None, **await self._parts.tasks.read(scope.organization_id, task_id)}
+
+    async def submit_objects(
+        self, caller: NamespaceCaller, bucket_id: str, object_ids: Sequence[str]
+    ) -> tuple[BatchId, TaskId]:
+        """Make and submit a batch of objects in one transaction; return its id and its task."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(caller.namespace_id)
+            batch = await self._insert(tx, caller, bucket_id, CreateBatch())
+            await self._add(tx, batch, object_ids)
+            task_id = await submit(self._parts, tx, await self._locked(tx, batch.batch_id))
+            return batch.batch_id, task_id
+
+    async def read(self, scope: Scope, batch_id: str, *, bucket: str | None = None) -> dict[str, Any]:
+        """Return a batch as it is answered."""
+        async with self._parts.db.read() as unit:
+            tx = unit.within(scope.namespace_id)
+            await self._found(tx, batch_id, bucket=bucket)
+            return await self._answer(tx, batch_id)
+
+    async def list_batches(
+        self, caller: NamespaceCaller, request: ListBatches, page: Page, *, bucket: str | None = None
+    ) -> tuple[list[dict[str, Any]], int, str | None]:
+        """Return a page of batches, newest first, how many there are, and the next cursor."""
+        if request.namespace_id not in (None, caller.namespace_id, caller.namespace_name):
+            raise NamespaceConflict(asked=request.namespace_id, header=caller.namespace_id)
+        async with self._parts.db.read() as unit:
+            tx = unit.within(caller.namespace_id)
+            named = bucket or request.bucket_id
+            bucket_id = (await self._parts.buckets.resolve(tx, named)).bucket_id if named else None
+            rows, total = await store.list_batches(
+                tx,
+                bucket_id=bucket_id,
+                status=same_statuses(request.status) if request.status else None,
+                collection_id=request.collection_id,
+                before=decode_cursor(page.cursor, length=1)[0] if page.cursor else None,
+                limit=page.limit + 1,
+                offset=0 if page.cursor else page.offset,
+            )
+            shown = rows[: page.limit]
+            cursor = encode_cursor([shown[-1].sequence]) if len(rows) > page.limit else None
+            return await answers(tx, shown, brief=True), total, cursor
+
+    async def patch(
+        self, scope: Scope, bucket: str, batch_id: str, metadata: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Replace the metadata, if any is given."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(scope.namespace_id)
+            await self._locked(tx, batch_id, bucket=bucket)
+            if metadata is not None:
+                await store.update(tx, BatchId(batch_id), metadata=metadata)
+            return await self._answer(tx, batch_id)
+
+    async def delete(self, scope: Scope, bucket: str, batch_id: str) -> None:
+        """Delete the record of a draft or of a batch that has ended; its documents stay."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(scope.namespace_id)
+            batch = await self._locked(tx, batch_id, bucket=bucket)
+            if batch.status in ACTIVE:
+                raise BatchIsActive(batch_id=batch_id, status=batch.status.value)
+            await store.delete(tx, batch.batch_id)
+
+    async def cancel(
+        self, scope: Scope, batch_id: str, *, bucket: str | None = None, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Stop a batch: chunks that have not been written never will be; written documents stay."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(scope.namespace_id)
+            batch = await self._locked(tx, batch_id, bucket=bucket)
+            if batch.is_terminal:
+                raise BatchEnded(batch_id=batch_id, status=batch.status.value)
+            text = reason or "Cancelled by request."
+            await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason=text)
+            written = (await self._answer(tx, batch_id))["documents_written"] or 0
+        stopped = int(batch.status in ACTIVE)
+        task: dict[str, Any] = {"task_id": batch.batch_id, "task_type": TASK_TYPE, "status": "CANCELED"}
+        if batch.task_id is not None:
+            task = await self._parts.tasks.read(scope.organization_id, batch.task_id)
+        more = {"batch_id": batch_id, "message": f"Cancelled; the {written} documents already written stay."}
+        outcome = {"ray_jobs_requested": stopped, "ray_jobs_accepted": stopped, "ray_jobs_refused": 0}
+        return {**task, "additional_data": {**(task.get("additional_data") or {}), **more}, "cancellation": outcome}
+
+    async def failed_rows(
+        self, scope: Scope, bucket: str, batch_id: str, **page: Any
+    ) -> tuple[list[Mapping[str, Any]], int]:
+        """Return a page of the rows that failed, oldest first, and how many there are."""
+        async with self._parts.db.read() as unit:
+            tx = unit.within(scope.namespace_id)
+            await self._found(tx, batch_id, bucket=bucket)
+            return await ledger.failed_rows(tx, batch_id, **page)
+
+    async def audit(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
+        """Return the books of a batch: what was submitted and how it ended, tier by tier."""
+        async with self._parts.db.read() as unit:
+            tx = unit.within(scope.namespace_id)
+            await self._found(tx, batch_id, bucket=bucket)
+            shown = await self._answer(tx, batch_id)
+        tiers = [tier["audit"] for tier in shown["tier_tasks"]]
+        return {
+            "batch_id": batch_id,
+            "all_balanced": all(tier["balanced"] for tier in tiers),
+            "has_lost_objects": any(tier["lost"] for tier in tiers),
+            "tiers": tiers,
+        }
+
+    async def active_of_collection(self, tx: NamespaceReader, collection_id: str) -> list[str]:
+        """Return active batches that run a collection: it must not be deleted under them."""
+        rows = []
+        for status in sorted(ACTIVE):
+            found, _ = await store.list_batches(
+                tx, bucket_id=None, status=status, collection_id=collection_id, before=None, limit=_NAMED, offset=0
+            )
+            rows += found
+        return [row.batch_id for row in rows]
+
+    async def expire_draft(self, *, namespace_id: NamespaceId, batch_id: str) -> None:
+        """Cancel a draft that nobody touched for half an hour; look again later when somebody did."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(namespace_id)
+            batch = await store.lock(tx, batch_id)
+            if batch is None or batch.status is not BatchStatus.DRAFT:
+                return
+            idle = await store.idle_seconds(tx, batch.batch_id)
+            if idle < DRAFT_MINUTES * 60:
+                await self._expire_later(tx, batch.batch_id, DRAFT_MINUTES * 60 - idle + 1)
+                return
+            reason = f"The draft was not submitted within {DRAFT_MINUTES} minutes."
+            await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason=reason)
+
+    async def _expire_later(self, tx: NamespaceWriter, batch_id: BatchId, seconds: float) -> None:
+        arguments = {"namespace_id": tx.namespace_id, "batch_id": batch_id}
+        await self._parts.queue.enqueue(tx.unscoped, "batches.expire_draft", [arguments], delay_seconds=seconds)
+
+    async def _on_kill(self, organization_id: OrganizationId, task: Mapping[str, Any]) -> None:
+        batch_id, namespace_id = task["additional_data"].get("batch_id"), task["namespace_id"]
+        async with self._parts.db.write() as unit:
+            tx = unit.within(namespace_id)
+            batch = await store.lock(tx, batch_id or "")
+            if batch is not None and batch.organization_id == organization_id and not batch.is_terminal:
+                await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason="Its task was killed.")
+
+    async def _found(self, tx: NamespaceReader, batch_id: str, *, bucket: str | None) -> BatchRow:
+        bucket_id = (await self._parts.buckets.resolve(tx, bucket)).bucket_id if bucket is not None else None
+        found = await store.find(tx, batch_id, bucket_id=bucket_id) if "\x00" not in batch_id else None
+        if found is None:
+            raise BatchNotFound(batch_id=batch_id)
+        return found
+
+    async def _locked(self, tx: NamespaceWriter, batch_id: str, *, bucket: str | None = None) -> BatchRow:
+        await self._found(tx, batch_id, bucket=bucket)
+        batch = await store.lock(tx, batch_id)
+        if batch is None:
+            raise BatchNotFound(batch_id=batch_id)
+        return batch
+
+    async def _answer(self, tx: NamespaceReader, batch_id: str) -> dict[str, Any]:
+        return (await answers(tx, [await self._found(tx, batch_id, bucket=None)]))[0]

@@ -1,0 +1,168 @@
+"""Run a chunk: load, extract, and one transaction for everything that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from prismhouse.api.batches.model import ACTIVE, BatchRow
+from prismhouse.api.batches.service.documents import Written, documents_of
+from prismhouse.api.batches.service.extract import Extracted, extract
+from prismhouse.api.batches.service.finish import end_tier
+from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects, with_bytes
+from prismhouse.api.batches.service.tiers import enqueue_pending
+from prismhouse.api.batches.store import batches as store
+from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store.chunks import Chunk
+from prismhouse.api.batches.store.ledger import FailedRow
+from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Row, RowFailure
+from prismhouse.engine.pipeline.ledger import Counts
+from prismhouse.engine.pipeline.rows import Mapped, SourceMapping, build_row, projected, strip_path
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres import vectors
+from prismhouse.storage.postgres.database import NamespaceWriter
+
+__all__ = ["run_chunk"]
+
+_GONE = RowFailure(
+    stage="load",
+    code="source_gone",
+    message="It was deleted before the batch came to it.",
+    error_type=ErrorType.PERMANENT,
+)
+
+
+class _Stopped(Exception):
+    """The batch was cancelled or failed meanwhile: nothing of this chunk may be written."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """A chunk on its way."""
+
+    batch: BatchRow
+    chunk: Chunk
+    collection: Any
+    record: ExtractorRecord
+    origins: Mapping[str, Origin]
+    written: list[Written] = field(default_factory=list)
+    failed: list[FailedRow] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+
+
+async def run_chunk(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int, chunk: int) -> bool:
+    """Run a chunk once; return False when the batch is gone. A second delivery of the job does nothing."""
+    async with parts.db.read() as reader:
+        tx = reader.within(namespace_id)
+        batch = await store.find(tx, batch_id)
+        if batch is None:
+            return False
+        found = await chunks.find_chunk(tx, batch_id, tier, chunk)
+        if batch.status not in ACTIVE or found is None or found.state == "done":
+            return True
+        collection = await parts.collections.resolve(tx, found.collection_id)
+        upstream = collection.source_type == "collection"
+        ids = found.source_ids
+        origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
+    record = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
+    work = _Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins)
+    await _extract(parts, namespace_id, work)
+    try:
+        async with parts.db.write() as unit:
+            await _commit(parts, unit.within(namespace_id), work)
+    except _Stopped:
+        return True
+    return True
+
+
+async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None:
+    mapping = SourceMapping(
+        inputs=work.collection.input_mappings,
+        required=frozenset(work.record.input_schema.get("required", ())) & work.collection.input_mappings.keys(),
+        passthrough=work.collection.field_passthrough,
+        include_all_source_fields=work.collection.include_all_source_fields,
+    )
+    wanted = {strip_path(path) for paths in mapping.inputs.values() for path in paths}
+    mapped: dict[str, Mapped] = {}
+    for name in work.chunk.source_ids:
+        if (origin := work.origins.get(name)) is None:
+            mapped[name] = Mapped(source_id=name, failure=_GONE)
+        else:
+            source = projected(
+                origin.source, work.collection.field_map.get(origin.collection_id or origin.bucket_id, ())
+            )
+            located = await with_bytes(parts, namespace_id, origin, source, wanted)
+            mapped[name] = build_row(located, mapping)
+    rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
+    results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
+    processed = skipped = missing = 0
+    for name, item in mapped.items():
+        done = results.get(name)
+        failure = item.failure or (done.result.failure if done else None)
+        if failure is not None:
+            missing += failure.code == "missing_input"
+            work.failed.append(_failed_row(work, name, failure, done))
+        elif done is not None and done.result.documents:
+            processed += 1
+            work.written += await documents_of(
+                parts, work.batch, work.chunk.tier, work.collection, work.origins[name], done.result, item.inherited
+            )
+        else:
+            skipped += 1
+    work.counts = Counts(
+        processed=processed,
+        skipped=skipped,
+        failed=len(work.failed),
+        missing_inputs=missing,
+        documents_written=len(work.written),
+    )
+
+
+def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | None) -> FailedRow:
+    origin = work.origins.get(name)
+    return FailedRow(
+        source_id=name,
+        object_id=origin.object_id if origin else name,
+        document_id=origin.document_id if origin else None,
+        failure=failure,
+        attempts=done.attempts if done else 1,
+    )
+
+
+async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
+    """Everything that came of a chunk, or nothing: a chunk counts in the transaction that stores its result."""
+    batch_id, tier, number = work.batch.batch_id, work.chunk.tier, work.chunk.chunk
+    chunk = await chunks.lock_chunk(tx, batch_id, tier, number)
+    if chunk is None or chunk.state == "done":
+        raise _Stopped
+    await parts.documents.write(tx, [item.document for item in work.written])
+    await _write_vectors(tx, work)
+    await ledger.add_failures(tx, batch_id, tier, work.chunk.collection_id, work.failed)
+    await chunks.finish_chunk(tx, batch_id, tier, number)
+    # Last, because all chunks of the batch queue here.
+    batch = await store.lock(tx, batch_id)
+    if batch is None or batch.status not in ACTIVE:
+        raise _Stopped
+    await ledger.add_counts(tx, batch_id, tier, work.chunk.collection_id, work.counts)
+    await enqueue_pending(parts, tx, batch, tier, 1)
+    if not await chunks.open_chunks(tx, batch_id, tier):
+        await end_tier(parts, tx, batch, tier)
+
+
+async def _write_vectors(tx: NamespaceWriter, work: _Work) -> None:
+    outputs = {output.name: work.record.feature_uri(output) for output in work.record.vector_outputs}
+    indexes = await vectors.load(tx, list(outputs.values())) if work.written else {}
+    for name, uri in outputs.items():
+        given: Sequence[Written] = [item for item in work.written if name in item.vectors]
+        if given:
+            await vectors.write(
+                tx,
+                indexes[uri],
+                collection_id=work.collection.collection_id,
+                document_ids=[item.document.document_id for item in given],
+                vectors=np.stack([item.vectors[name] for item in given]),
+            )

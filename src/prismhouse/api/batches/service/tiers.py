@@ -1,0 +1,115 @@
+"""Start a tier: find its sources, drop what need not run, cut the rest into chunks, queue the first few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus
+from prismhouse.api.batches.service.finish import end_tier
+from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.sources import load_documents, load_objects
+from prismhouse.api.batches.service.submit import job_arguments
+from prismhouse.api.batches.store import batches as store
+from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.engine.pipeline.ledger import Counts
+from prismhouse.kit.clock import utc_now
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.query.filters import matches, parse
+from prismhouse.storage.postgres.database import NamespaceWriter
+
+__all__ = ["start_tier"]
+
+_FILTER_AT_ONCE = 1000
+
+
+async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int) -> bool:
+    """Start a tier once; return False when the batch is gone. A second delivery of the job does nothing."""
+    async with parts.db.write() as unit:
+        tx = unit.within(namespace_id)
+        batch = await store.lock(tx, batch_id)
+        if batch is None:
+            return False
+        rows = await chunks.tiers(tx, batch_id)
+        if batch.status not in ACTIVE or rows[tier].status != "PENDING":
+            return True
+        await _announce(parts, tx, batch, tier)
+        work: list[tuple[str, Sequence[str]]] = []
+        for name in (batch.dag_tiers or ())[tier]:
+            ids, counts = await _sources(parts, tx, batch, await parts.collections.resolve(tx, name))
+            await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
+            work += [(name, part) for part in _cut(ids, parts.worker.chunk_rows)]
+        if not work:
+            await end_tier(parts, tx, batch, tier)
+            return True
+        await chunks.insert_chunks(tx, batch.batch_id, tier, work)
+        await enqueue_pending(parts, tx, batch, tier, parts.worker.chunks_in_flight)
+    return True
+
+
+async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
+    """Queue the next chunks of a tier, at most `limit`."""
+    numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
+    jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
+    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs)
+
+
+async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
+    row = (await chunks.tiers(tx, batch.batch_id))[tier]
+    await chunks.update_tier(tx, batch.batch_id, tier, status="IN_PROGRESS")
+    values: dict[str, Any] = {"status": BatchStatus.PROCESSING, "current_tier": tier}
+    if batch.started_at is None:
+        values["started_at"] = utc_now()
+    await store.update(tx, batch.batch_id, **values)
+    await parts.tasks.update(tx.unscoped, row.task_id, status="IN_PROGRESS")
+    if tier and batch.task_id:
+        await parts.tasks.update(tx.unscoped, batch.task_id, additional_data={"current_tier": tier + 1})
+
+
+async def _sources(parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any) -> tuple[list[str], Counts]:
+    upstream = collection.source_type == "collection"
+    if upstream:
+        own_only = batch.dedup_strategy != "skip"
+        fetched = await chunks.upstream_documents(tx, batch.batch_id, list(collection.source_ids), own_only=own_only)
+    else:
+        fetched = await store.object_ids(tx, batch.batch_id)
+    passed = await _filtered(parts, tx, batch, fetched, collection.source_filters, upstream=upstream)
+    run = passed
+    if batch.dedup_strategy == "skip":
+        look_up = chunks.upstream_with_documents if upstream else parts.documents.existing_objects
+        there = await look_up(tx, collection.collection_id, passed)
+        run = [name for name in passed if name not in there]
+    counts = Counts(
+        fetched=len(fetched), after_filter=len(passed), deduplicated=len(passed) - len(run), submitted=len(run)
+    )
+    return run, counts
+
+
+async def _filtered(
+    parts: Parts,
+    tx: NamespaceWriter,
+    batch: BatchRow,
+    ids: Sequence[str],
+    own: Mapping[str, Any] | None,
+    *,
+    upstream: bool,
+) -> list[str]:
+    trees = [tree for tree in (own, None if upstream else batch.source_filters) if tree]
+    if not trees:
+        return list(ids)
+    filters = [parse(tree, max_depth=parts.limits.filter_depth, path=["source_filters"]) for tree in trees]
+    kept = []
+    for part in _cut(ids, _FILTER_AT_ONCE):
+        loaded = await (load_documents(parts, tx, part) if upstream else load_objects(parts, tx, part))
+        for name in part:
+            if (origin := loaded.get(name)) is None:
+                kept.append(name)
+                continue
+            shown = {**origin.source.metadata, **origin.source.fields, "metadata": origin.source.metadata}
+            if all(matches(item, shown) for item in filters):
+                kept.append(name)
+    return kept
+
+
+def _cut(ids: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]

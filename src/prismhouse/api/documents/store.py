@@ -1,0 +1,221 @@
+"""Every statement about documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from prismhouse.api.documents.model import NewDocument, StoredDocument, storable_json
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Statement
+
+__all__ = [
+    "count",
+    "counts_of_objects",
+    "delete",
+    "delete_all_of_objects",
+    "delete_of_objects",
+    "find",
+    "ids_of_batch",
+    "load",
+    "objects_with_documents",
+    "page",
+    "stored_vectors",
+    "total",
+    "write",
+]
+
+_COLUMNS: dict[str, str] = {
+    "document_id": "text",
+    "collection_id": "text",
+    "payload": "jsonb",
+    "root_object_id": "text",
+    "root_bucket_id": "text",
+    "source_type": "text",
+    "source_object_id": "text",
+    "source_document_id": "text",
+    "source_collection_id": "text",
+    "lineage_path": "text",
+    "lineage_chain": "jsonb",
+    "processing_tier": "integer",
+    "source_blobs": "jsonb",
+    "document_blobs": "jsonb",
+    "internal": "jsonb",
+    "batch_id": "text",
+    "content_hash": "text",
+}
+_NAMES = ", ".join(_COLUMNS)
+# 1,000 documents of 1 kB: 8 ms to prepare. The text index takes nine tenths of the rest, as it does with COPY.
+_WRITE = f"""
+INSERT INTO documents (namespace_id, {_NAMES})
+SELECT %(namespace_id)s, {", ".join(f"{name}::jsonb" if kind == "jsonb" else name for name, kind in _COLUMNS.items())}
+FROM unnest({", ".join(f"%({name})b::{kind.replace('jsonb', 'text')}[]" for name, kind in _COLUMNS.items())})
+  AS given ({_NAMES})
+ON CONFLICT (namespace_id, document_id) DO UPDATE SET
+  {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "document_id")}, updated_at = now()
+"""
+_ANSWERED = """d.document_id, d.collection_id, d.payload::text AS payload, d.root_object_id, d.root_bucket_id,
+  d.source_type, d.source_object_id, d.source_document_id, d.source_collection_id, d.lineage_path,
+  d.lineage_chain::text AS lineage_chain, d.source_blobs::text AS source_blobs,
+  d.document_blobs::text AS document_blobs, d.internal::text AS internal, d.content_hash, d.created_at, d.updated_at,
+  jsonb_array_length(d.document_blobs) AS blob_count"""
+_FIND = f"""
+SELECT {_ANSWERED} FROM documents AS d
+WHERE d.namespace_id = %(namespace_id)s AND d.document_id = ANY(%(document_ids)b)
+  AND (%(collection_id)s::text IS NULL OR d.collection_id = %(collection_id)s)
+"""
+_LOAD = f"""
+SELECT {_NAMES}, created_at, updated_at FROM documents
+WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
+"""
+_IDS_OF_BATCH = """
+SELECT document_id FROM documents
+WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND collection_id = ANY(%(collection_ids)b)
+  AND document_id > %(after)s
+ORDER BY document_id LIMIT %(limit)s
+"""
+_DELETE = """
+DELETE FROM documents
+WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s AND document_id = ANY(%(document_ids)b)
+"""
+_DELETE_OF_OBJECTS = """
+DELETE FROM documents
+WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
+  AND root_object_id = ANY(%(object_ids)b) AND batch_id IS DISTINCT FROM %(except_batch)s
+"""
+_DELETE_ALL_OF_OBJECTS = """
+WITH gone AS (
+  DELETE FROM documents
+  WHERE namespace_id = %(namespace_id)s AND root_object_id = ANY(%(object_ids)b) RETURNING collection_id
+)
+SELECT count(DISTINCT collection_id) FROM gone
+"""
+_OBJECTS_WITH_DOCUMENTS = """
+SELECT asked.object_id FROM unnest(%(object_ids)b::text[]) AS asked (object_id)
+WHERE EXISTS (
+  SELECT 1 FROM documents AS d WHERE d.namespace_id = %(namespace_id)s
+    AND d.root_object_id = asked.object_id AND d.collection_id = %(collection_id)s)
+"""
+_COUNTS_OF_OBJECTS = """
+SELECT root_object_id, count(*) AS documents FROM documents
+WHERE namespace_id = %(namespace_id)s AND root_object_id = ANY(%(object_ids)b) GROUP BY root_object_id
+"""
+_COUNT = "SELECT count(*) FROM documents WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s"
+
+
+async def write(tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
+    """Insert or replace in one statement; of two documents with one id the later one stays."""
+    by_id = {document.document_id: document for document in documents}
+    unique = [by_id[document_id] for document_id in sorted(by_id)]  # one order for all writers: no deadlocks
+    if not unique:
+        return 0
+    parameters: dict[str, Any] = {}
+    for name, kind in _COLUMNS.items():
+        values = [getattr(document, name) for document in unique]
+        parameters[name] = [storable_json(value) for value in values] if kind == "jsonb" else values
+    return await tx.execute(_WRITE, parameters)
+
+
+async def find(tx: NamespaceReader, document_ids: Sequence[str], *, collection_id: str | None = None) -> list[Record]:
+    """Return the documents with these ids, as they are answered, in no order."""
+    ids = [one for one in document_ids if "\x00" not in one]
+    return await tx.fetch_all(_FIND, {"document_ids": ids, "collection_id": collection_id})
+
+
+async def load(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+    """Return the documents that exist, by id."""
+    rows = await tx.fetch_all(_LOAD, {"document_ids": list(document_ids)})
+    return {row["document_id"]: StoredDocument(**row) for row in rows}
+
+
+async def ids_of_batch(
+    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, after: str = "", limit: int
+) -> list[str]:
+    """Return the ids of the documents a batch wrote to these collections, in order, after `after`."""
+    parameters = {"batch_id": batch_id, "collection_ids": list(collection_ids), "after": after, "limit": limit}
+    return [row["document_id"] for row in await tx.fetch_all(_IDS_OF_BATCH, parameters)]
+
+
+async def delete(tx: NamespaceWriter, collection_id: str, document_ids: Sequence[str]) -> int:
+    """Delete documents of a collection and return how many there were."""
+    ids = [one for one in document_ids if "\x00" not in one]
+    return await tx.execute(_DELETE, {"collection_id": collection_id, "document_ids": ids})
+
+
+async def delete_of_objects(
+    tx: NamespaceWriter, collection_id: str, object_ids: Sequence[str], *, except_batch: str | None
+) -> int:
+    """Delete what a collection made of these objects, except what `except_batch` made."""
+    return await tx.execute(
+        _DELETE_OF_OBJECTS,
+        {"collection_id": collection_id, "object_ids": list(object_ids), "except_batch": except_batch},
+    )
+
+
+async def delete_all_of_objects(tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
+    """Delete what was made of these objects and return from how many collections."""
+    return int(await tx.fetch_value(_DELETE_ALL_OF_OBJECTS, {"object_ids": list(object_ids)}))
+
+
+async def objects_with_documents(tx: NamespaceReader, collection_id: str, object_ids: Sequence[str]) -> set[str]:
+    """Return those of the objects of which the collection has documents."""
+    parameters = {"collection_id": collection_id, "object_ids": list(object_ids)}
+    return {row["object_id"] for row in await tx.fetch_all(_OBJECTS_WITH_DOCUMENTS, parameters)}
+
+
+async def counts_of_objects(tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of documents per object; objects without any are absent."""
+    rows = await tx.fetch_all(_COUNTS_OF_OBJECTS, {"object_ids": list(object_ids)})
+    return {row["root_object_id"]: row["documents"] for row in rows}
+
+
+async def count(tx: NamespaceReader, collection_id: str) -> int:
+    """Return the number of documents of a collection."""
+    return int(await tx.fetch_value(_COUNT, {"collection_id": collection_id}))
+
+
+async def page(
+    tx: NamespaceReader,
+    *,
+    where: Sequence[str],
+    parameters: Mapping[str, Any],
+    order: str,
+    sort_value: str = "NULL",
+    limit: int,
+    offset: int,
+) -> list[Record]:
+    """Return documents as they are answered, with `sort_value` for the cursor.
+
+    `where`, `order` and `sort_value` are SQL made by `listing` and the filter compiler, values always parameters.
+    """
+    statement = (
+        f"SELECT {_ANSWERED}, ({sort_value})::text AS sort_value FROM documents AS d"
+        f" WHERE {' AND '.join(['d.namespace_id = %(namespace_id)s', *where])}"
+        f" ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s"
+    )
+    # Planned anew each time: which index serves a filter depends on its values.
+    return await tx.fetch_all(statement, {**parameters, "limit": limit, "offset": offset}, prepare=False)
+
+
+async def total(tx: NamespaceReader, *, where: Sequence[str], parameters: Mapping[str, Any]) -> int:
+    """Return how many documents match."""
+    conditions = " AND ".join(["d.namespace_id = %(namespace_id)s", *where])
+    statement = f"SELECT count(*) AS total FROM documents AS d WHERE {conditions}"
+    row = await tx.fetch_one(statement, parameters, prepare=False)
+    return int(row["total"]) if row else 0
+
+
+async def stored_vectors(
+    tx: NamespaceReader, table_name: str, document_ids: Sequence[str], *, values: bool
+) -> dict[str, list[float] | None]:
+    """Return the vectors of these documents in one vector table, or None for each unless `values`."""
+    statement: Statement = sql.SQL(
+        "SELECT document_id, {embedding} AS embedding FROM {table}"
+        " WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)"
+    ).format(
+        embedding=sql.SQL("embedding::real[]") if values else sql.SQL("NULL"),
+        table=sql.Identifier(table_name),
+    )
+    rows = await tx.fetch_all(statement, {"document_ids": list(document_ids)})
+    return {row["document_id"]: row["embedding"] for row in rows}

@@ -1,0 +1,66 @@
+"""Rules of a namespace's payload indexes and of its life time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prismhouse.kit.errors import Invalid, field_fault
+
+__all__ = ["SYSTEM_INDEXES", "expiry_of", "merged_indexes"]
+
+_KEYWORDS = (
+    "internal_id",
+    "namespace_id",
+    "collection_id",
+    "document_id",
+    "bucket_id",
+    "object_id",
+    "root_object_id",
+    "root_bucket_id",
+    "source_object_id",
+)
+SYSTEM_INDEXES: tuple[Mapping[str, Any], ...] = (
+    *({"field_name": name, "type": "keyword", "is_protected": True} for name in _KEYWORDS),
+    *({"field_name": name, "type": "datetime", "is_protected": True} for name in ("created_at", "updated_at")),
+)
+_SYSTEM_TYPES = {str(index["field_name"]): index["type"] for index in SYSTEM_INDEXES}
+
+
+def merged_indexes(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the system indexes followed by the given ones; raise Invalid for a retyped or repeated field.
+
+    A system index given back as it stands is no fault: clients send what they read.
+    """
+    faults, user, seen = [], [], set[str]()
+    for position, index in enumerate(given):
+        name = index["field_name"]
+        system = _SYSTEM_TYPES.get(name)
+        if system is not None and index["type"] != system:
+            text = f"{name} is a system index of type {system} and cannot be changed"
+            faults.append(field_fault(["body", "payload_indexes", position, "type"], text))
+        elif name in seen:
+            text = f"{name} is given twice"
+            faults.append(field_fault(["body", "payload_indexes", position, "field_name"], text))
+        elif system is None:
+            user.append({key: value for key, value in index.items() if value is not None} | {"is_protected": False})
+        seen.add(name)
+    if faults:
+        raise Invalid(faults)
+    return [*(dict(index) for index in SYSTEM_INDEXES), *user]
+
+
+def expiry_of(*, ttl_seconds: int | None, expires_at: datetime | None, now: datetime) -> datetime | None:
+    """Return when the namespace ends, in UTC; raise Invalid for a moment that has passed."""
+    if expires_at is not None:
+        moment = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
+        if moment <= now:
+            raise Invalid([field_fault(["body", "expires_at"], "must lie in the future")])
+        return moment
+    if ttl_seconds is None:
+        return None
+    try:
+        return now + timedelta(seconds=ttl_seconds)
+    except OverflowError as error:
+        raise Invalid([field_fault(["body", "ttl_seconds"], "lies beyond the calendar")]) from error

@@ -1,0 +1,229 @@
+"""Bytes of drafts: fetched, looked at, hashed, and at last stored. No database connection is held meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import hashlib
+import mimetypes
+from collections.abc import Iterable
+
+from prismhouse.api.buckets.model import FieldType
+from prismhouse.api.objects.drafts import BlobDraft, Draft, Filled
+from prismhouse.api.objects.sources import InlineBytes, InlineText, Remote
+from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.sniff import sniff
+from prismhouse.engine.media.text import decode_text
+from prismhouse.kit import json
+from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.settings import LimitSettings
+from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.outbound import Fetched, Fetcher
+
+__all__ = ["MAX_TEXT_BYTES", "Bytes", "Gatherer", "content_hash_of", "release"]
+
+MAX_TEXT_BYTES = 64 * 1024
+_CONCURRENCY = 8
+_LABELS = {
+    FieldType.PDF: "PDF",
+    FieldType.IMAGE: "an image",
+    FieldType.AUDIO: "audio",
+    FieldType.VIDEO: "a video",
+    FieldType.EXCEL: "a spreadsheet",
+    FieldType.TEXT: "text",
+    FieldType.JSON: "JSON",
+}
+_FITTING = {
+    FieldType.PDF: {"pdf"},
+    FieldType.IMAGE: {"image"},
+    FieldType.AUDIO: {"audio", "video"},  # containers hold either, and a film has a soundtrack
+    FieldType.VIDEO: {"video", "audio", "image"},
+    FieldType.EXCEL: {"excel"},
+    FieldType.TEXT: {"text"},
+    FieldType.JSON: {"text"},
+}
+_DEFINITIVE = frozenset({"pdf", "image", "audio", "video", "excel"})
+_DEFAULT_MIME = {FieldType.TEXT: "text/plain", FieldType.JSON: "application/json"}
+
+Bytes = bytes | Fetched
+
+
+class Gatherer:
+    """Fetches and stores blobs of many objects with bounded concurrency."""
+
+    def __init__(self, blobs: BlobStore, fetcher: Fetcher, limits: LimitSettings) -> None:
+        self._blobs = blobs
+        self._fetcher = fetcher
+        self._limits = limits
+        self._slots = asyncio.Semaphore(_CONCURRENCY)
+
+    async def fill(self, draft: Draft) -> list[Bytes | None]:
+        """Fill in what is known of each blob; return the bytes that must be stored (None: kept as text).
+
+        Raises:
+            Invalid: bytes of another kind than the field's, or another checksum.
+            WarehouseError: a URL that could not be fetched.
+        """
+        held: list[Bytes | None] = []
+        try:
+            for blob in draft.blobs:
+                filled, data = await self._fill(blob)
+                held.append(data)
+                draft.filled.append(filled)
+                _check_sum(blob, filled)
+        except BaseException:
+            release(held)
+            raise
+        draft.content_hash = content_hash_of(draft)
+        return held
+
+    async def store(self, namespace_id: NamespaceId, held: Iterable[Bytes | None]) -> None:
+        """Store bytes; returns when all survive a power cut."""
+        await asyncio.gather(*(self._store(namespace_id, data) for data in held if data is not None))
+
+    async def _store(self, namespace_id: NamespaceId, data: Bytes) -> None:
+        async with self._slots:
+            await self._blobs.put(namespace_id, data if isinstance(data, bytes) else data.chunks())
+
+    async def _fill(self, blob: BlobDraft) -> tuple[Filled, Bytes | None]:
+        source = blob.source
+        if isinstance(source, InlineText):
+            mime_type = _named_mime(source.filename) or _DEFAULT_MIME.get(blob.type, "text/plain")
+            return _text(source.text, mime_type=mime_type, filename=source.filename, url=None)
+        if isinstance(source, InlineBytes):
+            mime_type = _mime_of(blob, source.data, source.mime_type, source.filename)
+            if blob.type in {FieldType.TEXT, FieldType.JSON}:
+                text = _decoded(blob, source.data, None)
+                return _text(text, mime_type=mime_type, filename=source.filename, url=None)
+            return _raw(source.data, mime_type=mime_type, filename=source.filename)
+        return await self._fetch(blob, source)
+
+    async def _fetch(self, blob: BlobDraft, source: Remote) -> tuple[Filled, Bytes | None]:
+        async with self._slots:
+            fetched = await self._fetcher.fetch(source.url, max_bytes=self._limits.blob_bytes)
+        try:
+            filename = source.filename or fetched.filename
+            _check_not_empty(blob, fetched)
+            mime_type = _mime_of(blob, fetched.head, fetched.content_type, filename)
+            if blob.type in {FieldType.TEXT, FieldType.JSON} and fetched.size_bytes <= self._limits.inline_blob_bytes:
+                text = _decoded(blob, await fetched.read(), fetched.charset)
+                fetched.close()
+                return _text(text, mime_type=mime_type, filename=filename, url=source.url)
+        except BaseException:
+            fetched.close()
+            raise
+        filled = Filled(
+            sha256=fetched.sha256,
+            md5=None,
+            size_bytes=fetched.size_bytes,
+            mime_type=mime_type,
+            filename=filename,
+            source_url=source.url,
+            text=None,
+        )
+        return filled, fetched
+
+
+def release(held: Iterable[Bytes | None]) -> None:
+    """Remove temporary files."""
+    for data in held:
+        if isinstance(data, Fetched):
+            data.close()
+
+
+def _check_sum(blob: BlobDraft, filled: Filled) -> None:
+    if blob.checksum is not None and blob.checksum != filled.sha256:
+        message = f"The bytes have sha256:{filled.sha256}, not the one that was sent."
+        raise Invalid([field_fault([*blob.location, "checksum"], message)])
+
+
+def _check_not_empty(blob: BlobDraft, fetched: Fetched) -> None:
+    if not fetched.size_bytes:
+        raise Invalid([field_fault(blob.location, f"{fetched.final_url} answers an empty file.")])
+
+
+def content_hash_of(draft: Draft) -> str | None:
+    """Return the hash by which `skip_duplicates` knows an object: its files and where they belong."""
+    if not draft.blobs:
+        return None
+    parts = sorted((blob.property, filled.sha256) for blob, filled in zip(draft.blobs, draft.filled, strict=True))
+    return hashlib.sha256(json.dumps(parts)).hexdigest()
+
+
+def _text(text: str, *, mime_type: str, filename: str | None, url: str | None) -> tuple[Filled, bytes | None]:
+    data = text.encode()
+    filled = Filled(
+        sha256=hashlib.sha256(data).hexdigest(),
+        md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        size_bytes=len(data),
+        mime_type=mime_type,
+        filename=filename,
+        source_url=url,
+        text=text if len(data) <= MAX_TEXT_BYTES else None,
+    )
+    return filled, None if filled.text is not None else data
+
+
+def _raw(data: bytes, *, mime_type: str, filename: str | None) -> tuple[Filled, bytes]:
+    filled = Filled(
+        sha256=hashlib.sha256(data).hexdigest(),
+        md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        size_bytes=len(data),
+        mime_type=mime_type,
+        filename=filename,
+        source_url=None,
+        text=None,
+    )
+    return filled, data
+
+
+def _mime_of(blob: BlobDraft, head: bytes, declared: str | None, filename: str | None) -> str:
+    """Return the media type; raise Invalid when the bytes are certainly of another kind than the field."""
+    found = sniff(head)
+    fitting = _FITTING.get(blob.type)
+    if fitting is not None and found.kind in _DEFINITIVE:
+        if found.kind not in fitting:
+            message = f"expected {_LABELS[blob.type]}, got {found.label} ({found.mime})"
+            raise Invalid([field_fault(blob.location, f"{blob.property}: {message}.", "media_type_mismatch")])
+        return found.mime
+    if blob.type in {FieldType.BINARY, FieldType.DOCUMENT} and found.kind in _DEFINITIVE:
+        return found.mime
+    named = declared.lower() if declared and declared != "application/octet-stream" else _named_mime(filename)
+    return named or _DEFAULT_MIME.get(blob.type, found.mime)
+
+
+def _named_mime(filename: str | None) -> str | None:
+    return mimetypes.guess_type(filename)[0] if filename else None
+
+
+def _decoded(blob: BlobDraft, data: bytes, charset: str | None) -> str:
+    try:
+        text = data.decode(charset) if charset is not None and _is_known(charset) else decode_text(data)
+    except MediaFault as error:
+        raise Invalid([field_fault(blob.location, f"{blob.property}: {error.message}", error.code)]) from error
+    except UnicodeDecodeError as error:
+        message = f"{blob.property}: The text is not {charset}, which its server declares (byte {error.start})."
+        raise Invalid([field_fault(blob.location, message, "text_encoding")]) from error
+    if "\x00" in text:
+        raise Invalid([field_fault(blob.location, f"{blob.property}: Text must not contain U+0000.")])
+    if blob.type is FieldType.JSON:
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise Invalid([field_fault(blob.location, f"{blob.property}: Not valid JSON: {error}.")]) from error
+    return text
+
+
+def _is_known(charset: str) -> bool:
+    try:
+        # Only text encodings: Python also has codecs such as zlib and hex.
+        return codecs.lookup(charset).name in _TEXT_CODECS or charset.startswith(("iso-8859", "windows-", "cp"))
+    except LookupError:
+        return False
+
+
+_TEXT_CODECS = frozenset(
+    {"utf-8", "utf-16", "utf-32", "ascii", "latin-1", "iso8859-1", "shift_jis", "euc_jp", "euc_kr", "gb18030", "gbk"}
+    | {"gb2312", "big5", "koi8-r"}
+)

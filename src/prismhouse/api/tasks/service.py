@@ -1,0 +1,196 @@
+"""Receipts: written in the transaction of the work they stand for, read and killed by their owner."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from prismhouse.api.tasks import store
+from prismhouse.api.tasks.model import TERMINAL, condition, known_status, known_type, ordering
+from prismhouse.api.tasks.schemas import ListTasks
+from prismhouse.api.web.paging import Page
+from prismhouse.kit.clock import iso
+from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
+from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId, digest_id
+from prismhouse.kit.json import dumps
+from prismhouse.storage.postgres.database import Database, Record, Writer
+
+__all__ = ["KillHandler", "TaskNotFound", "Tasks"]
+
+KillHandler = Callable[[OrganizationId, Record], Awaitable[None]]
+
+
+class TaskNotFound(WarehouseError):
+    """No task {id}."""
+
+    code = Code.NOT_FOUND
+    hint = "`POST /v1/tasks/list` lists yours."
+
+
+class Tasks:
+    """Tasks of an organization. `patterns` are the namespaces a key is limited to; None is no limit."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._on_kill: dict[str, KillHandler] = {}
+
+    def on_kill(self, task_type: str, handler: KillHandler) -> None:
+        """Call `handler` when a running task of this type is killed: it stops the work and updates the task."""
+        self._on_kill[task_type] = handler
+
+    async def create(
+        self,
+        tx: Writer,
+        *,
+        organization_id: OrganizationId | str,
+        namespace_id: NamespaceId | str | None,
+        task_type: str,
+        inputs: Sequence[Any],
+        additional_data: Mapping[str, Any],
+        description: str | None = None,
+        status: str = "PENDING",
+        task_id: str | None = None,
+    ) -> TaskId:
+        """Write a receipt in the caller's transaction and return its id."""
+        values = {
+            "task_id": task_id or str(uuid.uuid4()),
+            "organization_id": organization_id,
+            "namespace_id": namespace_id,
+            "task_type": task_type,
+            "status": status,
+            "description": description,
+            "inputs": inputs,
+            "additional_data": additional_data,
+        }
+        await store.insert(tx, values)
+        return TaskId(str(values["task_id"]))
+
+    async def update(
+        self,
+        tx: Writer,
+        task_id: str,
+        *,
+        status: str | None = None,
+        outputs: Sequence[Any] | None = None,
+        additional_data: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Note how the work goes; `additional_data` is merged. `error` also lands there, where old clients look."""
+        merged = {**(additional_data or {}), **({"error": error} if error else {})}
+        await store.update(tx, task_id, status=status, outputs=outputs, additional_data=merged, error=error)
+
+    async def read(
+        self, organization_id: OrganizationId, task_id: str, *, patterns: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Return the task as the API shows it; raise TaskNotFound."""
+        async with self._db.read() as tx:
+            row = await store.find(tx, organization_id, task_id, patterns=patterns)
+        if row is None:
+            raise TaskNotFound(id=task_id, resource="task")
+        return shown(row)
+
+    async def list(
+        self,
+        organization_id: OrganizationId,
+        body: ListTasks,
+        page: Page,
+        *,
+        namespace: str | None = None,
+        patterns: Sequence[str] | None = None,
+    ) -> tuple[list[dict[str, Any]], int | None, str | None]:
+        """Return a page of tasks, the total where it was asked for, and the next cursor. Newest first."""
+        values: dict[str, Any] = {}
+        tests = [condition(body.filters or {}, values)]
+        if body.status is not None:
+            values["status"] = known_status(body.status, ["body", "status"])
+            tests.append("status = %(status)s")
+        if body.task_type is not None:
+            values["task_type"] = known_type(body.task_type, ["body", "task_type"])
+            tests.append("task_type = %(task_type)s")
+        if body.search:
+            values["search"] = body.search.lower()
+            tests.append(
+                "(strpos(lower(task_id), %(search)s) > 0 OR strpos(lower(task_type), %(search)s) > 0"
+                " OR strpos(lower(status), %(search)s) > 0)"
+            )
+        order = ordering(body.sort)
+        fingerprint = digest_id("q", dumps([tests, values, order, namespace]).decode())
+        after = _after(page.cursor, fingerprint, order[0])
+        async with self._db.read() as tx:
+            rows, total = await store.page(
+                tx,
+                organization_id,
+                patterns=patterns,
+                namespace=namespace or body.namespace_id,
+                where=" AND ".join(f"({test})" for test in tests),
+                values=values,
+                order=order,
+                after=after,
+                offset=0 if after else page.offset,
+                limit=page.limit + 1,
+                count=page.include_total,
+            )
+        return [shown(row) for row in rows[: page.limit]], total, _next(rows, page, order[0], fingerprint)
+
+    async def kill(
+        self, organization_id: OrganizationId, task_id: str, *, patterns: Sequence[str] | None = None
+    ) -> str:
+        """Stop the task's work and return what happened in words. Unknown and finished tasks are no error."""
+        async with self._db.read() as tx:
+            row = await store.find(tx, organization_id, task_id, patterns=patterns)
+        if row is None:
+            return f"No task {task_id} is running."
+        if row["status"] in TERMINAL:
+            return f"Task {task_id} is {row['status']} already."
+        handler = self._on_kill.get(row["task_type"])
+        if handler is None:
+            return f"Task {task_id} ({row['task_type']}) cannot be stopped; it goes on."
+        await handler(organization_id, row)
+        return f"Task {task_id} was told to stop."
+
+
+def shown(row: Record) -> dict[str, Any]:
+    """Return the task as the API shows it."""
+    content = {
+        "task_id": row["task_id"],
+        "task_type": row["task_type"],
+        "status": row["status"],
+        "description": row["description"],
+        "inputs": row["inputs"],
+        "outputs": row["outputs"],
+        "additional_data": row["additional_data"],
+        "error": row["error"],
+        "error_message": row["error"],
+        "namespace_id": row["namespace_id"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+    }
+    # These three live in additional_data while the work runs and are part of the API's own shape.
+    for name in ("cancellation", "queue_position", "estimated_wait_minutes"):
+        content[name] = row["additional_data"].get(name)
+    return content
+
+
+def _after(cursor: str | None, fingerprint: str, column: str) -> list[Any] | None:
+    if cursor is None:
+        return None
+    value, task_id = decode_cursor(cursor, length=2, fingerprint=fingerprint)
+    if not isinstance(value, str) or not isinstance(task_id, str) or "\x00" in value + task_id:
+        raise BadCursor
+    if not column.endswith("_at"):
+        return [value, task_id]
+    try:
+        return [datetime.fromisoformat(value), task_id]
+    except ValueError as error:
+        raise BadCursor from error
+
+
+def _next(rows: Sequence[Record], page: Page, column: str, fingerprint: str) -> str | None:
+    if len(rows) <= page.limit:
+        return None
+    last = rows[page.limit - 1]
+    value = last[column]
+    return encode_cursor([value if isinstance(value, str) else iso(value), last["task_id"]], fingerprint)

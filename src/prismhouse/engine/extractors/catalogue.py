@@ -1,0 +1,69 @@
+"""The extractors there are, found by name and version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+from prismhouse.engine.extractors import image, multimodal, passthrough, text
+from prismhouse.engine.extractors.definition import Definition
+from prismhouse.engine.extractors.describe import describe
+from prismhouse.engine.extractors.parameters import validate
+from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["BUILTIN", "Catalogue", "ExtractorNotFound"]
+
+BUILTIN = (text.DEFINITION, image.DEFINITION, multimodal.DEFINITION, passthrough.DEFINITION)
+
+
+class ExtractorNotFound(WarehouseError):
+    """There is no feature extractor {extractor}."""
+
+    code = Code.NOT_FOUND
+    hint = "{suggestion}"
+    wire_code = "feature_extractor_not_found"
+
+
+class Catalogue:
+    """Every extractor of this installation."""
+
+    def __init__(self, definitions: Sequence[Definition] = BUILTIN) -> None:
+        self._definitions = {item.record.extractor_id: item for item in definitions}
+
+    def all(self) -> list[ExtractorRecord]:
+        """Return every extractor, in the order of the catalogue."""
+        return [item.record for item in self._definitions.values()]
+
+    def get(self, name: str, version: str = "v1") -> ExtractorRecord:
+        """Return an extractor; raise ExtractorNotFound, which names the close ones."""
+        return self.definition(f"{name}_{version}").record
+
+    def by_id(self, extractor_id: str) -> ExtractorRecord:
+        """Return the extractor `name_version`; raise ExtractorNotFound."""
+        return self.definition(extractor_id).record
+
+    def validate_parameters(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters with defaults filled in; raise Invalid for unknown, wrong or unserved ones."""
+        return validate(self.definition(record.extractor_id).parameters, parameters)
+
+    def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord:
+        """Return the record as a collection with these validated parameters has it: its vectors follow from them."""
+        outputs = self.definition(record.extractor_id).outputs
+        return record if outputs is None else replace(record, vector_outputs=outputs(parameters))
+
+    def describe(self, record: ExtractorRecord) -> dict[str, Any]:
+        """Return the entry of an extractor as the API answers it."""
+        return describe(record)
+
+    def definition(self, extractor_id: str) -> Definition:
+        """Return how to run `name_version`; raise ExtractorNotFound."""
+        found = self._definitions.get(extractor_id)
+        if found is None:
+            close = get_close_matches(extractor_id, self._definitions, n=3, cutoff=0.5)
+            known = f"Did you mean {' or '.join(close)}? " if close else ""
+            suggestion = f"{known}Available: {', '.join(self._definitions)}."
+            raise ExtractorNotFound(extractor=extractor_id, suggestion=suggestion)
+        return found

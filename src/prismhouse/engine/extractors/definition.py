@@ -1,0 +1,41 @@
+"""How an extractor presents itself to the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prismhouse.engine.extractors.parameters import Parameters
+from prismhouse.engine.extractors.port import Extractor, ExtractorRecord, VectorOutput
+
+__all__ = ["Definition", "Resources", "priced"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a compute process may use."""
+
+    threads: int
+    cache_dir: Path
+    image_pixels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One extractor: its record, its parameters, and how to load it.
+
+    `outputs` computes the vectors from validated parameters, for the extractors where those decide.
+    """
+
+    record: ExtractorRecord
+    parameters: type[Parameters]
+    load: Callable[[Mapping[str, Any], Resources], Extractor]
+    outputs: Callable[[Mapping[str, Any]], tuple[VectorOutput, ...]] | None = None
+
+
+def priced(tier: int, label: str, rates: Mapping[str, float]) -> dict[str, Any]:
+    """Return the `costs` of a record: credits per unit. They are counted, nobody is charged."""
+    listed = [{"unit": unit, "credits_per_unit": number, "description": None} for unit, number in rates.items()]
+    return {"tier": tier, "tier_label": label, "rates": listed}

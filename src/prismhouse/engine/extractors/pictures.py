@@ -1,0 +1,106 @@
+"""What the extractors of images share: their vectors, their fields and their thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, VectorOutput
+from prismhouse.engine.extractors.rows import read_bytes
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, all_models
+from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.image import Picture, decode_image, thumbnail
+from prismhouse.engine.media.sniff import sniff
+
+__all__ = ["DECODED_AT_ONCE", "PICTURE_FIELDS", "look", "picture_fields", "read_picture", "shown", "visual_outputs"]
+
+DECODED_AT_ONCE = 8
+"""Pictures held in memory between decoding and the model."""
+
+_DRAFT_SIDE = 640
+
+
+def visual_outputs(primary_storage: str, visual_storage: str) -> tuple[VectorOutput, ...]:
+    """Return the vector in the text space, which texts and images can query, and the visual one for images."""
+    models = all_models()
+    return (
+        VectorOutput(
+            name=CONSE,
+            storage_name=primary_storage,
+            dimensions=models[CONSE].dimensions,
+            distance="cosine",
+            model=CONSE,
+            query_modalities=("text", "image"),
+        ),
+        VectorOutput(
+            name=EFFICIENTNET,
+            storage_name=visual_storage,
+            dimensions=models[EFFICIENTNET].dimensions,
+            distance="cosine",
+            model=EFFICIENTNET,
+            query_modalities=("image",),
+            primary=False,
+        ),
+    )
+
+
+def read_picture(part: Part, resources: Resources) -> Picture:
+    """Return the decoded picture; raise MediaFault, also for the kinds of files that are not built yet."""
+    data = read_bytes(part)
+    kind = sniff(data).kind
+    if kind in ("pdf", "video", "audio"):
+        raise MediaFault("not_built_yet", f"This is a {kind} file, and {kind} is not built yet. Give an image.")
+    return decode_image(data, max_pixels=resources.image_pixels, draft_side=_DRAFT_SIDE)
+
+
+def look(pictures: Sequence[Picture], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:
+    """Return, for each picture, its vectors by output name and its labels, likeliest first."""
+    if not pictures:
+        return []
+    model = loaded(CONSE, threads=resources.threads, cache_dir=resources.cache_dir)
+    seen = model.see([picture.image for picture in pictures])
+    return [
+        (
+            {CONSE: text_space, EFFICIENTNET: visual},
+            [{"label": name, "confidence": confidence} for name, confidence in labels],
+        )
+        for text_space, visual, labels in zip(seen.text_space, seen.visual, seen.labels, strict=True)
+    ]
+
+
+def picture_fields(picture: Picture, labels: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields that describe a picture."""
+    return {"width": picture.width, "height": picture.height, "format": picture.format, "labels": labels}
+
+
+def shown(picture: Picture) -> Artifact:
+    """Return the thumbnail as an artifact."""
+    return Artifact(
+        field="thumbnail_url",
+        role="thumbnail",
+        type="image",
+        data=thumbnail(picture.image),
+        content_type="image/jpeg",
+        filename="thumbnail.jpg",
+    )
+
+
+PICTURE_FIELDS: Mapping[str, Any] = {
+    "width": {"type": "integer", "description": "Width in pixels, as a viewer shows it."},
+    "height": {"type": "integer", "description": "Height in pixels, as a viewer shows it."},
+    "format": {"type": "string", "description": "File format, such as JPEG."},
+    "labels": {
+        "type": "array",
+        "description": "The likeliest of 1000 ImageNet labels, likeliest first.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "label": {"type": "string", "description": "Name of the label."},
+                "confidence": {"type": "number", "description": "Probability, 0 to 1."},
+            },
+        },
+    },
+    "thumbnail_url": {"type": "string", "description": "JPEG of at most 640 pixels."},
+}

@@ -1,0 +1,264 @@
+"""text_extractor v1: a text becomes one document, or one for each chunk, with a vector of its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+
+from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
+from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Row, RowResult, VectorOutput
+from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
+from prismhouse.engine.extractors.spans import Chunk
+from prismhouse.engine.extractors.splitting import SplitRule, split
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import MINILM, all_models
+
+__all__ = ["DEFINITION", "SplitBy", "TextParameters"]
+
+_NAME, _VERSION = "text_extractor", "v1"
+_EMBED_CHUNKS = 4096
+"""Chunks embedded at a time: bounds the memory of vectors on the way."""
+
+
+class SplitBy(StrEnum):
+    """What a chunk is counted in."""
+
+    CHARACTERS = "characters"
+    WORDS = "words"
+    SENTENCES = "sentences"
+    PARAGRAPHS = "paragraphs"
+    PAGES = "pages"
+    TIME_SEGMENTS = "time_segments"
+    MARKDOWN = "markdown"
+    NONE = "none"
+
+
+class TextParameters(Parameters):
+    """How a text is split and embedded."""
+
+    unserved: ClassVar[Mapping[str, str]] = {
+        "source_type": "YouTube videos are not fetched; upload the transcript as text",
+        "normalize": "the vectors are always of unit length",
+        "response_shape": NEEDS_LANGUAGE_MODEL,
+        "llm_provider": NEEDS_LANGUAGE_MODEL,
+        "llm_model": NEEDS_LANGUAGE_MODEL,
+        "llm_api_key": NEEDS_LANGUAGE_MODEL,
+    }
+
+    extractor_type: Literal["text_extractor"] = "text_extractor"
+    source_type: Literal["text", "youtube"] = Field("text", description="`text`. YouTube videos are not fetched.")
+    split_by: SplitBy = Field(SplitBy.NONE, description="Unit of the chunks; `none`: one document for each text.")
+    chunk_size: int = Field(
+        1000, ge=1, le=10_000, description="Size of a chunk, in units of split_by. Markdown: characters."
+    )
+    chunk_overlap: int = Field(
+        0,
+        ge=0,
+        le=5_000,
+        description="Units that a chunk shares with the one before; less than chunk_size. Markdown: ignored."
+        " time_segments: seconds.",
+    )
+    segment_length_seconds: int = Field(120, ge=30, le=600, description="Length of a segment of time_segments.")
+    language: str = Field("en", description="Language of captions. Has no effect on texts.")
+    extract_captions: bool = Field(True, description="Whether captions are read. Has no effect on texts.")
+    normalize: bool = Field(True, description="Vectors are of unit length.")
+    response_shape: str | dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    llm_provider: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    llm_model: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    llm_api_key: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    embedding_model: str | None = Field(
+        None,
+        validation_alias=AliasChoices("embedding_model", "model"),
+        description=f"Text model of the vector. Unset: {MINILM}.",
+    )
+    embedding_task: str | None = Field(
+        None, description="What the vectors are for. The built-in model has one mode for all tasks."
+    )
+
+    @field_validator("embedding_model")
+    @classmethod
+    def _is_here(cls, name: str | None) -> str | None:
+        if name is not None and name not in (known := _text_models()):
+            raise ValueError(
+                f"The model {name!r} is not available here. Available: {', '.join(known)}. A Python package adds"
+                " one through the entry point group prismhouse.models (see docs/models.md)."
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Self:
+        if self.split_by is SplitBy.TIME_SEGMENTS:
+            limit, name = self.segment_length_seconds, "segment_length_seconds"
+        else:
+            limit, name = self.chunk_size, "chunk_size"
+        if self.chunk_overlap >= limit:
+            raise ValueError(f"chunk_overlap: {self.chunk_overlap} must be less than {name}, which is {limit}.")
+        return self
+
+
+def _text_models() -> list[str]:
+    return [item.name for item in all_models().values() if item.task == "text_embedding"]
+
+
+def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
+    model = all_models()[parameters.get("embedding_model") or MINILM]
+    return (
+        VectorOutput(
+            name=model.name,
+            storage_name="text_extractor_v1_embedding",
+            dimensions=model.dimensions,
+            distance="cosine",
+            model=model.name,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    index: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _TextExtractor:
+    parameters: Mapping[str, Any]
+    resources: Resources
+
+    def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
+        return guarded(rows, self._extract)
+
+    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
+        results: dict[int, RowResult] = {}
+        pending: list[tuple[int, list[_Piece]]] = []
+        waiting = 0
+        for place, row in enumerate(rows):
+            try:
+                pieces = self._split(row)
+            except Exception as error:  # noqa: BLE001 - recorded as this row's failure
+                results[place] = failed(row, error, "split")
+                continue
+            if not pieces:
+                results[place] = RowResult(row_id=row.row_id, skipped="The text is blank.")
+                continue
+            pending.append((place, pieces))
+            waiting += len(pieces)
+            if waiting >= _EMBED_CHUNKS:
+                self._embed(rows, pending, results)
+                pending, waiting = [], 0
+        self._embed(rows, pending, results)
+        return [results[place] for place in range(len(rows))]
+
+    def _split(self, row: Row) -> list[_Piece]:
+        rule = SplitRule(
+            by=self.parameters["split_by"],
+            size=self.parameters["chunk_size"],
+            overlap=self.parameters["chunk_overlap"],
+            segment_seconds=self.parameters["segment_length_seconds"],
+        )
+        given = parts(row, "text")
+        pieces = []
+        for number, part in enumerate(given):
+            chunks = split(read_text(part), rule)
+            inputs = {"input_index": number} if len(given) > 1 else {}
+            pieces += [
+                _Piece(chunk.text, index, _fields(chunk, index, len(chunks)) | inputs)
+                for index, chunk in enumerate(chunks)
+            ]
+        return pieces
+
+    def _embed(
+        self, rows: Sequence[Row], pending: Sequence[tuple[int, list[_Piece]]], results: dict[int, RowResult]
+    ) -> None:
+        if not pending:
+            return
+        name = self.parameters.get("embedding_model") or MINILM
+        model = loaded(name, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
+        made = model.embed_texts([piece.text for _, pieces in pending for piece in pieces])
+        vectors = zip(made.vectors, made.truncated, strict=True)
+        for place, pieces in pending:
+            documents = []
+            for piece, (vector, truncated) in zip(pieces, islice(vectors, len(pieces)), strict=True):
+                fields = piece.fields | {"embedding_truncated": True} if truncated else piece.fields
+                documents.append(ExtractedDocument(position=(piece.index,), fields=fields, vectors={name: vector}))
+            results[place] = RowResult(row_id=rows[place].row_id, documents=documents)
+
+
+def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
+    return {
+        "text": chunk.text,
+        "chunk_index": index,
+        "total_chunks": total,
+        "start_char": chunk.start,
+        "end_char": chunk.end,
+        **chunk.fields,
+    }
+
+
+def _field(kind: str, description: str) -> dict[str, str]:
+    return {"type": kind, "description": description}
+
+
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "text": _field("string", "The chunk's text."),
+        "chunk_index": _field("integer", "Place of the chunk in its text, from 0."),
+        "total_chunks": _field("integer", "Chunks of the text."),
+        "start_char": _field("integer", "First character of the chunk in the text, from 0."),
+        "end_char": _field("integer", "Character after the chunk's last one."),
+        "input_index": _field("integer", "Which of several texts of one object, from 0."),
+        "embedding_truncated": _field("boolean", "True when the chunk is longer than the model reads."),
+        "page_number": _field("integer", "pages: number of the chunk's first page, from 1."),
+        "heading_path": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "markdown: headings above the chunk, outermost first.",
+        },
+        "chunk_kind": _field("string", "markdown: section or code."),
+        "code_language": _field("string", "markdown: language of a code block, when it is given."),
+        "start_ms": _field("integer", "time_segments: start of the first cue."),
+        "end_ms": _field("integer", "time_segments: end of the last cue."),
+        "segment_index": _field("integer", "time_segments: place of the segment, from 0."),
+        "total_segments": _field("integer", "time_segments: segments of the text."),
+    },
+}
+
+_RECORD = ExtractorRecord(
+    name=_NAME,
+    version=_VERSION,
+    description="Splits text into chunks and embeds them for semantic search.",
+    category="text",
+    icon="text",
+    input_schema={
+        "type": "object",
+        "properties": {"text": _field("string", "Text, or a stored text file in UTF-8.")},
+        "required": ["text"],
+    },
+    output_schema=_OUTPUT_SCHEMA,
+    parameter_schema=TextParameters.model_json_schema(by_alias=False),
+    default_parameters=TextParameters().model_dump(mode="json"),
+    input_types={"text": ("text", "string")},
+    vector_outputs=_outputs({}),
+    position_fields=("chunk_index",),
+    costs=priced(1, "simple", {"1k_tokens": 1}),
+    example_usage={
+        "feature_extractor_name": _NAME,
+        "version": _VERSION,
+        "input_mappings": {"text": "description"},
+        "parameters": {"split_by": "sentences", "chunk_size": 5, "chunk_overlap": 1},
+    },
+)
+
+
+def _load(parameters: Mapping[str, Any], resources: Resources) -> _TextExtractor:
+    return _TextExtractor(parameters, resources)
+
+
+DEFINITION = Definition(record=_RECORD, parameters=TextParameters, load=_load, outputs=_outputs)

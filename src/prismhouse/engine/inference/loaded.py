@@ -1,0 +1,29 @@
+"""The models of this process: each is loaded once, by whoever asks first."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from prismhouse.engine.inference.registry import entry
+
+__all__ = ["loaded"]
+
+_models: dict[tuple[str, int, str], Any] = {}
+_lock = RLock()
+
+
+def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
+    """Return the model, loading it on the first call for these `threads` and this folder.
+
+    Raises ModelNotFound, ModelMissing, ModelDamaged or ExtraMissing; a failed load is tried again next time.
+    """
+    key = (name, threads, str(cache_dir))
+    with _lock:
+        if key not in _models:
+            item = entry(name)
+            module, function = item.loader.split(":")
+            _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
+        return _models[key]
