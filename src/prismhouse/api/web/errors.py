@@ -79,7 +79,8 @@ async def _on_unresolved_list(_: Request, error: Exception) -> Answer:
         "reason": "unresolved",
         "next_step": f"No namespace {error.namespace} is open to this key. Create it, or send another X-Namespace.",
     }
-    body = {"results": [], "pagination": pagination(page, total=0, next_cursor=None), **error.answer_keys}
+    # Lists differ in what stands beside the rows; clients take the keys they know.
+    body = {"results": [], "pagination": pagination(page, total=0, next_cursor=None), "total_count": 0, "total": 0}
     # A header holds latin-1 only, a name anything.
     named = error.namespace.encode("ascii", "backslashreplace").decode()
     return answer(body | {"warnings": [warning]}, headers={"X-Namespace-Unresolved": named[:200]})
