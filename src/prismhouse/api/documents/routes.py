@@ -77,8 +77,8 @@ def _collection_routes(router: APIRouter, service: Documents, callers: Callers) 
 
     @router.get(f"{base}/count", operation_id="count_documents", tags=_IN_COLLECTION, summary="Count Documents")
     async def count_documents(collection_identifier: str, caller: NamespaceCaller = Depends(read)) -> Answer:
-        row, count = await service.count_in(caller.scope, collection_identifier)
-        return answer({"collection_id": row.collection_id, "count": count})
+        collection_id, count = await service.count_in(caller.scope, collection_identifier)
+        return answer({"collection_id": collection_id, "count": count})
 
     @router.get(f"{base}/{{document_id}}", operation_id="get_document", tags=_IN_COLLECTION, summary="Get Document")
     async def get_document(
