@@ -20,7 +20,7 @@ from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import BatchId, NamespaceId, OrganizationId, TaskId, new_id
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
-__all__ = ["DRAFT_MINUTES", "BatchEnded", "BatchIsActive", "BatchNotFound", "Batches"]
+__all__ = ["DRAFT_MINUTES", "BatchEnded", "BatchIsActive", "BatchNotFound", "Batches", "NamespaceConflict"]
 
 DRAFT_MINUTES = 30
 _NAMED = 10
@@ -45,6 +45,13 @@ class BatchIsActive(WarehouseError):
 
     code = Code.CONFLICT
     hint = "Cancel it first, or wait until it has ended."
+
+
+class NamespaceConflict(WarehouseError):
+    """The body names namespace {asked}, the header {header}."""
+
+    code = Code.BAD_REQUEST
+    hint = "Leave one of them out."
 
 
 class Batches:
@@ -169,20 +176,14 @@ class Batches:
             await self._found(tx, batch_id, bucket=bucket)
             return await self._answer(tx, batch_id)
 
-    async def namespace_of(self, organization_id: OrganizationId, batch_id: str) -> NamespaceId:
-        """Return the namespace of a batch that is named without one."""
-        async with self._parts.db.read() as tx:
-            found = await store.find_namespace(tx, organization_id, batch_id)
-        if found is None:
-            raise BatchNotFound(batch_id=batch_id)
-        return NamespaceId(found)
-
     async def list_batches(
-        self, scope: Scope, request: ListBatches, page: Page, *, bucket: str | None = None
+        self, caller: NamespaceCaller, request: ListBatches, page: Page, *, bucket: str | None = None
     ) -> tuple[list[dict[str, Any]], int, str | None]:
         """Return a page of batches, newest first, how many there are, and the next cursor."""
+        if request.namespace_id not in (None, caller.namespace_id, caller.namespace_name):
+            raise NamespaceConflict(asked=request.namespace_id, header=caller.namespace_id)
         async with self._parts.db.read() as unit:
-            tx = unit.within(scope.namespace_id)
+            tx = unit.within(caller.namespace_id)
             named = bucket or request.bucket_id
             bucket_id = (await self._parts.buckets.resolve(tx, named)).bucket_id if named else None
             rows, total = await store.list_batches(
@@ -246,6 +247,20 @@ class Batches:
             tx = unit.within(scope.namespace_id)
             await self._found(tx, batch_id, bucket=bucket)
             return await ledger.failed_rows(tx, batch_id, **page)
+
+    async def audit(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
+        """Return the books of a batch: what was submitted and how it ended, tier by tier."""
+        async with self._parts.db.read() as unit:
+            tx = unit.within(scope.namespace_id)
+            await self._found(tx, batch_id, bucket=bucket)
+            shown = await self._answer(tx, batch_id)
+        tiers = [tier["audit"] for tier in shown["tier_tasks"]]
+        return {
+            "batch_id": batch_id,
+            "all_balanced": all(tier["balanced"] for tier in tiers),
+            "has_lost_objects": any(tier["lost"] for tier in tiers),
+            "tiers": tiers,
+        }
 
     async def active_of_collection(self, tx: NamespaceReader, collection_id: str) -> list[str]:
         """Return active batches that run a collection: it must not be deleted under them."""

@@ -75,7 +75,7 @@ async def _run(
     except WarehouseError:
         raise
     except Exception as error:  # noqa: BLE001 - recorded, and it becomes a failed row
-        _log.exception("extractor raised", extractor_id=extractor_id, rows=len(rows))
+        _log.warning("extractor raised", extractor_id=extractor_id, rows=len(rows), error=type(error).__name__)
         if len(rows) == 1:
             message = f"The extractor failed on it: {type(error).__name__}: {error}"
             kind = ErrorType.PERMANENT

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
+from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
-from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.queue import JobQueue
-from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Writer
+from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 __all__ = ["EXTRACT", "ExtractorSettings", "Parts"]
 
 EXTRACT = "prismhouse.engine.extractors.run:run_rows"
-
-
-class _Tasks(Protocol):
-    async def create(
-        self,
-        tx: Writer,
-        *,
-        organization_id: OrganizationId,
-        namespace_id: NamespaceId,
-        task_type: str,
-        inputs: Sequence[Any],
-        additional_data: Mapping[str, Any],
-        description: str | None = None,
-        status: str = "PENDING",
-        task_id: TaskId | None = None,
-    ) -> TaskId: ...
-
-    async def update(
-        self,
-        tx: Writer,
-        task_id: TaskId,
-        *,
-        status: str | None = None,
-        outputs: Sequence[Any] | None = None,
-        additional_data: Mapping[str, Any] | None = None,
-        error: str | None = None,
-    ) -> None: ...
-
-    async def read(self, organization_id: OrganizationId, task_id: TaskId) -> dict[str, Any]: ...
-
-    def on_kill(self, task_type: str, handler: Callable[[OrganizationId, Any], Awaitable[None]]) -> None: ...
-
-
-class _Events(Protocol):
-    async def emit(
-        self,
-        tx: Writer,
-        *,
-        organization_id: OrganizationId,
-        namespace_id: NamespaceId,
-        event_type: str,
-        resource_id: str,
-        payload: Mapping[str, Any],
-    ) -> None: ...
 
 
 class _Objects(Protocol):
@@ -99,8 +56,8 @@ class Parts:
     queue: JobQueue
     compute: Compute
     blobs: BlobStore
-    tasks: _Tasks
-    events: _Events
+    tasks: Tasks
+    events: Events
     buckets: Buckets
     objects: _Objects
     collections: Collections

@@ -1,0 +1,243 @@
+"""A house with batches: everything real, an extractor without a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from psycopg.types.json import Jsonb
+from tests.extractors import SmallCatalogue
+from tests.web import KeysAreNames, add_tenant, application, client_of
+
+from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.routes import routes
+from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+from prismhouse.api.buckets.routes import routes as bucket_routes
+from prismhouse.api.buckets.service import Buckets
+from prismhouse.api.collections.routes import routes as collection_routes
+from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.service import Documents
+from prismhouse.api.objects.model import ObjectBlob, StoredObject
+from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.web.caller import Callers
+from prismhouse.api.webhooks.events import Events
+from prismhouse.kit.ids import BlobId, NamespaceId, new_id
+from prismhouse.settings import LimitSettings, WorkerSettings
+from prismhouse.storage.blobs.local import LocalBlobStore
+from prismhouse.storage.compute.local import LocalCompute
+from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
+from prismhouse.storage.jobs.worker import run_worker
+from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
+
+DEADLINE_SECONDS = 60.0
+NAMESPACE = NamespaceId("ns_one")
+SMALL = WorkerSettings(chunk_rows=4, chunks_in_flight=2, concurrency=3, max_attempts=2, stalled_after_seconds=1)
+
+
+class StoredObjects:
+    """What batches need of objects, straight from the tables."""
+
+    def __init__(self) -> None:
+        self.marked: dict[str, tuple[str, str | None]] = {}
+
+    async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, StoredObject]:
+        rows = await tx.fetch_all(
+            "SELECT * FROM objects WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(ids)s)",
+            {"ids": list(object_ids)},
+        )
+        found = {}
+        for row in rows:
+            text = row["fields"].get("content")
+            blob = ObjectBlob(
+                blob_id=BlobId(f"blob_{row['object_id']}"),
+                property="content",
+                type="text",
+                key_prefix=None,
+                metadata={},
+                source_url=None,
+                text=text,
+                sha256="0" * 64,
+                md5=None,
+                size_bytes=len(text or ""),
+                mime_type="text/plain",
+                filename=None,
+            )
+            values = {name: row[name] for name in StoredObject.__dataclass_fields__ if name in row}
+            found[row["object_id"]] = StoredObject(**values, blobs=[blob] if text is not None else [])
+        return found
+
+    async def mark(self, tx: NamespaceWriter, outcomes: Mapping[str, tuple[str, str | None]]) -> None:
+        self.marked.update(outcomes)
+
+    async def select_ids(
+        self, tx: NamespaceReader, bucket_id: str, *, filters: Any = None, limit: int
+    ) -> Sequence[str]:
+        rows = await tx.fetch_all(
+            "SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
+            " ORDER BY sequence LIMIT %(limit)s",
+            {"bucket_id": bucket_id, "limit": limit},
+        )
+        return [row["object_id"] for row in rows]
+
+    async def missing(self, tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]) -> Sequence[str]:
+        there = await tx.fetch_all(
+            "SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
+            " AND object_id = ANY(%(ids)s)",
+            {"bucket_id": bucket_id, "ids": list(object_ids)},
+        )
+        return sorted(set(object_ids) - {row["object_id"] for row in there})
+
+
+@dataclass
+class House:
+    """Everything a batch needs, and the verbs of a test."""
+
+    db: Database
+    queue: ProcrastinateQueue
+    batches: Batches
+    objects: StoredObjects
+    tasks: Tasks
+    client: httpx2.AsyncClient
+    parts: Parts
+    bucket_id: str = ""
+    collections: dict[str, str] = field(default_factory=dict)
+
+    async def call(self, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
+        answer = await self.client.request(method, path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def add_bucket(self) -> str:
+        schema = {"properties": {"content": {"type": "text"}, "author": {"type": "string"}}}
+        made = await self.call("POST", "/v1/buckets", {"bucket_name": "posts", "bucket_schema": schema})
+        self.bucket_id = made["bucket_id"]
+        return self.bucket_id
+
+    async def add_collection(self, name: str, *, source: str | None = None, **more: Any) -> str:
+        upstream = {"type": "collection", "collection_ids": [source]} if source else None
+        extractor = {
+            "feature_extractor_name": "text_extractor",
+            "version": "v1",
+            "input_mappings": {"text": "text" if source else "content"},
+            "field_passthrough": ["author"],
+        }
+        body = {
+            "collection_name": name,
+            "source": upstream or {"type": "bucket", "bucket_ids": [self.bucket_id]},
+            "feature_extractor": extractor,
+            **more,
+        }
+        made = await self.call("POST", "/v1/collections", body)
+        self.collections[name] = made["collection_id"]
+        return str(made["collection_id"])
+
+    async def add_objects(self, *texts: str | None) -> list[str]:
+        ids = [new_id("obj") for _ in texts]
+        async with self.db.write() as tx:
+            for name, text in zip(ids, texts, strict=True):
+                await tx.execute(
+                    "INSERT INTO objects (namespace_id, bucket_id, object_id, fields)"
+                    " VALUES (%(n)s, %(b)s, %(o)s, %(f)s)",
+                    {
+                        "n": NAMESPACE,
+                        "b": self.bucket_id,
+                        "o": name,
+                        "f": Jsonb({"author": "ann"} | ({} if text is None else {"content": text})),
+                    },
+                )
+        return ids
+
+    async def submit(self, object_ids: Sequence[str], **more: Any) -> str:
+        at = f"/v1/buckets/{self.bucket_id}/batches"
+        batch = await self.call("POST", at, {"object_ids": list(object_ids), **more})
+        await self.call("POST", f"{at}/{batch['batch_id']}/submit")
+        return str(batch["batch_id"])
+
+    async def read(self, batch_id: str) -> dict[str, Any]:
+        answer: dict[str, Any] = await self.call("GET", f"/v1/buckets/{self.bucket_id}/batches/{batch_id}")
+        return answer
+
+    async def ended(self, batch_id: str) -> dict[str, Any]:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while (shown := await self.read(batch_id))["status"] in {"QUEUED", "PROCESSING"}:
+                await asyncio.sleep(0.05)
+        return shown
+
+    async def until(self, met: Callable[[dict[str, Any]], bool], batch_id: str) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not met(await self.read(batch_id)):
+                await asyncio.sleep(0.02)
+
+    async def idle(self) -> None:
+        """Wait until no job that is due waits or runs."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while await self.rows(
+                "SELECT 1 FROM procrastinate_jobs"
+                " WHERE status IN ('todo', 'doing') AND coalesce(scheduled_at, now()) < now() + interval '60 s'"
+            ):
+                await asyncio.sleep(0.05)
+
+    async def run(self, object_ids: Sequence[str], **more: Any) -> dict[str, Any]:
+        batch_id = await self.submit(object_ids, **more)
+        async with self.working():
+            return await self.ended(batch_id)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        worker = asyncio.create_task(
+            run_worker(self.queue, stop=stop, concurrency=3, stalled_after_seconds=1, stop_timeout_seconds=5)
+        )
+        try:
+            yield
+        finally:
+            stop.set()
+            await worker
+
+    async def rows(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        async with self.db.read() as tx:
+            return await tx.fetch_all(statement, parameters)
+
+
+@asynccontextmanager
+async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = True) -> AsyncIterator[House]:
+    """Yield a house whose compute processes run `fake_rows`."""
+    if tenant:
+        await add_tenant(db, "one")
+    queue, tasks, events = ProcrastinateQueue(dsn, max_attempts=2), Tasks(db), Events()
+    catalogue, documents, objects = SmallCatalogue(), Documents(db), StoredObjects()
+    buckets = Buckets(db, tasks=tasks, jobs=queue)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    compute = LocalCompute(2)
+    parts = Parts(
+        db=db,
+        queue=queue,
+        compute=compute,
+        blobs=LocalBlobStore(folder / "blobs"),
+        tasks=tasks,
+        events=events,
+        buckets=buckets,
+        objects=objects,
+        collections=collections,
+        documents=documents,
+        catalogue=catalogue,
+        worker=SMALL,
+        limits=LimitSettings(),
+        extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),
+    )
+    batches = Batches(parts)
+    register_jobs(parts, batches)
+    collections.guard_deletion(batches.active_of_collection)
+    callers = Callers(KeysAreNames())
+    app = application(
+        [bucket_routes(buckets, callers), collection_routes(collections, callers), routes(batches, callers)]
+    )
+    async with client_of(app) as client:
+        yield House(db, queue, batches, objects, tasks, client, parts)
+    await compute.close()

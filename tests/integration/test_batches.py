@@ -1,0 +1,319 @@
+"""Batches from a draft to their end, with rows that fail in every way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.batches import NAMESPACE, House, open_house
+
+from prismhouse.storage.postgres.database import Database
+
+
+@pytest.fixture
+async def house(dsn: str, db: Database, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(dsn, db, tmp_path) as opened:
+        await opened.add_bucket()
+        yield opened
+
+
+async def test_a_batch_writes_documents_and_vectors(house: House) -> None:
+    collection_id = await house.add_collection("notes")
+    ids = await house.add_objects("a|b", "c", "d", "e", "f", "g")
+
+    shown = await house.run(ids)
+
+    assert shown["status"] == "COMPLETED", shown
+    assert shown["lifecycle"] == "indexed"
+    assert shown["documents_resolvable"] is True
+    assert shown["documents_written"] == 7
+    assert shown["progress"]["percent"] == 100.0
+    assert shown["dag_tiers"] == [[collection_id]]
+    documents = await house.rows("SELECT * FROM documents ORDER BY payload->>'text'")
+    assert [document["payload"]["text"] for document in documents] == ["a", "b", "c", "d", "e", "f", "g"]
+    assert documents[0]["payload"]["author"] == "ann"
+    assert documents[0]["lineage_path"] == f"{house.bucket_id}/{collection_id}"
+    [index] = await house.rows("SELECT table_name FROM vector_indexes")
+    assert (await house.rows(f"SELECT count(*) AS n FROM {index['table_name']}"))[0]["n"] == 7
+    assert set(house.objects.marked) == set(ids)
+    task = await house.tasks.read("org_one", shown["task_id"])
+    assert (task["status"], task["task_type"]) == ("COMPLETED", "api_buckets_batches_process")
+    [event] = await house.rows("SELECT * FROM events WHERE event_type = 'batch.completed'")
+    assert event["resource_id"] == shown["batch_id"]
+    assert event["namespace_id"] == NAMESPACE
+
+
+async def test_bad_rows_are_named_when_their_neighbours_finish(house: House) -> None:
+    await house.add_collection("notes")
+    texts = ["fine", "bad one", "kill me", "once more", "busy line", "raise hands", "blank", None, "good"]
+    ids = dict(zip(texts, await house.add_objects(*texts), strict=True))
+
+    shown = await house.run(list(ids.values()))
+
+    assert shown["status"] == "COMPLETED_WITH_ERRORS", shown
+    assert shown["documents_written"] == 3
+    failed = {item["object_id"]: item for item in shown["failed_objects"]}
+    assert set(failed) == {ids[text] for text in ("bad one", "kill me", "busy line", "raise hands", None)}
+    assert failed[ids["kill me"]]["error_type"] == "resource"
+    assert failed[ids["busy line"]]["error_type"] == "transient"
+    assert "content" in failed[ids[None]]["error"]
+    assert shown["error_summary"] == {"permanent": 3, "resource": 1, "transient": 1}
+    at = f"/v1/buckets/{house.bucket_id}/batches/{shown['batch_id']}"
+    rows = (await house.call("GET", f"{at}/failed-documents"))["results"]
+    assert {row["object_id"]: row["retry_count"] for row in rows}[ids["busy line"]] == 1
+    audit = await house.call("GET", f"{at}/audit")
+    assert audit["all_balanced"] is True
+    assert audit["has_lost_objects"] is False
+    assert audit["tiers"][0] | {"notes": []} == {
+        "tier_num": 0,
+        "submitted": 9,
+        "processed": 3,
+        "failed": 5,
+        "skipped": 1,
+        "lost": 0,
+        "balanced": True,
+        "notes": [],
+        "durability": "confirmed",
+    }
+    assert house.objects.marked[ids["bad one"]] == ("FAILED", "bad one is bad")
+    assert house.objects.marked[ids["fine"]] == ("COMPLETED", None)
+
+
+async def test_a_batch_that_wrote_nothing_fails_and_says_why(house: House) -> None:
+    await house.add_collection("notes")
+
+    blank = await house.run(await house.add_objects("blank", "blank"))
+    bad = await house.run(await house.add_objects("bad"))
+
+    assert (blank["status"], blank["failure_category"]) == ("FAILED", "validation")
+    assert "empty" in blank["failure_reason"]
+    assert (bad["status"], bad["failure_category"]) == ("FAILED", "validation")
+    assert bad["documents_resolvable"] is True
+    events = await house.rows("SELECT event_type FROM events WHERE event_type LIKE 'batch.%%'")
+    assert [event["event_type"] for event in events] == ["batch.failed", "batch.failed"]
+
+
+async def test_a_batch_fails_with_the_reason_when_extraction_cannot_run(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects("missing")
+
+    shown = await house.run(ids)
+
+    assert shown["status"] == "FAILED"
+    assert "not installed" in shown["failure_reason"]
+    assert house.objects.marked[ids[0]][0] == "FAILED"
+    task = await house.tasks.read("org_one", shown["task_id"])
+    assert task["status"] == "FAILED"
+    assert "not installed" in task["error"]
+
+
+async def test_nothing_is_submitted_when_there_is_nothing_to_process(house: House) -> None:
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    ids = await house.add_objects("a")
+    empty = (await house.call("POST", at))["batch_id"]
+    full = (await house.call("POST", at, {"object_ids": ids}))["batch_id"]
+
+    refused = await house.call("POST", f"{at}/{full}/submit", status=400)
+    assert "No enabled collection" in refused["error"]["message"]
+    await house.add_collection("notes")
+    refused = await house.call("POST", f"{at}/{empty}/submit", {}, status=400)
+    assert "no objects" in refused["error"]["message"]
+    await house.call("POST", f"{at}/{empty}/objects", {"object_ids": ids})
+    task = await house.call("POST", f"{at}/{empty}/submit")
+    assert task["task_type"] == "api_buckets_batches_process"
+    assert task["additional_data"]["sample_object_ids"] == ids
+    again = await house.call("POST", f"{at}/{empty}/submit", status=400)
+    assert "QUEUED" in again["error"]["message"]
+
+
+async def test_bad_requests_name_the_field(house: House) -> None:
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    ids = await house.add_objects("a")
+
+    for body, said in (
+        ({"object_ids": ids, "filters": {"AND": []}}, "not both"),
+        ({"object_ids": []}, "at least 1"),
+        ({"object_ids": ["obj_none"]}, "obj_none"),
+        ({"colour": 1}, "Accepted keys"),
+        ({"dedup_strategy": "maybe"}, "skip"),
+    ):
+        refused = await house.call("POST", at, body, status=422)
+        assert said in str(refused["error"]), refused
+    await house.call("POST", "/v1/buckets/bkt_none/batches", {}, status=404)
+    await house.call("POST", at, {"collection_ids": ["col_none"]}, status=404)
+    await house.call("GET", f"{at}/btch_none", status=404)
+    await house.call("GET", "/v1/batches/btch_none", status=404)
+    await house.call("POST", "/v1/batches/list", {"namespace_id": "ns_other"}, status=400)
+
+
+async def test_tiers_run_in_order_and_the_second_reads_the_first(house: House) -> None:
+    first = await house.add_collection("first")
+    second = await house.add_collection("second", source=first)
+    ids = await house.add_objects("a|b", "bad", "c", "d", "e", "f")
+
+    shown = await house.run(ids)
+
+    assert shown["status"] == "COMPLETED_WITH_ERRORS"
+    assert shown["dag_tiers"] == [[first], [second]]
+    assert [tier["status"] for tier in shown["tier_tasks"]] == ["COMPLETED_WITH_ERRORS", "COMPLETED"]
+    assert shown["documents_written"] == 12
+    documents = await house.rows("SELECT * FROM documents WHERE collection_id = %(c)s", c=second)
+    assert {document["source_type"] for document in documents} == {"collection"}
+    assert {document["processing_tier"] for document in documents} == {1}
+    assert {document["root_object_id"] for document in documents} == set(ids) - {ids[1]}
+    assert documents[0]["lineage_path"] == f"{house.bucket_id}/{first}/{second}"
+    for tier in shown["tier_tasks"]:
+        task = await house.tasks.read("org_one", tier["task_id"])
+        assert task["status"] in {"COMPLETED", "COMPLETED_WITH_ERRORS"}
+
+
+async def test_objects_are_skipped_replaced_or_repeated_as_asked(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects("a|b", "c")
+
+    async def documents() -> list[str]:
+        return [row["document_id"] for row in await house.rows("SELECT document_id FROM documents ORDER BY 1")]
+
+    await house.run(ids)
+    before = await documents()
+    skipped = await house.run([*ids, *await house.add_objects("d")])
+    assert (skipped["status"], skipped["documents_written"]) == ("COMPLETED", 1)
+    [audit] = skipped["dedup_audit"].values()
+    assert audit["skipped"] == 2
+    all_skipped = await house.run(ids)
+    assert (all_skipped["status"], all_skipped["documents_written"]) == ("COMPLETED", 0)
+    async with house.db.write() as tx:
+        await tx.execute(
+            'UPDATE objects SET fields = fields || \'{"content": "a"}\' WHERE object_id = %(id)s', {"id": ids[0]}
+        )
+    replaced = await house.run(ids, dedup_strategy="replace")
+    assert (replaced["documents_written"], replaced["documents_replaced"]) == (2, 1)
+    assert len(await documents()) == 3
+    assert set(await documents()) & set(before)
+    forced = await house.run(ids, dedup_strategy="force")
+    assert forced["documents_written"] == 2
+    assert len(await documents()) == 5
+
+
+async def test_a_second_batch_on_the_same_objects_is_refused_until_forced(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects("a")
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    await house.submit(ids)
+    other = (await house.call("POST", at, {"object_ids": ids}))["batch_id"]
+
+    await house.call("POST", f"{at}/{other}/submit", status=409)
+    await house.call("POST", f"{at}/{other}/submit?force=true")
+
+    async with house.working():
+        assert (await house.ended(other))["status"] == "COMPLETED"
+
+
+async def test_cancelling_stops_the_rest_and_keeps_what_was_written(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects(*["a"] * 4, *["slow 0.3"] * 40)
+    batch_id = await house.submit(ids)
+
+    async with house.working():
+        await house.until(lambda shown: (shown["documents_written"] or 0) >= 4, batch_id)
+        answer = await house.call("POST", f"/v1/batches/{batch_id}/cancel?reason=enough")
+    shown = await house.read(batch_id)
+    written = (await house.rows("SELECT count(*) AS n FROM documents"))[0]["n"]
+
+    assert answer["cancellation"]["ray_jobs_refused"] == 0
+    assert "stay" in answer["additional_data"]["message"]
+    assert (shown["status"], shown["lifecycle"]) == ("CANCELED", "canceled")
+    assert shown["documents_written"] == written < 44
+    assert (await house.tasks.read("org_one", shown["task_id"]))["status"] == "CANCELED"
+    at = f"/v1/buckets/{house.bucket_id}/batches/{batch_id}"
+    await house.call("POST", f"{at}/cancel", status=400)
+    assert (await house.call("DELETE", at))["success"] is True
+    await house.call("GET", at, status=404)
+
+
+async def test_a_chunk_that_is_delivered_twice_is_run_once(house: House) -> None:
+    await house.add_collection("notes")
+    batch_id = await house.submit(await house.add_objects("a", "b"))
+    async with house.working():
+        shown = await house.ended(batch_id)
+    arguments = {"namespace_id": NAMESPACE, "batch_id": batch_id, "task_id": shown["task_id"], "tier": 0, "chunk": 0}
+    async with house.db.write() as tx:
+        await house.queue.enqueue(tx, "batches.run_chunk", [arguments, arguments])
+        await house.queue.enqueue(tx, "batches.start_tier", [{k: v for k, v in arguments.items() if k != "chunk"}])
+
+    async with house.working():
+        await house.idle()
+
+    assert await house.read(batch_id) == shown
+    assert await house.rows("SELECT 1 FROM procrastinate_jobs WHERE status = 'failed'") == []
+
+
+async def test_a_batch_ends_when_its_objects_or_its_namespace_go_meanwhile(house: House) -> None:
+    await house.add_collection("notes")
+    lost = await house.submit(await house.add_objects("a", "b"))
+    async with house.db.write() as tx:
+        await tx.execute("DELETE FROM objects")
+    async with house.working():
+        shown = await house.ended(lost)
+    assert shown["status"] == "FAILED"
+    assert "deleted" in shown["failed_objects"][0]["error"]
+
+    orphan = await house.submit(await house.add_objects("a", "b"))
+    task_id = (await house.read(orphan))["task_id"]
+    async with house.db.write() as tx:
+        await tx.execute("DELETE FROM namespaces WHERE namespace_id = 'ns_one'")
+    async with house.working():
+        await house.idle()
+    assert (await house.tasks.read("org_one", task_id))["status"] == "CANCELED"
+
+
+async def test_killing_the_task_cancels_the_batch(house: House) -> None:
+    await house.add_collection("notes")
+    batch_id = await house.submit(await house.add_objects("a"))
+    task_id = (await house.read(batch_id))["task_id"]
+
+    await house.tasks.kill("org_one", task_id)
+
+    assert (await house.read(batch_id))["status"] == "CANCELED"
+
+
+async def test_lists_are_pages_and_answers_fit_the_official_client(house: House) -> None:
+    from mixpeek.models import BatchModel, ListBatchesResponse, TaskResponse
+
+    await house.add_collection("notes")
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    ids = await house.add_objects("a", "bad")
+    made = [await house.call("POST", at, {"filters": {}, "limit": 2, "metadata": {"tags": ["x"], "more": 1}})]
+    made += [await house.call("POST", at, {"object_ids": ids, "batch_name": "b", "auto_submit": True})]
+    assert made[0]["object_ids"] == ids
+    assert made[1]["status"] == "QUEUED"
+    async with house.working():
+        ended = await house.ended(made[1]["batch_id"])
+    for shown in (*made, ended):
+        assert BatchModel.from_dict(shown).batch_id == shown["batch_id"]
+
+    listed = await house.call("POST", f"{at}/list", {"limit": 1})
+    ListBatchesResponse.from_dict(listed)
+    assert [row["batch_id"] for row in listed["results"]] == [made[1]["batch_id"]]
+    assert listed["total_count"] == 2
+    cursor = listed["pagination"]["next_cursor"]
+    rest = await house.call("POST", "/v1/batches/list", {"limit": 1, "cursor": cursor})
+    assert [row["batch_id"] for row in rest["results"]] == [made[0]["batch_id"]]
+    drafts = await house.call("POST", "/v1/batches/list", {"status": "draft", "collection_id": None})
+    assert drafts["total_count"] == 1
+    changed = await house.call("PATCH", f"{at}/{made[0]['batch_id']}", {"metadata": {"source": "s"}})
+    assert changed["metadata"] == {"source": "s"}
+    answer = await house.call("POST", f"{at}/{made[0]['batch_id']}/cancel")
+    TaskResponse.from_dict(answer)
+
+
+async def test_files_made_on_the_way_are_stored_with_the_document(house: House) -> None:
+    await house.add_collection("notes")
+    await house.run(await house.add_objects("picture of a cat"))
+
+    [document] = await house.rows("SELECT document_blobs FROM documents")
+
+    [blob] = document["document_blobs"]
+    assert (blob["field"], blob["role"]) == ("thumbnail", "thumbnail")
+    assert await house.parts.blobs.read(NAMESPACE, blob["checksum"]) == b"picture of a cat"
