@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 from fastapi import APIRouter, FastAPI
 
 from prismhouse.api.web import errors
 from prismhouse.api.web.caller import Caller, NamespaceCaller, Unauthorized
+from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import KeyId, NamespaceId, OrganizationId
-from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.database import Database, NamespaceReader
+
+BUCKETS = {
+    "bkt_posts": {"content": {"type": "text"}, "author": {"type": "string"}, "views": {"type": "integer"}},
+    "bkt_notes": {"content": {"type": "text"}, "author": {"type": "string"}},
+    "bkt_odd": {"content": {"type": "image"}},
+    "bkt_two_texts": {"title": {"type": "text"}, "body": {"type": "text"}},
+}
+
+
+class BucketNotFound(WarehouseError):
+    """No bucket {id}."""
+
+    code = Code.NOT_FOUND
+    hint = "List buckets."
+
+
+@dataclass(frozen=True)
+class Bucket:
+    bucket_id: str
+    bucket_schema: Mapping[str, Any]
+
+
+class FixedBuckets:
+    """Buckets by id and by name, which is the id without its prefix."""
+
+    async def resolve(self, tx: NamespaceReader, identifier: str) -> Bucket:
+        bucket_id = identifier if identifier.startswith("bkt_") else f"bkt_{identifier}"
+        if bucket_id not in BUCKETS:
+            raise BucketNotFound(id=identifier)
+        return Bucket(bucket_id, {"properties": BUCKETS[bucket_id]})
 
 
 class KeysAreNames:

@@ -121,7 +121,7 @@ def test_children_end_and_data_opens_again_when_the_supervisor_is_killed(private
 def test_open_address_is_said_out_loud_when_listening_everywhere(private_server):
     running = private_server(PRISMHOUSE_SERVER__HOST="0.0.0.0")
 
-    assert "WARNING: it listens on every address" in running.log()
+    eventually(running.log, until=lambda text: "WARNING: it listens on every address" in text)
 
 
 def test_secrets_stand_in_no_command_line_when_it_runs(private_server):

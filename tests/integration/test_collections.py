@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -17,44 +16,15 @@ from mixpeek.models import (
     ListCollectionsResponse,
 )
 from tests.extractors import SmallCatalogue
-from tests.web import KeysAreNames, add_tenant, application, client_of
+from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.collections.routes import routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.web.caller import Callers
-from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
-
-BUCKETS = {
-    "bkt_posts": {"content": {"type": "text"}, "author": {"type": "string"}, "views": {"type": "integer"}},
-    "bkt_notes": {"content": {"type": "text"}, "author": {"type": "string"}},
-    "bkt_odd": {"content": {"type": "image"}},
-    "bkt_two_texts": {"title": {"type": "text"}, "body": {"type": "text"}},
-}
-
-
-class BucketNotFound(WarehouseError):
-    """No bucket {id}."""
-
-    code = Code.NOT_FOUND
-    hint = "List buckets."
-
-
-@dataclass(frozen=True)
-class Bucket:
-    bucket_id: str
-    bucket_schema: Mapping[str, Any]
-
-
-class FixedBuckets:
-    """Buckets by id and by name, which is the id without its prefix."""
-
-    async def resolve(self, tx: NamespaceReader, identifier: str) -> Bucket:
-        bucket_id = identifier if identifier.startswith("bkt_") else f"bkt_{identifier}"
-        if bucket_id not in BUCKETS:
-            raise BucketNotFound(id=identifier)
-        return Bucket(bucket_id, {"properties": BUCKETS[bucket_id]})
 
 
 class House:
@@ -153,6 +123,12 @@ async def test_a_second_collection_of_the_name_is_refused(house: House) -> None:
         ({"source": {"type": "bucket", "bucket_ids": ["bkt_posts"], "collection_id": "col_1"}}, "takes `bucket_ids`"),
         ({"source": {"type": "bucket", "bucket_ids": ["bkt_posts", "bkt_odd"]}}, "'content' is text in bkt_posts"),
         ({"source": {"type": "bucket", "bucket_ids": ["bkt_two_texts"]}}, "Several fields fit"),
+        ({"description": "a\x00b"}, "U+0000"),
+        ({"input_schema": {"properties": {"content": {"type": "txt"}}}}, "not a field type"),
+        (
+            {"source": {"type": "bucket", "bucket_id": "bkt_posts", "source_filters": {"filters": {"must": []}}}},
+            "source_filters",
+        ),
         ({"retriever_transform": {"retriever_id": "ret_1"}}, "not supported"),
     ],
 )
@@ -355,6 +331,38 @@ async def test_features_are_described_and_the_catalogue_is_public(house: House) 
     for item in [*catalogue.json(), one.json()]:
         FeatureExtractorResponseModel.from_dict(item)
     assert none.status_code == 404
+
+
+async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_really_writes(db: Database) -> None:
+    await add_tenant(db, "one")
+    service = Collections(db, catalogue=Catalogue(), buckets=FixedBuckets())
+
+    async with client_of(application([routes(service, Callers(KeysAreNames()))])) as client:
+        listed = (await client.get("/v1/collections/features/extractors")).json()
+        for item in listed:
+            FeatureExtractorResponseModel.from_dict(item)
+            extractor = {"feature_extractor_name": item["feature_extractor_name"], "version": item["version"]}
+            if item["feature_extractor_name"] == "passthrough_extractor":
+                extractor["input_mappings"] = {"content": "content"}
+            bucket = "bkt_odd" if "image" in item["supported_input_types"] else "bkt_posts"
+            if item["feature_extractor_name"] == "multimodal_extractor":
+                extractor["input_mappings"] = {"image": "content"}
+            body = {
+                "collection_name": f"with_{item['feature_extractor_id']}",
+                "source": {"type": "bucket", "bucket_ids": [bucket]},
+                "feature_extractor": extractor,
+            }
+            answer = await client.post("/v1/collections", json=body)
+            assert answer.status_code == 200, answer.text
+            CollectionResponse.from_dict(answer.json())
+            uris = [index["feature_uri"] for index in answer.json()["vector_indexes"]]
+            async with db.read() as unit:
+                standing = await vectors.load(unit.within(NamespaceId("ns_one")), uris)
+            assert {uri: index.dimensions for uri, index in standing.items()} == {
+                index["feature_uri"]: index["index"]["dimensions"] for index in answer.json()["vector_indexes"]
+            }
+        menu = await client.get("/v1/collections/features")
+        FeatureDiscoveryResponse.from_dict(menu.json())
 
 
 async def test_a_feature_key_chooses_the_extractor(house: House) -> None:

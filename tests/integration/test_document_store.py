@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.web import add_tenant
+from tests.extractors import SmallCatalogue
+from tests.web import FixedBuckets, add_tenant
 
+from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.model import NewDocument
 from prismhouse.api.documents.service import Documents
 from prismhouse.kit.ids import BatchId, CollectionId, DocumentId, NamespaceId, ObjectId
@@ -33,7 +35,7 @@ async def namespace(db: Database) -> NamespaceId:
 
 @pytest.fixture
 def documents(db: Database) -> Documents:
-    return Documents(db)
+    return Documents(db, collections=Collections(db, catalogue=SmallCatalogue(), buckets=FixedBuckets()))
 
 
 async def test_a_document_written_twice_is_replaced_and_keeps_its_creation_time(

@@ -20,8 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C."""
     from prismhouse.server import logs
+    from prismhouse.server.adapters import check_adapters
     from prismhouse.server.supervisor import serve
 
     settings = load_settings(arguments)
+    check_adapters(settings)
     logs.configure(settings.log, process="supervisor")
     return serve(settings)

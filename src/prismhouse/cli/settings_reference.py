@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from prismhouse.settings import Settings
 
-__all__ = ["effective", "reference"]
+__all__ = ["effective", "reference", "variables"]
 
 _PREFIX = "PRISMHOUSE_"
 _HEAD = """\
@@ -41,6 +41,11 @@ class _Entry:
     @property
     def variable(self) -> str:
         return _PREFIX + "__".join(self.path).upper()
+
+
+def variables() -> list[str]:
+    """Return the environment variable of every setting."""
+    return [entry.variable for entry in _entries(Settings)]
 
 
 def reference() -> str:

@@ -1,38 +1,68 @@
-"""The HTTP application: routes, errors and middleware, over a house that is open."""
+"""The HTTP application: routes, errors and the edge, over a house that is open."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
 from prismhouse import __version__
-from prismhouse.api.buckets.routes import routes as bucket_routes
-from prismhouse.api.collections.routes import routes as collection_routes
-from prismhouse.api.namespaces.routes import routes as namespace_routes
-from prismhouse.api.organizations.routes import routes as organization_routes
-from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.web import errors
-from prismhouse.api.web.answers import Answer, answer
-from prismhouse.api.web.caller import Callers
+from prismhouse.server import reference, unbuilt
+from prismhouse.server.middleware import Edge
+from prismhouse.server.openapi import lifted
+from prismhouse.server.routers import routers
+from prismhouse.server.routing import RouteTable
 from prismhouse.server.wiring import House
 
-__all__ = ["create_app"]
+__all__ = ["assemble", "create_app"]
+
+_DESCRIPTION = "A multimodal data warehouse of your own: raw files in, searchable documents out."
+# File bytes go through these in a stream, with limits of their own.
+_STREAMED = ("/v1/blobs/",)
+
+
+class _Application(FastAPI):
+    """FastAPI with a lifted OpenAPI description, and the edge around everything, crashes included."""
+
+    body_bytes: int
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description; it is made at the first call."""
+        if not self.openapi_schema:
+            self.openapi_schema = lifted(super().openapi())
+        return self.openapi_schema
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the whole stack inside the edge, so that even the answer to a crash has a request id."""
+        paths = [getattr(route, "path", "") for route in self.routes]
+        roots = frozenset(path.split("/")[2] for path in paths if path.startswith("/v1/"))
+        return Edge(super().build_middleware_stack(), body_bytes=self.body_bytes, roots=roots, unlimited=_STREAMED)
 
 
 def create_app(house: House) -> FastAPI:
     """Return the application. Opening and closing the house is the caller's."""
-    app = FastAPI(title="Prismhouse", version=__version__)
+    return assemble(routers(house), body_bytes=house.settings.limits.body_bytes)
+
+
+def assemble(joined: Sequence[APIRouter], *, body_bytes: int) -> FastAPI:
+    """Return an application of these routers, with everything that is not built answered 501."""
+    app = _Application(
+        title="Prismhouse",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.body_bytes = body_bytes
     errors.install(app)
-
-    @app.get("/v1/health", operation_id="healthcheck_health", tags=["Health"], summary="Healthcheck")
-    async def health() -> Answer:
-        async with house.db.read() as tx:
-            await tx.fetch_value("SELECT 1")
-        return answer({"status": "healthy", "version": __version__})
-
-    callers = Callers(house.namespaces)
-    app.include_router(bucket_routes(house.buckets, callers))
-    app.include_router(collection_routes(house.collections, callers))
-    app.include_router(task_routes(house.tasks, callers))
-    app.include_router(namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion))
-    app.include_router(organization_routes(house.organizations, callers))
+    # Not include_router: it wraps every route once more, at 1.6 times the cost of a lookup.
+    for router in [*joined, reference.routes()]:
+        app.router.routes.extend(router.routes)
+    app.router.routes.extend(unbuilt.routes())
+    RouteTable.install(app.router)
     return app

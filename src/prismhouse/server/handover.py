@@ -71,7 +71,7 @@ class Line:
         except OSError:
             return
 
-    def watch(self, on_end: Callable[[], None]) -> None:
+    def watch(self, on_end: Callable[[], object]) -> None:
         """Call `on_end` in the running event loop, once, when the supervisor is gone."""
         loop = asyncio.get_running_loop()
 

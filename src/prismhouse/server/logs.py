@@ -16,6 +16,8 @@ __all__ = ["configure"]
 _CONTEXT = ("request_id", "namespace_id", "task_id")
 _QUIET = ("procrastinate", "httpx2", "httpcore2", "uvicorn", "asyncio")
 _SECRET = ("authorization", "api_key", "password", "secret", "token", "dsn")
+# Without the values of variables: they are bodies, texts and secrets.
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _Event = MutableMapping[str, Any]
 
 
@@ -48,9 +50,9 @@ def configure(settings: LogSettings, *, process: str) -> None:
         _mask,
     ]
     ending: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_tracebacks, structlog.processors.JSONRenderer()]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -1,12 +1,10 @@
-"""The composition root: the only place that chooses adapters and joins the parts."""
+"""The composition root: joins the parts. adapters.py beside it chooses the adapters."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
@@ -17,23 +15,14 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
-from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.server import adapters
 from prismhouse.settings import Settings
-from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.port import BlobStore
-from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.postgres.database import Database
 
-__all__ = ["AdapterNotBuilt", "House", "build", "check_adapters", "models_dir"]
-
-
-class AdapterNotBuilt(WarehouseError):
-    """{variable} asks for {wanted}, which is not built yet."""
-
-    code = Code.NOT_IMPLEMENTED
-    hint = "Accepted now: {accepted}."
+__all__ = ["House", "build", "models_dir"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +79,7 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    blobs, compute, jobs = _blobs(settings), _compute(settings), ProcrastinateQueue(dsn)
+    blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
     catalogue, events = Catalogue(), Events()
     organizations = Organizations(db)
     tasks = Tasks(db)
@@ -114,38 +103,6 @@ def build(settings: Settings, dsn: str) -> House:
         buckets=buckets,
         collections=collections,
     )
-
-
-def check_adapters(settings: Settings) -> None:
-    """Raise AdapterNotBuilt for a choice this version does not have, before anything starts."""
-    _blob_folder(settings)
-    if settings.compute.kind != "local":
-        raise AdapterNotBuilt(
-            variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"
-        )
-
-
-def _blobs(settings: Settings) -> BlobStore:
-    return LocalBlobStore(_blob_folder(settings))
-
-
-def _blob_folder(settings: Settings) -> Path:
-    url = settings.blobs.url
-    if url is None:
-        return settings.data_dir / "blobs"
-    parts = urlsplit(url)
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
-        raise AdapterNotBuilt(
-            variable="PRISMHOUSE_BLOBS__URL", wanted=f"`{parts.scheme or url}` storage", accepted="`file:///folder`"
-        )
-    return Path(unquote(parts.path))
-
-
-def _compute(settings: Settings) -> Compute:
-    check_adapters(settings)
-    cores = os.cpu_count() or 1
-    processes = settings.compute.processes or max(1, cores // settings.worker.processes)
-    return LocalCompute(processes, call_timeout_seconds=settings.compute.call_timeout_seconds)
 
 
 def _embedder(settings: Settings) -> QueryEmbedder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import structlog
 import uvloop
@@ -48,9 +49,13 @@ async def _work(settings: Settings, dsn: str, line: Line | None) -> None:
     house = build(settings, dsn)
     await house.open()
     try:
+        work = asyncio.create_task(house.run_jobs(stop))
         if line:
-            line.watch(stop.set)
+            # An embedded database ends with the supervisor: nothing can be finished or given back then, and the
+            # jobs of a worker that went are taken over by the next one.
+            line.watch(work.cancel if settings.database.url is None else stop.set)
             line.say_ready()
-        await house.run_jobs(stop)
+        with suppress(asyncio.CancelledError):
+            await work
     finally:
         await house.close()

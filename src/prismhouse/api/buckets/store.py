@@ -197,7 +197,7 @@ async def totals(tx: NamespaceReader, *, search: str | None, filters: Mapping[st
     """Return the number of matching buckets."""
     where, parameters = _where(search, filters, case_sensitive=case_sensitive)
     value = await tx.fetch_value(
-        f"SELECT count(*) FROM buckets b WHERE b.namespace_id = %(namespace_id)s{where}",  # noqa: S608 - constants
+        f"SELECT count(*) FROM buckets b WHERE b.namespace_id = %(namespace_id)s{where}",
         parameters,
     )
     return int(value)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
+from prismhouse.api.web.storable import StorableModel
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
 from prismhouse.kit.errors import Invalid, field_fault
@@ -113,7 +114,7 @@ def _plain(entries: Sequence[Passthrough | str]) -> list[FreeForm | str]:
     return [entry if isinstance(entry, str) else entry.model_dump() for entry in entries]
 
 
-class _Applications(RequestModel):
+class _Applications(StorableModel):
     """Keys of later stages of the pipeline: kept as they are given."""
 
     schedule: FreeForm | None = None
@@ -167,7 +168,7 @@ class UpdateCollection(_Applications):
     tiering_rules: Any = None
 
 
-class CloneCollection(RequestModel):
+class CloneCollection(StorableModel):
     """Body of POST /v1/collections/{id}/clone."""
 
     collection_name: Name
@@ -186,7 +187,7 @@ class Sort(RequestModel):
     direction: Literal["asc", "desc"] = "asc"
 
 
-class ListCollections(PagingKeys, RequestModel):
+class ListCollections(PagingKeys, StorableModel):
     """Body of POST /v1/collections/list."""
 
     filters: FreeForm | None = None
@@ -292,14 +293,14 @@ def extractor_answer(record: ExtractorRecord) -> FreeForm:
         "source": "builtin",
         "type_mode": record.type_mode,
         "expected_input_types": {name: kinds[0] for name, kinds in record.input_types.items() if kinds} or None,
-        "inference_type": "embedding" if outputs else None,
+        "inference_type": record.inference_type,
         "input_schema": record.input_schema,
         "output_schema": record.output_schema,
         "parameter_schema": record.parameter_schema,
         "supported_input_types": types,
-        "max_inputs": dict.fromkeys(types, 1),
+        "max_inputs": record.max_inputs,
         "default_parameters": record.default_parameters,
-        "costs": None,
+        "costs": record.costs,
         "required_vector_indexes": [
             {
                 "name": output.storage_name,
@@ -323,6 +324,7 @@ def extractor_answer(record: ExtractorRecord) -> FreeForm:
         "position_fields": list(record.position_fields),
         "feature_uri": record.feature_uri(outputs[0]) if outputs else None,
         "capabilities": ["batch", "realtime"] if outputs else ["batch"],
+        "example_usage": record.example_usage,
         "realtime_available": bool(outputs),
     }
 

@@ -1,1 +1,5 @@
-"""Documents: what extraction made, flat fields with lineage. Read service.py next."""
+"""Documents: what extraction made, flat fields with lineage. Read service/ next."""
+
+from prismhouse.api.documents.model import NewDocument, StoredDocument
+
+__all__ = ["NewDocument", "StoredDocument"]

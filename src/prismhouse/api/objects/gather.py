@@ -12,7 +12,8 @@ from prismhouse.api.buckets.model import FieldType
 from prismhouse.api.objects.drafts import BlobDraft, Draft, Filled
 from prismhouse.api.objects.sources import InlineBytes, InlineText, Remote
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.sniff import decode_text, sniff
+from prismhouse.engine.media.sniff import sniff
+from prismhouse.engine.media.text import decode_text
 from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import NamespaceId

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -10,23 +12,10 @@ from psycopg.types.json import Jsonb
 from prismhouse.api.objects.drafts import Draft
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.kit import json
-from prismhouse.kit.ids import ObjectId
-from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
+from prismhouse.kit.ids import NamespaceId, ObjectId
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader, Record
 
-__all__ = [
-    "add_blobs",
-    "add_garbage",
-    "by_content",
-    "by_idempotency_key",
-    "by_unique_value",
-    "generation",
-    "hold_bytes",
-    "insert",
-    "load",
-    "mark",
-    "missing",
-    "replace",
-]
+__all__ = ["Selection"]
 
 _COLUMNS = """object_id, bucket_id, sequence, key_prefix, fields, metadata, edges, source_details, unique_value,
        content_hash, status, error, lifecycle_state, created_at, updated_at"""
@@ -136,7 +125,7 @@ async def load(
         SELECT {_COLUMNS} FROM objects
         WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
           AND (%(bucket_id)s::text IS NULL OR bucket_id = %(bucket_id)s)
-          AND (NOT %(visible_only)s OR lifecycle_state = 'active')""",  # noqa: S608 - constants
+          AND (NOT %(visible_only)s OR lifecycle_state = 'active')""",
         {"object_ids": [*object_ids], "bucket_id": bucket_id, "visible_only": visible_only},
     )
     return await with_blobs(tx, rows, texts=texts)
@@ -154,7 +143,7 @@ async def _blobs(tx: NamespaceReader, object_ids: Sequence[str], *, texts: bool)
         SELECT object_id, blob_id, property, type, key_prefix, metadata, source_url,
                {"text" if texts else "NULL AS text"}, sha256, md5, size_bytes, mime_type, filename
         FROM blobs WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
-        ORDER BY object_id, ordinal""",  # noqa: S608 - constants
+        ORDER BY object_id, ordinal""",
         {"object_ids": [*object_ids]},
     )
     blobs: dict[str, list[ObjectBlob]] = {}
@@ -325,3 +314,183 @@ async def remove_blobs(tx: NamespaceWriter, object_id: str, properties: Iterable
     if hashes := [row["sha256"] for row in rows if row["stored"]]:
         await add_garbage(tx, hashes)
     return sum(row["size_bytes"] for row in rows)
+
+
+_SEARCHED = """ AND (o.key_prefix ILIKE %(search)s OR EXISTS (
+  SELECT 1 FROM jsonb_path_query(jsonb_build_array(o.fields, o.metadata), 'strict $.**') AS v(value)
+  WHERE jsonb_typeof(v.value) IN ('string', 'number') AND v.value #>> '{}' ILIKE %(search)s))"""
+_SORTS = {
+    "created_at": ("o.created_at", "timestamptz"),
+    "updated_at": ("o.updated_at", "timestamptz"),
+    "status": ("o.status", "text"),
+    "object_id": ("o.object_id", "text"),
+    "key_prefix": ("coalesce(o.key_prefix, '')", "text"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which objects of a bucket a list shows; `condition` is compiled from filters, over the alias `o`."""
+
+    bucket_id: str
+    condition: str = "true"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    search: str | None = None
+
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the WHERE clause with its parameters."""
+        text = (
+            " WHERE o.namespace_id = %(namespace_id)s AND o.bucket_id = %(bucket_id)s"
+            f" AND o.lifecycle_state = 'active' AND {self.condition}"
+        )
+        parameters = {**self.parameters, "bucket_id": self.bucket_id}
+        if self.search:
+            escaped = self.search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+            parameters["search"] = f"%{escaped}%"
+            text += _SEARCHED
+        return text, parameters
+
+
+async def page(
+    tx: NamespaceReader,
+    selection: Selection,
+    *,
+    sort: tuple[str, bool] | None,
+    after: Sequence[Any] | None,
+    limit: int,
+    offset: int,
+) -> list[tuple[StoredObject, list[Any]]]:
+    """Return objects with the values that continue after each.
+
+    Args:
+        tx: the namespace.
+        selection: which objects.
+        sort: field and whether descending; None is the order of creation. Ties keep that order.
+        after: the values of the row to continue after.
+        limit: most rows.
+        offset: rows to leave out first, without `after`.
+    """
+    where, parameters = selection.where()
+    descending = sort is not None and sort[1]
+    key, kind = _SORTS.get(sort[0], ("", "jsonb")) if sort else ("o.sequence", "bigint")
+    if sort is not None and not key:
+        key = "coalesce(o.fields #> %(sort_path)s, o.metadata #> %(sort_tail)s, 'null')"
+        path = sort[0].split(".")
+        parameters |= {"sort_path": path, "sort_tail": path[1:] if path[0] == "metadata" and path[1:] else path}
+    if after is not None:
+        parameters |= {"after_value": Jsonb(after[0]) if kind == "jsonb" else after[0], "after_sequence": after[1]}
+        comparison = "<" if descending else ">"
+        where += f" AND ({key}, o.sequence) {comparison} (%(after_value)s::{kind}, %(after_sequence)s::bigint)"
+    direction = "DESC" if descending else "ASC"
+    rows = await tx.fetch_all(
+        f"SELECT {_COLUMNS}, {key} AS sort_value FROM objects o{where}"
+        f" ORDER BY {key} {direction}, o.sequence {direction} LIMIT %(limit)s OFFSET %(offset)s",
+        {**parameters, "limit": limit, "offset": 0 if after is not None else offset},
+    )
+    keys = [[_plain(row.pop("sort_value")), row["sequence"]] for row in rows]
+    objects = await with_blobs(tx, rows, texts=False)
+    return list(zip(objects.values(), keys, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+async def total(tx: NamespaceReader, selection: Selection) -> int:
+    """Return the number of selected objects."""
+    where, parameters = selection.where()
+    return int(await tx.fetch_value(f"SELECT count(*) FROM objects o{where}", parameters))
+
+
+async def select_ids(tx: NamespaceReader, selection: Selection, limit: int) -> list[str]:
+    """Return ids in order of creation."""
+    where, parameters = selection.where()
+    rows = await tx.fetch_all(
+        f"SELECT o.object_id FROM objects o{where} ORDER BY o.sequence LIMIT %(limit)s",
+        {**parameters, "limit": limit},
+    )
+    return [row["object_id"] for row in rows]
+
+
+async def delete(tx: NamespaceWriter, object_id: str) -> Record:
+    """Delete an object and its blobs, leave their bytes to the sweep; return failed (0 or 1) and size_bytes."""
+    row = await tx.fetch_one(
+        """
+        WITH files AS (
+          SELECT sha256, size_bytes, text IS NULL AS stored FROM blobs
+          WHERE namespace_id = %(namespace_id)s AND object_id = %(object_id)s
+        ), garbage AS (
+          INSERT INTO blob_garbage (namespace_id, sha256)
+          SELECT DISTINCT %(namespace_id)s, sha256 FROM files WHERE stored ON CONFLICT DO NOTHING
+        ), gone AS (
+          DELETE FROM objects WHERE namespace_id = %(namespace_id)s AND object_id = %(object_id)s
+          RETURNING (status = 'FAILED')::int AS failed
+        )
+        SELECT gone.failed, (SELECT coalesce(sum(size_bytes), 0)::bigint FROM files) AS size_bytes FROM gone""",
+        {"object_id": object_id},
+    )
+    return row or {"failed": 0, "size_bytes": 0}
+
+
+async def hide(tx: NamespaceWriter, bucket_id: str, object_ids: Sequence[str], lifecycle_state: str) -> list[Record]:
+    """Take objects out of lists; return id and whether failed of those that were visible."""
+    return await tx.fetch_all(
+        """
+        UPDATE objects SET lifecycle_state = %(lifecycle_state)s, updated_at = now()
+        WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s AND object_id = ANY(%(object_ids)b)
+          AND lifecycle_state = 'active'
+        RETURNING object_id, status = 'FAILED' AS failed""",
+        {"bucket_id": bucket_id, "object_ids": [*object_ids], "lifecycle_state": lifecycle_state},
+    )
+
+
+async def delete_some(tx: NamespaceWriter, bucket_id: str, limit: int) -> int:
+    """Delete up to `limit` objects of a bucket, leave their bytes to the sweep; return how many."""
+    value = await tx.fetch_value(
+        """
+        WITH doomed AS (
+          SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s
+          ORDER BY sequence LIMIT %(limit)s FOR UPDATE
+        ), garbage AS (
+          INSERT INTO blob_garbage (namespace_id, sha256)
+          SELECT DISTINCT b.namespace_id, b.sha256 FROM blobs b JOIN doomed USING (object_id)
+          WHERE b.namespace_id = %(namespace_id)s AND b.text IS NULL ON CONFLICT DO NOTHING
+        ), gone AS (
+          DELETE FROM objects o USING doomed d
+          WHERE o.namespace_id = %(namespace_id)s AND o.object_id = d.object_id RETURNING 1
+        )
+        SELECT count(*) FROM gone""",
+        {"bucket_id": bucket_id, "limit": limit},
+    )
+    return int(value)
+
+
+async def take_garbage(tx: NamespaceWriter, limit: int) -> list[tuple[str, bool]]:
+    """Take up to `limit` hashes off the list; return each with whether a blob still refers to it."""
+    rows = await tx.fetch_all(
+        """
+        WITH taken AS (
+          DELETE FROM blob_garbage g USING (
+            SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s ORDER BY sha256 LIMIT %(limit)s
+          ) s WHERE g.namespace_id = %(namespace_id)s AND g.sha256 = s.sha256 RETURNING g.sha256
+        )
+        SELECT sha256, EXISTS (
+          SELECT 1 FROM blobs b WHERE b.namespace_id = %(namespace_id)s AND b.sha256 = taken.sha256 AND b.text IS NULL
+        ) AS used FROM taken""",
+        {"limit": limit},
+    )
+    return [(row["sha256"], row["used"]) for row in rows]
+
+
+async def raise_generation(tx: NamespaceWriter) -> None:
+    """Say that bytes were swept."""
+    await tx.execute(
+        """
+        INSERT INTO blob_sweeps AS s VALUES (%(namespace_id)s, 1)
+        ON CONFLICT (namespace_id) DO UPDATE SET generation = s.generation + 1"""
+    )
+
+
+async def namespaces_with_garbage(tx: Reader) -> list[NamespaceId]:
+    """Return the namespaces in which a sweep has something to look at."""
+    return [row["namespace_id"] for row in await tx.fetch_all("SELECT DISTINCT namespace_id FROM blob_garbage")]

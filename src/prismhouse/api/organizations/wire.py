@@ -80,11 +80,11 @@ def _shared(row: Record) -> dict[str, Any]:
     return {**kept, **times, "description": row["description"] or "", "internal_id": row["organization_id"]}
 
 
-def key(row: Record) -> KeyAnswer:
+def key(row: Record) -> dict[str, Any]:
     """Return a key without its secret."""
-    return KeyAnswer(**_shared(row))
+    return KeyAnswer(**_shared(row)).model_dump()
 
 
-def new_key(row: Record, plaintext: str) -> NewKeyAnswer:
+def new_key(row: Record, plaintext: str) -> dict[str, Any]:
     """Return a key with its secret."""
-    return NewKeyAnswer(**_shared(row), key=plaintext)
+    return NewKeyAnswer(**_shared(row), key=plaintext).model_dump()

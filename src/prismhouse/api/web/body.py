@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from prismhouse.api.web.storable import unstorable
 from prismhouse.kit.errors import Invalid, field_fault
 
 __all__ = ["RequestModel", "body_of", "body_schema", "faults_of"]
 
 Model = TypeVar("Model", bound=BaseModel)
+_SUSPICIOUS = (rb"\u0000", b"NaN", b"Infinity")
 
 
 class RequestModel(BaseModel):
@@ -41,12 +44,25 @@ def body_of(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
 
     async def dependency(request: Request) -> Model:
         raw = await request.body()
+        if any(mark in raw for mark in _SUSPICIOUS):
+            _check_storable(raw)
         try:
             return model.model_validate_json(raw or b"{}")
         except ValidationError as error:
             raise faults_of(error, model) from error
 
     return dependency
+
+
+def _check_storable(raw: bytes) -> None:
+    """Refuse, for every route at once, JSON that Python reads but the database cannot keep as it was sent."""
+    try:
+        value = json.loads(raw, parse_constant=float)
+    except (ValueError, RecursionError):
+        return  # not JSON at all: the model's own parser says where
+    faults = unstorable(value, ["body"])
+    if faults:
+        raise Invalid(faults)
 
 
 def body_schema(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -84,6 +85,12 @@ async def _on_unresolved_list(_: Request, error: Exception) -> Answer:
     return answer(body | {"warnings": [warning]}, headers={"X-Namespace-Unresolved": named[:200]})
 
 
+async def _on_data_error(request: Request, error: Exception) -> Answer:
+    """A value of the request that no validation caught and the database refused: out of range, or no text."""
+    _log.warning("the database refused a value", method=request.method, path=request.url.path, exc_info=error)
+    return envelope(Invalid([field_fault(["body"], f"holds a value that cannot be stored: {error}")]))
+
+
 async def _on_anything_else(request: Request, error: Exception) -> Answer:
     request_id = getattr(request.state, "request_id", None)
     _log.error("request failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
@@ -97,4 +104,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_framework_validation)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(UnresolvedList, _on_unresolved_list)
+    app.add_exception_handler(psycopg.DataError, _on_data_error)
     app.add_exception_handler(Exception, _on_anything_else)

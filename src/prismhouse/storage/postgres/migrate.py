@@ -10,10 +10,11 @@ from procrastinate.schema import SchemaManager
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["MigrationBusy", "migrate"]
+__all__ = ["DatabaseTooNew", "DatabaseUnsuitable", "MigrationBusy", "migrate"]
 
 _LOCK = 7_270_001
 _WAIT_SECONDS = 60.0
+_EXTENSIONS = "0000_extensions"
 
 
 class MigrationBusy(WarehouseError):
@@ -21,6 +22,20 @@ class MigrationBusy(WarehouseError):
 
     code = Code.UNAVAILABLE
     hint = "Wait for it, or look for a stuck session in pg_stat_activity."
+
+
+class DatabaseTooNew(WarehouseError):
+    """The database has migrations that this version does not know: {names}."""
+
+    code = Code.CONFLICT
+    hint = "Run the newer Prismhouse that made them; there is no way back."
+
+
+class DatabaseUnsuitable(WarehouseError):
+    """PostgreSQL refused the extensions Prismhouse needs: {reason}."""
+
+    code = Code.CONFLICT
+    hint = "Install pgvector 0.8 and pg_trgm on that server, and let this user create them or create them for it."
 
 
 def _files() -> list[tuple[str, str]]:
@@ -34,6 +49,10 @@ def migrate(dsn: str) -> list[str]:
 
     The advisory lock is polled, not waited for: a session that waits inside a statement would deadlock with
     CREATE INDEX CONCURRENTLY. Every migration is one transaction.
+
+    Raises:
+        MigrationBusy: another process has been at it for a minute.
+        DatabaseTooNew, DatabaseUnsuitable: this database cannot be used.
     """
     with psycopg.connect(dsn, autocommit=True, application_name="prismhouse-migrate") as connection:
         deadline = time.monotonic() + _WAIT_SECONDS
@@ -46,16 +65,28 @@ def migrate(dsn: str) -> list[str]:
             "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
         )
         done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+        steps = _steps()
+        if unknown := done - {name for name, _ in steps}:
+            raise DatabaseTooNew(names=", ".join(sorted(unknown)))
         ran = []
-        for name, statements in [
-            ("0000_extensions", "CREATE EXTENSION IF NOT EXISTS vector; CREATE EXTENSION IF NOT EXISTS pg_trgm"),
-            ("0000_jobs", SchemaManager.get_schema()),
-            *_files(),
-        ]:
-            if name in done:
-                continue
-            with connection.transaction():
-                connection.execute(statements.encode())
-                connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
-            ran.append(name)
+        for name, statements in steps:
+            if name not in done:
+                _apply(connection, name, statements)
+                ran.append(name)
         return ran
+
+
+def _steps() -> list[tuple[str, str]]:
+    extensions = "CREATE EXTENSION IF NOT EXISTS vector; CREATE EXTENSION IF NOT EXISTS pg_trgm"
+    return [(_EXTENSIONS, extensions), ("0000_jobs", SchemaManager.get_schema()), *_files()]
+
+
+def _apply(connection: psycopg.Connection, name: str, statements: str) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(statements.encode())
+            connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege) as error:
+        if name != _EXTENSIONS:
+            raise
+        raise DatabaseUnsuitable(reason=str(error.diag.message_primary)) from error

@@ -1,0 +1,6 @@
+"""What a user, and the pipeline, can do with documents. `documents.py` is the service, `listing.py` the long verb."""
+
+from prismhouse.api.documents.service.documents import DocumentList, Documents
+from prismhouse.api.documents.service.errors import DocumentNotFound, NotBuiltYet
+
+__all__ = ["DocumentList", "DocumentNotFound", "Documents", "NotBuiltYet"]

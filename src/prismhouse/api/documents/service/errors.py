@@ -1,0 +1,36 @@
+"""What can go wrong with a document."""
+
+from __future__ import annotations
+
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["DocumentNotFound", "NotBuiltYet", "SourceObjectNotFound"]
+
+
+class DocumentNotFound(WarehouseError):
+    """No document {id} here."""
+
+    code = Code.NOT_FOUND
+    hint = "List documents, or check the collection and the X-Namespace header."
+    wire_code = "document_not_found"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(resource="document", id=identifier)
+
+
+class SourceObjectNotFound(WarehouseError):
+    """No object {id} in this namespace."""
+
+    code = Code.NOT_FOUND
+    hint = "List the objects of a bucket, or check the X-Namespace header."
+    wire_code = "object_not_found"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(resource="object", id=identifier)
+
+
+class NotBuiltYet(WarehouseError):
+    """This version does not support {feature} in document lists."""
+
+    code = Code.NOT_IMPLEMENTED
+    hint = "Leave it out."

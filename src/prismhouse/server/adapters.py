@@ -1,0 +1,57 @@
+"""The adapters this version has, chosen by the settings. Part of the composition root: nobody else asks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.settings import Settings
+from prismhouse.storage.blobs.local import LocalBlobStore
+from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.compute.local import LocalCompute
+from prismhouse.storage.compute.port import Compute
+
+__all__ = ["AdapterNotBuilt", "blobs", "check_adapters", "compute"]
+
+
+class AdapterNotBuilt(WarehouseError):
+    """{variable} asks for {wanted}, which is not built yet."""
+
+    code = Code.NOT_IMPLEMENTED
+    hint = "Accepted now: {accepted}."
+
+
+def check_adapters(settings: Settings) -> None:
+    """Raise AdapterNotBuilt for a choice this version does not have, before anything starts."""
+    _blob_folder(settings)
+    if settings.compute.kind != "local":
+        raise AdapterNotBuilt(
+            variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"
+        )
+
+
+def blobs(settings: Settings) -> BlobStore:
+    """Return where bytes are kept; raise AdapterNotBuilt."""
+    return LocalBlobStore(_blob_folder(settings))
+
+
+def _blob_folder(settings: Settings) -> Path:
+    url = settings.blobs.url
+    if url is None:
+        return settings.data_dir / "blobs"
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
+        raise AdapterNotBuilt(
+            variable="PRISMHOUSE_BLOBS__URL", wanted=f"`{parts.scheme or url}` storage", accepted="`file:///folder`"
+        )
+    return Path(unquote(parts.path))
+
+
+def compute(settings: Settings) -> Compute:
+    """Return where extraction runs; raise AdapterNotBuilt. Worker processes share the cores of the machine."""
+    check_adapters(settings)
+    cores = os.cpu_count() or 1
+    processes = settings.compute.processes or max(1, cores // settings.worker.processes)
+    return LocalCompute(processes, call_timeout_seconds=settings.compute.call_timeout_seconds)

@@ -1,0 +1,29 @@
+"""Every noun's routes, joined with its service: the one list that grows with a noun."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from prismhouse.api.buckets.routes import routes as bucket_routes
+from prismhouse.api.collections.routes import routes as collection_routes
+from prismhouse.api.namespaces.routes import routes as namespace_routes
+from prismhouse.api.organizations.routes import routes as organization_routes
+from prismhouse.api.tasks.routes import routes as task_routes
+from prismhouse.api.web.caller import Callers
+from prismhouse.server import health
+from prismhouse.server.wiring import House
+
+__all__ = ["routers"]
+
+
+def routers(house: House) -> list[APIRouter]:
+    """Return the routers of everything that is built."""
+    callers = Callers(house.namespaces)
+    return [
+        health.routes(house.db),
+        organization_routes(house.organizations, callers),
+        namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
+        task_routes(house.tasks, callers),
+        bucket_routes(house.buckets, callers),
+        collection_routes(house.collections, callers),
+    ]
