@@ -18,12 +18,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import MINILM
-
 from bench.harness import Report, run_alone, wait_until_quiet
 from bench.texts import texts
 from prismhouse.cli.demo.house import House
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import MINILM
 
 SEED = 7
 COUNT = 2000

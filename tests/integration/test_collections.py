@@ -123,6 +123,12 @@ async def test_a_second_collection_of_the_name_is_refused(house: House) -> None:
         ({"source": {"type": "bucket", "bucket_ids": ["bkt_posts"], "collection_id": "col_1"}}, "takes `bucket_ids`"),
         ({"source": {"type": "bucket", "bucket_ids": ["bkt_posts", "bkt_odd"]}}, "'content' is text in bkt_posts"),
         ({"source": {"type": "bucket", "bucket_ids": ["bkt_two_texts"]}}, "Several fields fit"),
+        ({"description": "a\x00b"}, "U+0000"),
+        ({"input_schema": {"properties": {"content": {"type": "txt"}}}}, "not a field type"),
+        (
+            {"source": {"type": "bucket", "bucket_id": "bkt_posts", "source_filters": {"filters": {"must": []}}}},
+            "source_filters",
+        ),
         ({"retriever_transform": {"retriever_id": "ret_1"}}, "not supported"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx2
 import numpy as np
+import orjson
 import pytest
 from mixpeek.models import (
     BatchGetDocumentsResponse,
@@ -25,6 +27,7 @@ from prismhouse.api.documents import NewDocument
 from prismhouse.api.documents.routes import routes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.web.caller import Callers
+from prismhouse.kit.cursors import encode_cursor
 from prismhouse.kit.ids import CollectionId, DocumentId, NamespaceId, ObjectId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader
@@ -88,6 +91,10 @@ class House:
             assert page["pagination"]["has_more"] is (body["cursor"] is not None)
             if body["cursor"] is None:
                 return found
+
+
+def decode(cursor: str) -> list[Any]:
+    return orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))  # type: ignore[no-any-return]
 
 
 def link(namespace_id: NamespaceId, blob: Mapping[str, Any]) -> str:
@@ -433,6 +440,46 @@ async def test_another_tenants_documents_do_not_exist(house: House) -> None:
     assert listed.json()["results"] == []
     assert got.json() == {"documents": [], "not_found": ["doc_a"]}
     assert of_object.json()["total_documents"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/documents/doc%00", None),
+        ("GET", "/v1/collections/articles%00/documents", None),
+        ("DELETE", "/v1/collections/articles/documents/doc%00", None),
+        ("GET", "/v1/objects/obj%00/documents", None),
+        ("GET", "/v1/objects/obj_1/documents?collection_ids=%00", None),
+        ("GET", "/v1/collections/articles/documents?search=%00", None),
+        ("GET", "/v1/collections/articles/documents?sort=%00", None),
+        ("POST", "/v1/documents/list", {"collection_ids": ["\x00"]}),
+        ("POST", "/v1/documents/list", {"search": "\x00"}),
+        ("POST", "/v1/documents/list", {"filters": {"a": "\x00"}}),
+        ("POST", "/v1/documents/list", {"sort": {"field": "\x00"}}),
+        ("POST", "/v1/documents/list/batch", {"queries": [{"key": "\x00", "request": {"search": "\x00"}}]}),
+        ("POST", "/v1/documents/batch-get", {"document_ids": ["\x00"]}),
+        ("POST", "/v1/documents/list", {"cursor": encode_cursor([None, "\x00", None, None], "x")}),
+    ],
+)
+async def test_a_zero_character_is_refused_and_never_a_fault_of_ours(
+    house: House, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    answer = await house.client.request(method, path, json=body)
+
+    assert answer.status_code in {400, 404, 422}, answer.text
+
+
+@pytest.mark.parametrize("values", [["\x00", "d"], ["{", "d"], [3, "d"], ["1", "\x00"], ["1", ["d"]]])
+async def test_a_forged_cursor_is_refused(house: House, values: list[Any]) -> None:
+    await house.add("articles", {"a": {"n": 1}, "b": {"n": 2}})
+    page = await house.list("articles", limit=1, sort={"field": "n"})
+    real = decode(page["pagination"]["next_cursor"])
+    forged = encode_cursor([*values, None, None], real[0])
+
+    body = {"sort": {"field": "n"}, "cursor": forged}
+    answer = await house.client.post("/v1/collections/articles/documents/list", json=body)
+
+    assert answer.status_code == 400, answer.text
 
 
 async def test_what_is_not_built_says_so(house: House) -> None:

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from tests.tenants import Estate, raise_estate
 
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.kit.clock import utc_now
 from prismhouse.storage.postgres.database import Database
-from tests.tenants import Estate, raise_estate
 
 USER = "/v1/organizations/users/admin@localhost"
 

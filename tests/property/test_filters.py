@@ -41,7 +41,7 @@ TEXTS = st.one_of(
     st.sampled_from(
         ["running", "runs", "drinks", "drinking", "Quick brown fox", "quick", "O'Hara", 'say "hi"', "%s", "\\"]
     ),
-    st.text(max_size=6),
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6),
 )
 NUMBERS = st.one_of(
     st.integers(-6, 6),

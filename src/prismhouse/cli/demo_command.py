@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-
-from prismhouse.cli.load import add_data_argument
+from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
@@ -14,7 +13,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--keep", action="store_true", help="leave the server up and keep its data")
-    add_data_argument(parser)
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help="folder for the data (default: a temporary one, or ./prismhouse-data with --keep)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -47,7 +47,9 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
 
     @router.get("/v1/collections", operation_id="list_collections_get", tags=_TAGS, summary="List Collections")
     async def list_collections_get(request: Request, caller: NamespaceCaller = Depends(read)) -> Answer:
-        return await listed(caller, request, ListCollections(search=request.query_params.get("search")))
+        return await listed(
+            caller, request, ListCollections.model_validate({"search": request.query_params.get("search")})
+        )
 
     @router.post(
         "/v1/collections/list",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
+from prismhouse.api.web.storable import StorableModel
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
 from prismhouse.kit.errors import Invalid, field_fault
@@ -113,7 +114,7 @@ def _plain(entries: Sequence[Passthrough | str]) -> list[FreeForm | str]:
     return [entry if isinstance(entry, str) else entry.model_dump() for entry in entries]
 
 
-class _Applications(RequestModel):
+class _Applications(StorableModel):
     """Keys of later stages of the pipeline: kept as they are given."""
 
     schedule: FreeForm | None = None
@@ -167,7 +168,7 @@ class UpdateCollection(_Applications):
     tiering_rules: Any = None
 
 
-class CloneCollection(RequestModel):
+class CloneCollection(StorableModel):
     """Body of POST /v1/collections/{id}/clone."""
 
     collection_name: Name
@@ -186,7 +187,7 @@ class Sort(RequestModel):
     direction: Literal["asc", "desc"] = "asc"
 
 
-class ListCollections(PagingKeys, RequestModel):
+class ListCollections(PagingKeys, StorableModel):
     """Body of POST /v1/collections/list."""
 
     filters: FreeForm | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from prismhouse.kit.cursors import BadCursor
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 
 __all__ = [
@@ -87,12 +88,14 @@ async def insert(tx: NamespaceWriter, values: Mapping[str, Any]) -> Record | Non
 
 async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> Record | None:
     """Return the collection with this id, else the one with this name; `lock` keeps it until the end."""
+    if "\x00" in identifier:
+        return None
     return await tx.fetch_one(_FIND + ("FOR UPDATE" if lock else ""), {"identifier": identifier})
 
 
 async def find_many(tx: NamespaceReader, identifiers: Sequence[str]) -> list[Record]:
     """Return the collections with these ids or names."""
-    return await tx.fetch_all(_FIND_MANY, {"identifiers": list(identifiers)})
+    return await tx.fetch_all(_FIND_MANY, {"identifiers": [one for one in identifiers if "\x00" not in one]})
 
 
 async def fed_by(tx: NamespaceReader, source_ids: Sequence[str]) -> list[Record]:
@@ -117,11 +120,14 @@ async def page(
     cast = "text" if column == "collection_name" else "timestamptz"
     keyset = f"AND ({column}, collection_id) {beyond} (%(value)s::{cast}, %(id)s)" if after else ""
     value, identifier = after or (None, None)
-    return await tx.fetch_all(
-        f"SELECT {_COLUMNS} FROM collections WHERE {matching} {keyset}"
-        f" ORDER BY {column} {order}, collection_id {order} LIMIT %(limit)s::bigint OFFSET %(offset)s",
-        {**_search(search), "value": value, "id": identifier, "limit": limit, "offset": offset},
-    )
+    try:
+        return await tx.fetch_all(
+            f"SELECT {_COLUMNS} FROM collections WHERE {matching} {keyset}"
+            f" ORDER BY {column} {order}, collection_id {order} LIMIT %(limit)s::bigint OFFSET %(offset)s",
+            {**_search(search), "value": value, "id": identifier, "limit": limit, "offset": offset},
+        )
+    except psycopg.DataError as error:  # the only text here that is not checked before is the cursor's
+        raise BadCursor from error
 
 
 async def total(tx: NamespaceReader, *, search: str | None, case_sensitive: bool) -> int:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
 
 from prismhouse.api.documents.schemas import (
     BatchGet,
@@ -14,13 +15,12 @@ from prismhouse.api.documents.schemas import (
     KeyedQuery,
     ListDocuments,
     ListNamespaceDocuments,
-    Sort,
     joined,
 )
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.service.vectors import Wanted
 from prismhouse.api.web.answers import Answer, answer
-from prismhouse.api.web.body import body_of, body_schema
+from prismhouse.api.web.body import body_of, body_schema, faults_of
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of
 from prismhouse.kit import json
@@ -217,13 +217,12 @@ def _from_query(request: Request, body: ListDocuments) -> ListDocuments:
         given["search"] = search
     if sort := query.get("sort"):
         name, _, direction = sort.partition(":")
-        value = _parsed(sort, "sort") if sort.startswith("{") else {"field": name, "direction": direction or "asc"}
-        try:
-            given["sort"] = Sort.model_validate(value)
-        except ValueError as error:
-            message = 'must be `field:asc`, `field:desc` or {"field", "direction"}'
-            raise Invalid([field_fault(["query", "sort"], message)]) from error
-    return body.model_copy(update={key: value for key, value in given.items() if key not in body.model_fields_set})
+        in_short = {"field": name, "direction": direction or "asc"}
+        given["sort"] = _parsed(sort, "sort") if sort.startswith("{") else in_short
+    try:
+        return ListDocuments.model_validate(given | body.model_dump(exclude_unset=True))
+    except ValidationError as error:
+        raise faults_of(error, ListDocuments, "query") from error
 
 
 def _parsed(text: str, name: str) -> Any:

@@ -111,7 +111,8 @@ async def write(tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
 
 async def find(tx: NamespaceReader, document_ids: Sequence[str], *, collection_id: str | None = None) -> list[Record]:
     """Return the documents with these ids, as they are answered, in no order."""
-    return await tx.fetch_all(_FIND, {"document_ids": list(document_ids), "collection_id": collection_id})
+    ids = [one for one in document_ids if "\x00" not in one]
+    return await tx.fetch_all(_FIND, {"document_ids": ids, "collection_id": collection_id})
 
 
 async def load(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
@@ -130,7 +131,8 @@ async def ids_of_batch(
 
 async def delete(tx: NamespaceWriter, collection_id: str, document_ids: Sequence[str]) -> int:
     """Delete documents of a collection and return how many there were."""
-    return await tx.execute(_DELETE, {"collection_id": collection_id, "document_ids": list(document_ids)})
+    ids = [one for one in document_ids if "\x00" not in one]
+    return await tx.execute(_DELETE, {"collection_id": collection_id, "document_ids": ids})
 
 
 async def delete_of_objects(

@@ -28,7 +28,7 @@ TERMINAL_STATES = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 RETRIEVERS = {
     "ask-texts": ("the texts", ("passages",)),
     "ask-photos": ("the photos", ("pictures",)),
-    "ask-both": ("photos and notes", ("pictures", "notes")),
+    "ask-both": ("photos and notes", ("scrapbook",)),
 }
 
 Json = dict[str, Any]
@@ -72,7 +72,9 @@ def start(house: House, screen: Screen) -> None:
 def make_namespace(house: House, screen: Screen) -> tuple[str, str]:
     """Make the namespace and go into it."""
     name = time.strftime("demo-%Y%m%d-%H%M%S")
-    extractors = [{"feature_extractor_name": name, "version": "v1"} for name in ("text_extractor", "image_extractor")]
+    extractors = [
+        {"feature_extractor_name": f"{kind}_extractor", "version": "v1"} for kind in ("text", "image", "multimodal")
+    ]
     with screen.step("Namespace", "keeps everything of one project apart from the rest") as step:
         made = house.post("/namespaces", {"namespace_name": name, "feature_extractors": extractors})
         house.enter(made["namespace_id"])
@@ -114,8 +116,8 @@ def make_collections(house: House, screen: Screen, buckets: Mapping[str, str]) -
             {"text": "content"},
             {"split_by": "sentences", "chunk_size": 3, "chunk_overlap": 1},
         ),
-        "notes": ("album", "text_extractor", {"text": "note"}, {"split_by": "paragraphs", "chunk_size": 2}),
         "pictures": ("album", "image_extractor", {"image": "photo"}, {}),
+        "scrapbook": ("album", "multimodal_extractor", {"image": "photo", "text": "note"}, {}),
     }
     with screen.step("Collections", "say what a feature extractor makes of a bucket's objects") as step:
         made = {
@@ -141,7 +143,7 @@ def run_batches(house: House, screen: Screen, buckets: Mapping[str, str], object
 
 def make_retrievers(house: House, screen: Screen, feature_uris: Mapping[str, str]) -> dict[str, str]:
     """Store the searches under names; return their ids by name."""
-    with screen.step("Retrievers", "are stored searches; ask-both merges two rankings into one") as step:
+    with screen.step("Retrievers", "are stored searches") as step:
         made = {
             name: house.post("/retrievers", _retriever(name, collections, feature_uris))
             for name, (_, collections) in RETRIEVERS.items()
@@ -250,6 +252,6 @@ def _retriever(name: str, collections: Sequence[str], feature_uris: Mapping[str,
 def _excerpt(document: Json, width: int = 96) -> str:
     """Return the labels of a photo, or the beginning of a text, on one line."""
     if labels := document.get("labels"):
-        return "looks like " + ", ".join(f"{label['label']} {label['score']:.0%}" for label in labels[:3])
+        return "looks like " + ", ".join(f"{label['label']} {label['confidence']:.0%}" for label in labels[:3])
     text = re.sub(r"\s+", " ", str(document.get("text", ""))).strip()
     return f'"{text[:width]}..."' if len(text) > width else f'"{text}"'

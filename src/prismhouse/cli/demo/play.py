@@ -15,10 +15,10 @@ from prismhouse.cli.demo.house import House
 from prismhouse.cli.demo.next_steps import next_steps
 from prismhouse.cli.demo.screen import Screen, make_screen
 
-__all__ = ["play"]
+__all__ = ["run"]
 
 
-def play(*, keep: bool = False, data_dir: Path | None = None) -> int:
+def run(*, keep: bool = False, data_dir: Path | None = None) -> int:
     """Run the demo and return the exit code: 0 only when every step worked and the server stopped cleanly.
 
     Args:

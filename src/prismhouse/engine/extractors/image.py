@@ -20,8 +20,8 @@ from prismhouse.engine.extractors.pictures import (
     shown,
     visual_outputs,
 )
-from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Row, RowResult
-from prismhouse.engine.extractors.rows import failed, guarded, single
+from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, FloatArray, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
 from prismhouse.engine.media.image import Picture
 
 __all__ = ["DEFINITION", "ImageParameters"]
@@ -52,31 +52,38 @@ class _ImageExtractor:
         ]
 
     def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        started = time.perf_counter()
-        results: dict[int, RowResult] = {}
-        pictures: dict[int, Picture] = {}
-        for place, row in enumerate(rows):
-            try:
-                part = single(row, "image")
-                if part is None:
-                    results[place] = RowResult(row_id=row.row_id, skipped="There is no image.")
-                else:
-                    pictures[place] = read_picture(part, self.resources)
-            except Exception as error:  # noqa: BLE001 - recorded as this row's failure
-                results[place] = failed(row, error, "decode")
-        seen = look(list(pictures.values()), self.resources) if pictures else []
-        for (place, picture), (vectors, labels) in zip(pictures.items(), seen, strict=True):
-            artifacts = (shown(picture),) if self.parameters["enable_thumbnails"] else ()
-            elapsed_ms = round((time.perf_counter() - started) * 1000 / len(rows), 1)
-            fields = {
-                **picture_fields(picture, labels),
-                "page_number": 1,
-                "total_pages": 1,
-                "processing_time_ms": elapsed_ms,
-            }
-            document = ExtractedDocument(position=(1,), fields=fields, vectors=vectors, artifacts=artifacts)
-            results[place] = RowResult(row_id=rows[place].row_id, documents=[document])
-        return [results[place] for place in range(len(rows))]
+        documents: list[list[ExtractedDocument]] = [[] for _ in rows]
+        failures: list[list[RowFailure]] = [[] for _ in rows]
+        given = [(place, part) for place, row in enumerate(rows) for part in parts(row, "image")]
+        for start in range(0, len(given), DECODED_AT_ONCE):
+            group = given[start : start + DECODED_AT_ONCE]
+            started = time.perf_counter()
+            pictures: list[tuple[int, Picture]] = []
+            for place, part in group:
+                try:
+                    pictures.append((place, read_picture(part, self.resources)))
+                except Exception as error:  # noqa: BLE001 - recorded as this row's failure
+                    failures[place].append(failure_of(rows[place], error, "decode"))
+            seen = look([picture for _, picture in pictures], self.resources)
+            elapsed_ms = round((time.perf_counter() - started) * 1000 / len(group), 1)
+            for (place, picture), (vectors, labels) in zip(pictures, seen, strict=True):
+                documents[place].append(self._document(picture, vectors, labels, elapsed_ms))
+        return [
+            settled(row, documents[place], failures[place], empty="There is no image.")
+            for place, row in enumerate(rows)
+        ]
+
+    def _document(
+        self, picture: Picture, vectors: Mapping[str, FloatArray], labels: list[dict[str, Any]], elapsed_ms: float
+    ) -> ExtractedDocument:
+        fields = {
+            **picture_fields(picture, labels),
+            "page_number": 1,
+            "total_pages": 1,
+            "processing_time_ms": elapsed_ms,
+        }
+        artifacts = (shown(picture),) if self.parameters["enable_thumbnails"] else ()
+        return ExtractedDocument(position=(1,), fields=fields, vectors=vectors, artifacts=artifacts)
 
 
 _RECORD = ExtractorRecord(
@@ -105,7 +112,6 @@ _RECORD = ExtractorRecord(
     vector_outputs=visual_outputs("image_extractor_v1_embedding", "image_extractor_v1_visual_embedding"),
     position_fields=("page_number",),
     costs=priced(2, "moderate", {"image": 2}),
-    max_inputs={"image": 1},
     example_usage={
         "feature_extractor_name": _NAME,
         "version": _VERSION,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -19,8 +20,16 @@ from prismhouse.engine.extractors.pictures import (
     shown,
     visual_outputs,
 )
-from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Part, Row, RowResult
-from prismhouse.engine.extractors.rows import failed, guarded, read_text, single
+from prismhouse.engine.extractors.port import (
+    Artifact,
+    ExtractedDocument,
+    ExtractorRecord,
+    Part,
+    Row,
+    RowFailure,
+    RowResult,
+)
+from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_text, settled
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.errors import MediaFault
@@ -90,48 +99,67 @@ class _MultimodalExtractor:
         ]
 
     def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        results: list[RowResult] = []
-        for row in rows:
-            try:
-                results.append(self._row(row))
-            except (MediaFault, OSError, MemoryError) as error:
-                results.append(failed(row, error, "decode"))
-        return results
+        return [self._row(row) for row in rows]
 
     def _row(self, row: Row) -> RowResult:
-        for name in ("video", "audio"):
-            if single(row, name) is not None:
-                raise MediaFault("not_built_yet", f"The input {name} is not built yet. Map an image or a text.")
-        documents = [
-            self._seen(part, modality, single(row, "custom_thumbnail")) for modality, part in _pictures(row).items()
-        ]
-        words = single(row, "text")
-        if words is not None and (text := read_text(words)).strip():
-            documents.append(self._read(text))
-        if not documents:
-            return RowResult(row_id=row.row_id, skipped="There is no image and no text.")
-        return RowResult(row_id=row.row_id, documents=documents)
+        documents: list[ExtractedDocument] = []
+        failures: list[RowFailure] = []
+        for make in self._steps(row):
+            try:
+                documents += make()
+            except (MediaFault, OSError, MemoryError) as error:
+                failures.append(failure_of(row, error, "decode"))
+        return settled(row, documents, failures, empty="There is no image and no text.")
 
-    def _seen(self, part: Part, modality: str, custom: Part | None) -> ExtractedDocument:
+    def _steps(self, row: Row) -> Iterator[Callable[[], list[ExtractedDocument]]]:
+        """Yield what makes the documents, one step for each value, so that a bad value spares the others."""
+        for name in ("video", "audio"):
+            if parts(row, name):
+                yield partial(_not_built, name)
+        images = parts(row, "image")
+        custom = next((part for part in parts(row, "custom_thumbnail") if part not in images), None)
+        for part in images:
+            yield partial(self._seen, part, "image", custom)
+        for part in parts(row, "gif"):
+            if part not in images:
+                yield partial(self._seen, part, "gif", custom)
+        if custom is not None and self.parameters["enable_thumbnails"]:
+            yield partial(self._check_face, custom)
+        for part in parts(row, "text"):
+            yield partial(self._read, part)
+
+    def _seen(self, part: Part, modality: str, custom: Part | None) -> list[ExtractedDocument]:
         picture = read_picture(part, self.resources)
         ((vectors, labels),) = look([picture], self.resources)
-        face: Picture = read_picture(custom, self.resources) if custom is not None else picture
         fields = {"modality": modality, **picture_fields(picture, labels)}
-        artifacts = (shown(face),) if self.parameters["enable_thumbnails"] else ()
-        return ExtractedDocument(position=(modality, 0, 0), fields=fields, vectors=vectors, artifacts=artifacts)
+        artifacts: tuple[Artifact, ...] = ()
+        if self.parameters["enable_thumbnails"]:
+            artifacts = (shown(self._face(custom) or picture),)
+        return [ExtractedDocument(position=(modality, 0, 0), fields=fields, vectors=vectors, artifacts=artifacts)]
 
-    def _read(self, text: str) -> ExtractedDocument:
+    def _check_face(self, custom: Part) -> list[ExtractedDocument]:
+        """Raise MediaFault for a thumbnail that cannot be read, so that the row tells of it."""
+        read_picture(custom, self.resources)
+        return []
+
+    def _face(self, custom: Part | None) -> Picture | None:
+        """Return the picture to show instead, or None where there is none that can be read."""
+        try:
+            return read_picture(custom, self.resources) if custom is not None else None
+        except MediaFault:
+            return None
+
+    def _read(self, part: Part) -> list[ExtractedDocument]:
+        text = read_text(part)
+        if not text.strip():
+            return []
         model = loaded(CONSE, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
         fields = {"modality": "text", "text": text}
-        return ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={CONSE: model.embed([text])[0]})
+        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={CONSE: model.embed([text])[0]})]
 
 
-def _pictures(row: Row) -> dict[str, Part]:
-    """Return the pictures of a row by input; one file mapped to both `image` and `gif` counts once."""
-    found = {name: part for name in ("image", "gif") if (part := single(row, name)) is not None}
-    if len(found) > 1 and found["image"] == found["gif"]:
-        del found["gif"]
-    return found
+def _not_built(name: str) -> list[ExtractedDocument]:
+    raise MediaFault("not_built_yet", f"The input {name} is not built yet. Map an image or a text.")
 
 
 _RECORD = ExtractorRecord(
@@ -173,7 +201,6 @@ _RECORD = ExtractorRecord(
     position_fields=("modality", "start_time", "end_time"),
     type_mode="multimodal",
     costs=priced(2, "moderate", {"image": 5, "1k_tokens": 2}),
-    max_inputs={"video": 1, "image": 1, "text": 1, "gif": 1, "custom_thumbnail": 1},
     example_usage={
         "feature_extractor_name": _NAME,
         "version": _VERSION,

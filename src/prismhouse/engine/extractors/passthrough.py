@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -22,7 +23,7 @@ from prismhouse.engine.extractors.port import (
     RowResult,
     VectorOutput,
 )
-from prismhouse.engine.extractors.rows import failed, guarded, read_bytes, single
+from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, settled
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.sniff import sniff
 from prismhouse.engine.media.text import decode_text
@@ -31,6 +32,7 @@ __all__ = ["DEFINITION", "PassthroughParameters", "VectorField"]
 
 _NAME, _VERSION = "passthrough_extractor", "v1"
 _MAX_ROWS = 100_000
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _NO_PARQUET = "Parquet files are not built yet; give JSON Lines, one object a line"
 
 
@@ -92,15 +94,20 @@ class _PassthroughExtractor:
         return guarded(rows, lambda some: [self._extract(row) for row in some])
 
     def _extract(self, row: Row) -> RowResult:
-        try:
-            part = single(row, "content") or single(row, "data")
-            if part is None:
-                return RowResult(row_id=row.row_id, skipped="There is no content.")
-            if self.parameters["vector_fields"]:
-                return _rows_of_file(row, part, self.parameters["vector_fields"])
-            return RowResult(row_id=row.row_id, documents=[self._document(part)])
-        except (MediaFault, OSError, MemoryError) as error:
-            return failed(row, error, "read")
+        documents: list[ExtractedDocument] = []
+        failures: list[RowFailure] = []
+        given = parts(row, "content")
+        for part in [*given, *(part for part in parts(row, "data") if part not in given)]:
+            try:
+                if self.parameters["vector_fields"]:
+                    made, bad = _rows_of_file(part, self.parameters["vector_fields"])
+                    documents += made
+                    failures += bad
+                else:
+                    documents.append(self._document(part))
+            except (MediaFault, OSError, MemoryError) as error:
+                failures.append(failure_of(row, error, "read"))
+        return settled(row, documents, failures, empty="There is no content.")
 
     def _document(self, part: Part) -> ExtractedDocument:
         fields: dict[str, Any] = {
@@ -127,30 +134,19 @@ def _size(part: Part) -> int | None:
     return len(part.text.encode()) if part.text is not None else None
 
 
-def _rows_of_file(row: Row, part: Part, wanted: Sequence[Mapping[str, Any]]) -> RowResult:
+def _rows_of_file(part: Part, wanted: Sequence[Mapping[str, Any]]) -> tuple[list[ExtractedDocument], list[RowFailure]]:
+    """Return the documents of a file's rows, and a failure for each row that cannot be used."""
     documents: list[ExtractedDocument] = []
     failures: list[RowFailure] = []
     for index, line in _lines(part):
         if index >= _MAX_ROWS:
-            message = f"The file has more than {_MAX_ROWS} rows. Split it into smaller files."
-            raise MediaFault("too_many_rows", message)
+            raise MediaFault("too_many_rows", f"The file has more than {_MAX_ROWS} rows. Split it into smaller files.")
         try:
             documents.append(_row_document(index, line, wanted))
         except ValueError as error:
-            failures.append(
-                RowFailure(
-                    stage="read",
-                    code="bad_row",
-                    message=f"Line {index + 1}: {error}",
-                    error_type=ErrorType.PERMANENT,
-                )
-            )
-    if not documents and failures:
-        message = f"None of the {len(failures)} rows could be used. {failures[0].message}"
-        raise MediaFault("no_usable_rows", message)
-    if not documents:
-        return RowResult(row_id=row.row_id, skipped="The file has no rows.")
-    return RowResult(row_id=row.row_id, documents=documents, partial_failures=failures)
+            message = f"Line {index + 1}: {error}."
+            failures.append(RowFailure(stage="read", code="bad_row", message=message, error_type=ErrorType.PERMANENT))
+    return documents, failures
 
 
 def _lines(part: Part) -> Iterator[tuple[int, str]]:
@@ -176,7 +172,7 @@ def _row_document(index: int, line: str, wanted: Sequence[Mapping[str, Any]]) ->
     vectors = {item["name"]: _vector(values, item) for item in wanted}
     taken = {item["field"] for item in wanted}
     fields = {key: value for key, value in values.items() if key not in taken}
-    if "\\u0000" in line:
+    if _NUL.search(line):
         raise ValueError("holds the character U+0000, which cannot be stored")
     return ExtractedDocument(position=(index,), fields={**fields, "row_index": index}, vectors=vectors)
 
@@ -234,7 +230,6 @@ _RECORD = ExtractorRecord(
     type_mode="multimodal",
     costs=priced(1, "simple", {"extraction": 1}),
     inference_type=None,
-    max_inputs={"content": 1, "data": 1},
     example_usage={
         "feature_extractor_name": _NAME,
         "version": _VERSION,

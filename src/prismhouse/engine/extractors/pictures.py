@@ -57,6 +57,8 @@ def read_picture(part: Part, resources: Resources) -> Picture:
 
 def look(pictures: Sequence[Picture], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:
     """Return, for each picture, its vectors by output name and its labels, likeliest first."""
+    if not pictures:
+        return []
     model = loaded(CONSE, threads=resources.threads, cache_dir=resources.cache_dir)
     seen = model.see([picture.image for picture in pictures])
     return [

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import structlog
 
-from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.text import decode_text, storable
 from prismhouse.kit.errors import WarehouseError
 
-__all__ = ["failed", "guarded", "read_bytes", "read_text", "single"]
+__all__ = ["failed", "failure_of", "guarded", "parts", "read_bytes", "read_text", "settled"]
 
-Read = TypeVar("Read")
 _log = structlog.get_logger(__name__)
 
 
 def failed(row: Row, error: Exception, stage: str = "extract") -> RowResult:
     """Return the failure of a row for what went wrong with it."""
+    return RowResult(row_id=row.row_id, failure=failure_of(row, error, stage))
+
+
+def failure_of(row: Row, error: Exception, stage: str = "extract") -> RowFailure:
+    """Return what went wrong, with a stable code and whether trying again can help."""
     if isinstance(error, MediaFault):
         code, message, kind = error.code, error.message, ErrorType.PERMANENT
     elif isinstance(error, MemoryError):
@@ -32,7 +35,18 @@ def failed(row: Row, error: Exception, stage: str = "extract") -> RowResult:
         code, kind = "unexpected_error", ErrorType.PERMANENT
         message = f"The extractor failed on this row: {type(error).__name__}: {error}. The log has the trace."
         _log.error("row failed", row_id=row.row_id, exc_info=error)
-    return RowResult(row_id=row.row_id, failure=RowFailure(stage=stage, code=code, message=message, error_type=kind))
+    return RowFailure(stage=stage, code=code, message=message, error_type=kind)
+
+
+def settled(
+    row: Row, documents: Sequence[ExtractedDocument], failures: Sequence[RowFailure], *, empty: str
+) -> RowResult:
+    """Return a row's result: partial when some of it failed, failed when all did, skipped when nothing was there."""
+    if documents:
+        return RowResult(row_id=row.row_id, documents=documents, partial_failures=failures)
+    if failures:
+        return RowResult(row_id=row.row_id, failure=failures[0])
+    return RowResult(row_id=row.row_id, skipped=empty)
 
 
 def guarded(rows: Sequence[Row], run: Callable[[Sequence[Row]], list[RowResult]]) -> list[RowResult]:
@@ -51,15 +65,10 @@ def guarded(rows: Sequence[Row], run: Callable[[Sequence[Row]], list[RowResult]]
     return [result for row in rows for result in guarded([row], run)]
 
 
-def single(row: Row, name: str) -> Part | None:
-    """Return the part of an input that takes one value, or None; raise MediaFault when there are several."""
+def parts(row: Row, name: str) -> list[Part]:
+    """Return the values of an input: none, one, or several."""
     given = row.inputs.get(name)
-    if given is None or isinstance(given, Part):
-        return given
-    if len(given) > 1:
-        message = f"The input {name} takes one value and got {len(given)}. Map one field to it."
-        raise MediaFault("too_many_inputs", message)
-    return given[0] if given else None
+    return [given] if isinstance(given, Part) else list(given or ())
 
 
 def read_bytes(part: Part) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
@@ -12,7 +13,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
 from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Row, RowResult, VectorOutput
-from prismhouse.engine.extractors.rows import failed, guarded, read_text, single
+from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
 from prismhouse.engine.inference.loaded import loaded
@@ -119,6 +120,13 @@ def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    index: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class _TextExtractor:
     parameters: Mapping[str, Any]
     resources: Resources
@@ -128,59 +136,62 @@ class _TextExtractor:
 
     def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
         results: dict[int, RowResult] = {}
-        pending: list[tuple[int, list[Chunk]]] = []
+        pending: list[tuple[int, list[_Piece]]] = []
         waiting = 0
         for place, row in enumerate(rows):
             try:
-                chunks = self._split(row)
+                pieces = self._split(row)
             except Exception as error:  # noqa: BLE001 - recorded as this row's failure
                 results[place] = failed(row, error, "split")
                 continue
-            if not chunks:
+            if not pieces:
                 results[place] = RowResult(row_id=row.row_id, skipped="The text is blank.")
                 continue
-            pending.append((place, chunks))
-            waiting += len(chunks)
+            pending.append((place, pieces))
+            waiting += len(pieces)
             if waiting >= _EMBED_CHUNKS:
                 self._embed(rows, pending, results)
                 pending, waiting = [], 0
         self._embed(rows, pending, results)
         return [results[place] for place in range(len(rows))]
 
-    def _split(self, row: Row) -> list[Chunk]:
-        part = single(row, "text")
+    def _split(self, row: Row) -> list[_Piece]:
         rule = SplitRule(
             by=self.parameters["split_by"],
             size=self.parameters["chunk_size"],
             overlap=self.parameters["chunk_overlap"],
             segment_seconds=self.parameters["segment_length_seconds"],
         )
-        return split(read_text(part), rule) if part is not None else []
+        given = parts(row, "text")
+        pieces = []
+        for number, part in enumerate(given):
+            chunks = split(read_text(part), rule)
+            inputs = {"input_index": number} if len(given) > 1 else {}
+            pieces += [
+                _Piece(chunk.text, index, _fields(chunk, index, len(chunks)) | inputs)
+                for index, chunk in enumerate(chunks)
+            ]
+        return pieces
 
     def _embed(
-        self, rows: Sequence[Row], pending: Sequence[tuple[int, list[Chunk]]], results: dict[int, RowResult]
+        self, rows: Sequence[Row], pending: Sequence[tuple[int, list[_Piece]]], results: dict[int, RowResult]
     ) -> None:
         if not pending:
             return
         name = self.parameters.get("embedding_model") or MINILM
         model = loaded(name, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
-        made = model.embed_texts([chunk.text for _, chunks in pending for chunk in chunks])
-        first = 0
-        for place, chunks in pending:
-            documents = [
-                ExtractedDocument(
-                    position=(index,),
-                    fields=_fields(chunk, index, len(chunks), truncated=bool(made.truncated[first + index])),
-                    vectors={name: made.vectors[first + index]},
-                )
-                for index, chunk in enumerate(chunks)
-            ]
-            first += len(chunks)
+        made = model.embed_texts([piece.text for _, pieces in pending for piece in pieces])
+        vectors = zip(made.vectors, made.truncated, strict=True)
+        for place, pieces in pending:
+            documents = []
+            for piece, (vector, truncated) in zip(pieces, islice(vectors, len(pieces)), strict=True):
+                fields = piece.fields | {"embedding_truncated": True} if truncated else piece.fields
+                documents.append(ExtractedDocument(position=(piece.index,), fields=fields, vectors={name: vector}))
             results[place] = RowResult(row_id=rows[place].row_id, documents=documents)
 
 
-def _fields(chunk: Chunk, index: int, total: int, *, truncated: bool) -> dict[str, Any]:
-    fields = {
+def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
+    return {
         "text": chunk.text,
         "chunk_index": index,
         "total_chunks": total,
@@ -188,7 +199,6 @@ def _fields(chunk: Chunk, index: int, total: int, *, truncated: bool) -> dict[st
         "end_char": chunk.end,
         **chunk.fields,
     }
-    return fields | {"embedding_truncated": True} if truncated else fields
 
 
 def _field(kind: str, description: str) -> dict[str, str]:
@@ -203,6 +213,7 @@ _OUTPUT_SCHEMA = {
         "total_chunks": _field("integer", "Chunks of the text."),
         "start_char": _field("integer", "First character of the chunk in the text, from 0."),
         "end_char": _field("integer", "Character after the chunk's last one."),
+        "input_index": _field("integer", "Which of several texts of one object, from 0."),
         "embedding_truncated": _field("boolean", "True when the chunk is longer than the model reads."),
         "page_number": _field("integer", "pages: number of the chunk's first page, from 1."),
         "heading_path": {
@@ -237,7 +248,6 @@ _RECORD = ExtractorRecord(
     vector_outputs=_outputs({}),
     position_fields=("chunk_index",),
     costs=priced(1, "simple", {"1k_tokens": 1}),
-    max_inputs={"text": 1},
     example_usage={
         "feature_extractor_name": _NAME,
         "version": _VERSION,

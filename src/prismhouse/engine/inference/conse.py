@@ -7,7 +7,6 @@ blind to what has no label there (colours, shapes, people). Source: Norouzi et a
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.efficientnet import EfficientNet
+from prismhouse.engine.inference.kept import kept
 from prismhouse.engine.inference.minilm import MiniLM
 from prismhouse.engine.inference.registry import EFFICIENTNET, MINILM, ModelEntry
 from prismhouse.engine.inference.registry import entry as model_entry
-from prismhouse.engine.inference.session import write_atomically
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -94,12 +93,6 @@ def _label_vectors(entry: ModelEntry, text: MiniLM, names: Sequence[str], cache_
     prompts = [_PROMPT.format(name) for name in names]
     weights = model_entry(MINILM).files["weights"].sha256
     key = hashlib.sha256("\n".join([weights, *prompts]).encode()).hexdigest()[:12]
-    path = cache_dir / f"{entry.name}-labels-{key}.npy"
-    if path.is_file():
-        kept: FloatArray = np.load(path, allow_pickle=False)
-        return kept
-    vectors = text.embed(prompts)
-    buffer = io.BytesIO()
-    np.save(buffer, vectors, allow_pickle=False)
-    write_atomically(path, buffer.getvalue())
-    return vectors
+    path = cache_dir / f"{entry.name}-labels-{key}.bin"
+    stored = kept(path, lambda: text.embed(prompts).tobytes())
+    return np.frombuffer(stored, np.float32).reshape(len(names), text.dimensions)

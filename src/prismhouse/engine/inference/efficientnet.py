@@ -12,8 +12,9 @@ import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.efficientnet_graph import RESOLUTION, build_graph
+from prismhouse.engine.inference.kept import kept
 from prismhouse.engine.inference.registry import ModelEntry
-from prismhouse.engine.inference.session import open_session, require, write_atomically
+from prismhouse.engine.inference.session import open_session, require
 from prismhouse.engine.inference.weights import read_verified, verified
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> EfficientNet:
     """
     require(entry.imports, extra=entry.extra, needed_for=entry.title)
     names = json.loads(read_verified(entry.files["class_names"], entry.name))
-    converted = cache_dir / f"{entry.name}-{entry.files['weights'].sha256[:12]}-{_GRAPH_REVISION}.onnx"
-    if not converted.is_file():
-        write_atomically(converted, build_graph(verified(entry.files["weights"], entry.name)))
-    return EfficientNet(converted.read_bytes(), names, threads)
+    path = cache_dir / f"{entry.name}-{entry.files['weights'].sha256[:12]}-{_GRAPH_REVISION}.bin"
+    graph = kept(path, lambda: build_graph(verified(entry.files["weights"], entry.name)))
+    return EfficientNet(graph, names, threads)

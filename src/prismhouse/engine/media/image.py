@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.sniff import expect
+from prismhouse.engine.media.sniff import expect, sniff
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +20,7 @@ __all__ = ["MAX_PIXELS", "Picture", "decode_image", "thumbnail"]
 
 MAX_PIXELS = 100_000_000
 _MIN_SIDE = 2
+_UNKNOWN = "application/octet-stream"
 _THUMBNAIL_SIDE = 640
 _THUMBNAIL_QUALITY = 85
 _NOT_RASTER = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -48,7 +49,8 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft_side: int |
         max_pixels: larger images are refused before they are decoded.
         draft_side: a JPEG may be decoded at reduced size, as long as its shorter side keeps this many pixels.
     """
-    expect(data, "image")
+    if not data or sniff(data).mime != _UNKNOWN:  # some formats, such as TGA, have no signature
+        expect(data, "image")
     opened = _open(data, max_pixels)
     width, height = opened.size
     _check_size(width, height, max_pixels)

@@ -3,7 +3,7 @@
 from prismhouse.query.filters.columns import Columns, document_columns, object_columns
 from prismhouse.query.filters.evaluate import PatternTooSlow, matches
 from prismhouse.query.filters.parse import MAX_DEPTH, parse
-from prismhouse.query.filters.sql import to_sql
+from prismhouse.query.filters.sql import is_indexed, to_sql
 from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or, fields_of
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "PatternTooSlow",
     "document_columns",
     "fields_of",
+    "is_indexed",
     "matches",
     "object_columns",
     "parse",

@@ -17,7 +17,7 @@ from prismhouse.query.filters.columns import Columns, Kind, Path, Place
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
 from prismhouse.query.filters.values import NUMBER_PATTERN, equivalents, moment_of, number_of, words_of
 
-__all__ = ["json_path", "to_sql"]
+__all__ = ["is_indexed", "json_path", "to_sql"]
 
 _TEXT = "(v.value #>> '{}')"
 _FOLDED = f'lower({_TEXT} COLLATE "pg_unicode_fast")'
@@ -36,6 +36,31 @@ def json_path(path: Path, tail: str = "") -> str:
     """Return a jsonpath to `path`; its names are quoted, so they can hold anything."""
     names = "".join(f".{json.dumps(name).decode()}" for name in path)
     return f"lax ${names}{tail}"
+
+
+def is_indexed(filter_: Filter, columns: Columns) -> bool:
+    """Return whether an index gives few candidates when few records match, so that no scan is needed."""
+    match filter_:
+        case And(parts=parts):
+            return any(is_indexed(part, columns) for part in parts)
+        case Or(parts=parts):
+            return bool(parts) and all(is_indexed(part, columns) for part in parts)
+        case Condition(operator=Operator.EQ | Operator.IN | Operator.WORDS):
+            return _has_index(filter_, columns)
+    return False
+
+
+def _has_index(condition: Condition, columns: Columns) -> bool:
+    places = columns.places(condition.field)
+    if places[0].kind is Kind.TEXT:
+        return True
+    if not all(place.indexed for place in places) or condition.operator is Operator.WORDS:
+        return condition.operator is Operator.WORDS and all(place.indexed for place in places)
+    values = condition.value if condition.operator is Operator.IN else [condition.value]
+    return all(
+        value is not None and (not isinstance(value, str) or not _has_case(value) or value.isascii())
+        for value in values
+    )
 
 
 class _Compiler:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _COLUMNS = ", ".join(BatchRow.__dataclass_fields__)
-_FIND = f"SELECT {_COLUMNS} FROM batches WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"  # noqa: S608
+_FIND = f"SELECT {_COLUMNS} FROM batches WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"
 # Not FOR UPDATE: rows that refer to the batch take its key, and two chunks would wait for each other.
 _LOCK = f"{_FIND} FOR NO KEY UPDATE"
 _LIST = f"""
@@ -37,7 +37,7 @@ WHERE namespace_id = %(namespace_id)s
   AND (%(collection_id)s::text IS NULL OR dag_tiers @> %(tiers)s OR requested_collections @> ARRAY[%(collection_id)s])
   AND (%(before)s::bigint IS NULL OR sequence < %(before)s)
 ORDER BY sequence DESC LIMIT %(limit)s OFFSET %(offset)s
-"""  # noqa: S608
+"""
 _COUNT = """
 SELECT count(*) FROM batches
 WHERE namespace_id = %(namespace_id)s
@@ -57,7 +57,7 @@ async def insert(tx: NamespaceWriter, batch_id: BatchId, values: Mapping[str, An
     """Insert a batch with some of its columns; the others take their defaults."""
     names = sorted(values.keys() & _CHANGEABLE)
     row = await tx.fetch_one(
-        f"INSERT INTO batches (namespace_id, batch_id, {', '.join(names)})"  # noqa: S608 - column names of our own
+        f"INSERT INTO batches (namespace_id, batch_id, {', '.join(names)})"
         f" VALUES (%(namespace_id)s, %(batch_id)s, {', '.join(f'%({name})s' for name in names)}) RETURNING {_COLUMNS}",
         {**_wrapped(values), "batch_id": batch_id},
     )
@@ -68,7 +68,7 @@ async def update(tx: NamespaceWriter, batch_id: BatchId, **values: Any) -> None:
     """Set columns."""
     sets = "".join(f", {name} = %({name})s" for name in sorted(values.keys() & _CHANGEABLE))
     await tx.execute(
-        f"UPDATE batches SET updated_at = now(){sets}"  # noqa: S608 - column names of our own
+        f"UPDATE batches SET updated_at = now(){sets}"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s",
         {**_wrapped(values), "batch_id": batch_id},
     )

@@ -78,7 +78,7 @@ async def update_tier(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, stat
     """Set the status of a tier, and when it began or ended."""
     moment = "started_at" if status == "IN_PROGRESS" else "completed_at"
     await tx.execute(
-        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now()"  # noqa: S608 - one of two names
+        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now()"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s",
         {"batch_id": batch_id, "tier": tier, "status": status},
     )

@@ -72,7 +72,7 @@ async def add_counts(tx: NamespaceWriter, batch_id: BatchId, tier: int, collecti
     """Add to the counts of a collection in a tier."""
     sets = ", ".join(f"{name} = {name} + %({name})s" for name in _NAMES)
     await tx.execute(
-        f"UPDATE batch_counts SET updated_at = now(), {sets}"  # noqa: S608 - column names of our own
+        f"UPDATE batch_counts SET updated_at = now(), {sets}"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s"
         " AND collection_id = %(collection_id)s",
         {
@@ -87,7 +87,7 @@ async def add_counts(tx: NamespaceWriter, batch_id: BatchId, tier: int, collecti
 async def counts_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[CountsRow]]:
     """Return the counts of batches, by tier."""
     rows = await tx.fetch_all(
-        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, {', '.join(_NAMES)}"  # noqa: S608
+        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, {', '.join(_NAMES)}"
         " FROM batch_counts WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)"
         " ORDER BY batch_id, tier, collection_id",
         {"batch_ids": list(batch_ids)},

@@ -27,7 +27,7 @@ from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso, utc_now
-from prismhouse.kit.cursors import decode_cursor, encode_cursor
+from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
@@ -128,6 +128,8 @@ class Collections:
             raise Invalid([field_fault(["body", "sort", "field"], message)])
         mark = f"{sort} {descending} {request.search} {request.case_sensitive}"
         after = decode_cursor(page.cursor, length=_CURSOR_LENGTH, fingerprint=mark) if page.cursor else None
+        if after and not all(isinstance(value, str) for value in after):
+            raise BadCursor
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             total = await store.total(tx, search=request.search, case_sensitive=request.case_sensitive)

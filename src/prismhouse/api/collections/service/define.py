@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from prismhouse.api.buckets.model import normalize_schema
 from prismhouse.api.collections import store
 from prismhouse.api.collections.model import (
     CollectionRow,
@@ -22,6 +23,7 @@ from prismhouse.api.collections.service.errors import CollectionNotFound
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import new_id
+from prismhouse.query.filters import parse
 from prismhouse.storage.postgres.database import NamespaceReader
 
 __all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "define"]
@@ -98,7 +100,9 @@ async def define(
         Invalid: anything that would make a collection produce nothing, or two things at once.
     """
     sources = await _sources(tx, request.source, buckets=buckets)
-    incoming = request.input_schema or merge_schemas(sources.schemas, sources.source.get("field_map") or {})
+    incoming = merge_schemas(sources.schemas, sources.source.get("field_map") or {})
+    if request.input_schema is not None:
+        incoming = normalize_schema(request.input_schema, ("body", "input_schema"))
     choice = _choice(request)
     record = catalogue.get(choice.feature_extractor_name, choice.version)
     parameters = catalogue.validate_parameters(record, _parameters(record, request, choice))
@@ -230,6 +234,7 @@ def _answered(source: Source, ids: Mapping[str, str]) -> dict[str, Any]:
     """Return the source as it is stored and answered, with the ids of what was named."""
     answered: dict[str, Any] = {"type": source.type}
     if source.source_filters and source.source_filters.filters:
+        parse(source.source_filters.filters, path=("body", "source", "source_filters", "filters"))
         answered["source_filters"] = {"filters": source.source_filters.filters}
     if source.field_map:
         answered["field_map"] = {

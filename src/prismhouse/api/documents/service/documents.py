@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import psycopg
+
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
@@ -18,13 +20,14 @@ from prismhouse.api.documents.schemas import (
     document_bytes,
 )
 from prismhouse.api.documents.service.errors import DocumentNotFound, NotBuiltYet, SourceObjectNotFound
-from prismhouse.api.documents.service.listing import plan
+from prismhouse.api.documents.service.listing import Listing, plan
 from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page, pagination
+from prismhouse.kit.cursors import BadCursor
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters import MAX_DEPTH
-from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
+from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record
 
 __all__ = ["DocumentList", "Documents", "LinkBlob", "SourceObjects"]
 
@@ -138,15 +141,7 @@ class Documents:
                 raise NotBuiltYet(feature=feature)
         collection_ids = [row.collection_id for row in rows]
         listing = plan(request, page, collection_ids=collection_ids, filter_depth=self._filter_depth)
-        found = await store.page(
-            tx,
-            where=listing.where,
-            parameters=listing.parameters,
-            order=listing.order,
-            sort_value=listing.sort_value,
-            limit=page.limit + 1,
-            offset=0 if page.cursor else page.offset,
-        )
+        found = await _page(tx, listing, page)
         more, found = len(found) > page.limit, found[: page.limit]
         total = None
         if page.include_total:
@@ -194,27 +189,19 @@ class Documents:
 
     async def of_object(self, scope: Scope, object_id: str, *, collections: Sequence[str], page: Page) -> DocumentList:
         """List what was made of an object, in these collections or all; raise SourceObjectNotFound."""
+        if "\x00" in object_id:
+            raise SourceObjectNotFound(object_id)
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             known = await self._collections.resolve_known(tx, collections) if collections else {}
             if collections and not known:
                 raise CollectionNotFound(", ".join(collections))
-            request = ListDocuments(filters=None)
-            rows = list(known.values())
-            listing = plan(request, page, collection_ids=[row.collection_id for row in rows])
-            where = [*listing.matching, "d.root_object_id = %(object_id)s"]
-            parameters = {**listing.parameters, "object_id": object_id}
-            total = await store.total(tx, where=where, parameters=parameters)
+            ids = [row.collection_id for row in known.values()]
+            listing = plan(ListDocuments.model_validate({}), page, collection_ids=ids, object_id=object_id)
+            total = await store.total(tx, where=listing.matching, parameters=listing.parameters)
             if not total and self._objects is not None and not await self._objects.load(tx, [object_id]):
                 raise SourceObjectNotFound(object_id)
-            found = await store.page(
-                tx,
-                where=[*listing.where, "d.root_object_id = %(object_id)s"],
-                parameters=parameters,
-                order=listing.order,
-                limit=page.limit + 1,
-                offset=0 if page.cursor else page.offset,
-            )
+            found = await _page(tx, listing, page)
             shape = await self._shape(tx, scope, found)
         more, found = len(found) > page.limit, found[: page.limit]
         paging = pagination(page, total=total, next_cursor=listing.cursor_after(found[-1]) if more else None)
@@ -253,6 +240,24 @@ class Documents:
             with_vectors=wanted.values or isinstance(wanted.names, list),
             link=None if link_blob is None else lambda blob: link_blob(scope.namespace_id, blob),
         )
+
+
+async def _page(tx: NamespaceReader, listing: Listing, page: Page) -> list[Record]:
+    """Return the documents of a page and one more, if there is one."""
+    try:
+        return await store.page(
+            tx,
+            where=listing.where,
+            parameters=listing.parameters,
+            order=listing.order,
+            sort_value=listing.sort_value,
+            limit=page.limit + 1,
+            offset=0 if page.cursor else page.offset,
+        )
+    except psycopg.DataError as error:
+        if page.cursor:  # a forged one: the only text here that was not checked before
+            raise BadCursor from error
+        raise
 
 
 def _without_reserved(document: NewDocument) -> NewDocument:

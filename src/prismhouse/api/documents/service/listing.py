@@ -10,7 +10,7 @@ from typing import Any
 from prismhouse.api.documents.schemas import ListDocuments, Partition, Sort
 from prismhouse.api.web.paging import Page
 from prismhouse.kit import json
-from prismhouse.kit.cursors import decode_cursor, encode_cursor
+from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.query.filters import MAX_DEPTH, document_columns, parse, to_sql
 from prismhouse.query.filters.columns import Kind
@@ -40,7 +40,12 @@ class Listing:
 
 
 def plan(
-    request: ListDocuments, page: Page, *, collection_ids: Sequence[str], filter_depth: int = MAX_DEPTH
+    request: ListDocuments,
+    page: Page,
+    *,
+    collection_ids: Sequence[str],
+    object_id: str | None = None,
+    filter_depth: int = MAX_DEPTH,
 ) -> Listing:
     """Return the SQL of a request; raise Invalid or BadCursor.
 
@@ -55,6 +60,9 @@ def plan(
     elif collection_ids:
         where.append("d.collection_id = ANY(%(collection_ids)b)")
         parameters["collection_ids"] = list(collection_ids)
+    if object_id is not None:
+        where.append("d.root_object_id = %(object_id)s")
+        parameters["object_id"] = object_id
     if request.search:
         where.append("d.payload @? %(search)s::jsonpath")
         parameters["search"] = f'$.** ? (@ like_regex {json.dumps(request.search).decode()} flag "iq")'
@@ -62,8 +70,8 @@ def plan(
         condition, values = to_sql(parse(request.filters, max_depth=filter_depth), _FIELDS, prefix="filter")
         where.append(condition)
         parameters |= values
-    mark = _mark(request, collection_ids)
-    after = decode_cursor(page.cursor, length=_CURSOR_LENGTH, fingerprint=mark) if page.cursor else None
+    mark = _mark(request, [*collection_ids, object_id or ""])
+    after = _decoded(page.cursor, mark) if page.cursor else None
     partition = request.partition
     if after and partition is None and after[3]:
         partition = Partition(index=after[2], count=after[3])
@@ -84,6 +92,15 @@ def plan(
         mark=mark,
         partition=partition,
     )
+
+
+def _decoded(cursor: str, mark: str) -> list[Any]:
+    values = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
+    if not isinstance(values[0], str | None) or not isinstance(values[1], str):
+        raise BadCursor
+    if not all(isinstance(number, int | None) for number in values[2:]):
+        raise BadCursor
+    return values
 
 
 def _mark(request: ListDocuments, collection_ids: Sequence[str]) -> str:

@@ -120,3 +120,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     + cos(radians(lat_a)) * cos(radians(lat_b)) * power(sin(radians(lon_b - lon_a) / 2), 2)
   )))
 $$;
+
+-- Any of the words of a text; nothing for a text of stop words only.
+CREATE FUNCTION any_terms(given text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT replace(plainto_tsquery('english', given)::text, ' & ', ' | ')::tsquery
+$$;

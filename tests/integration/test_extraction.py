@@ -1,0 +1,246 @@
+"""Rows through the real extractors: documents, failures that spare their neighbours, and the same again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.photos import photos, png
+
+from prismhouse.engine.extractors.catalogue import Catalogue
+from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowResult
+from prismhouse.engine.extractors.rows import guarded
+from prismhouse.engine.extractors.run import run_rows
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, MINILM
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("models"))
+
+
+def row(row_id: str, **inputs: Part | Sequence[Part]) -> Row:
+    return Row(row_id=row_id, inputs=inputs)
+
+
+def words(text: str) -> Part:
+    return Part(type="text", text=text)
+
+
+def photo(name: str) -> Part:
+    return Part(type="image", data=png(name))
+
+
+def codes(results: Sequence[RowResult]) -> list[str | None]:
+    return [result.failure.code if result.failure else None for result in results]
+
+
+@pytest.mark.parametrize("record", Catalogue().all(), ids=lambda record: record.name)
+def test_documents_hold_what_the_record_promises_when_extracted(record: Any, folder: str) -> None:
+    given = {"text": words("A cat. A dog."), "image": photo("chelsea"), "content": words("anything")}
+    inputs = {name: part for name, part in given.items() if name in record.input_types}
+
+    (result,) = run_rows(record.extractor_id, {}, [row("r", **inputs)], 1, folder)
+
+    outputs = {output.name: output for output in record.vector_outputs}
+    assert result.failure is None
+    for document in result.documents:
+        assert set(document.fields) <= set(record.output_schema["properties"])
+        assert all(vector.shape == (outputs[name].dimensions,) for name, vector in document.vectors.items())
+        assert all(vector.dtype == np.float32 for vector in document.vectors.values())
+        assert all(name in document.fields for name in record.position_fields if name not in ("start_time", "end_time"))
+
+
+def test_chunks_are_documents_with_vectors_of_their_words_when_text_is_split(folder: str) -> None:
+    text = "Cats purr. Dogs bark. Rockets fly."
+    parameters = {"split_by": "sentences", "chunk_size": 1}
+
+    (result,) = run_rows("text_extractor_v1", parameters, [row("r", text=words(text))], 1, folder)
+
+    assert [document.fields["text"] for document in result.documents] == ["Cats purr.", "Dogs bark.", "Rockets fly."]
+    assert [document.position for document in result.documents] == [(0,), (1,), (2,)]
+    assert all(text[d.fields["start_char"] : d.fields["end_char"]] == d.fields["text"] for d in result.documents)
+    alone = loaded(MINILM, threads=1, cache_dir=Path(folder)).embed(["Dogs bark."])[0]
+    assert result.documents[1].vectors[MINILM] == pytest.approx(alone, abs=1e-5)
+
+
+def test_results_keep_the_order_of_rows_when_some_are_blank_or_bad(folder: str) -> None:
+    rows = [
+        row("1", text=words("first")),
+        row("2", text=words(" \n\t ")),
+        row("3", text=photo("coffee")),
+        row("4"),
+        row("5", text=Part(type="text", data="wörter".encode("latin-1"))),
+        row("6", text=Part(type="text", path=Path("/nonexistent/file"))),
+        row("7", text=Part(type="json", value={"a": 1})),
+        row("8", text=Part(type="number", value=42)),
+    ]
+
+    results = run_rows("text_extractor_v1", {}, rows, 1, folder)
+
+    assert [result.row_id for result in results] == [item.row_id for item in rows]
+    assert [result.skipped for result in results] == [None, "The text is blank.", None, "The text is blank."] + [
+        None
+    ] * 4
+    assert codes(results) == [
+        None,
+        None,
+        "media_type_mismatch",
+        None,
+        "text_encoding",
+        "file_unreadable",
+        "media_type_mismatch",
+        None,
+    ]
+    assert results[5].failure is not None
+    assert results[5].failure.error_type is ErrorType.TRANSIENT
+
+
+def test_each_text_gives_its_chunks_when_an_object_has_several(folder: str) -> None:
+    (result,) = run_rows("text_extractor_v1", {}, [row("r", text=[words("one"), words(""), words("two")])], 1, folder)
+
+    assert [(d.fields["text"], d.fields["input_index"]) for d in result.documents] == [("one", 0), ("two", 2)]
+
+
+def test_nul_and_surrogates_cannot_reach_the_store_when_text_has_them(folder: str) -> None:
+    (result,) = run_rows("text_extractor_v1", {}, [row("r", text=words("a\x00b\ud800"))], 1, folder)
+
+    assert result.documents[0].fields["text"] == "a\ufffdb\ufffd"
+
+
+def test_bad_images_are_named_and_spare_the_others_when_extracted(folder: str) -> None:
+    dot = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(dot, "PNG")
+    rows = [
+        row("chelsea", image=photo("chelsea")),
+        row("cut", image=Part(type="image", data=png("coffee")[:9000])),
+        row("pdf", image=Part(type="image", data=b"%PDF-1.7 ...")),
+        row("words", image=Part(type="image", data=b"hello")),
+        row("dot", image=Part(type="image", data=dot.getvalue())),
+        row("unfetched", image=Part(type="image", url="https://example.com/a.png")),
+        row("none"),
+        row("rocket", image=photo("rocket")),
+    ]
+
+    results = run_rows("image_extractor_v1", {}, rows, 1, folder)
+
+    assert codes(results) == [
+        None,
+        "image_corrupt",
+        "not_built_yet",
+        "media_type_mismatch",
+        "image_too_small",
+        "no_file",
+        None,
+        None,
+    ]
+    assert [len(result.documents) for result in results] == [1, 0, 0, 0, 0, 0, 0, 1]
+    assert results[6].skipped == "There is no image."
+
+
+def test_thumbnail_and_labels_come_along_when_an_image_is_extracted(folder: str) -> None:
+    (result,) = run_rows("image_extractor_v1", {}, [row("r", image=photo("china"))], 1, folder)
+
+    (document,) = result.documents
+    (thumbnail,) = document.artifacts
+    small = Image.open(io.BytesIO(thumbnail.data))
+    assert (thumbnail.field, thumbnail.content_type, small.format) == ("thumbnail_url", "image/jpeg", "JPEG")
+    assert max(small.size) == 640 == document.fields["width"]
+    assert [set(label) for label in document.fields["labels"]] == [{"label", "confidence"}] * 5
+
+
+def test_no_thumbnail_is_made_when_not_wanted(folder: str) -> None:
+    (result,) = run_rows(
+        "image_extractor_v1", {"enable_thumbnails": False}, [row("r", image=photo("china"))], 1, folder
+    )
+
+    assert result.documents[0].artifacts == ()
+
+
+def test_each_image_is_a_document_and_a_bad_one_partial_when_an_object_has_several(folder: str) -> None:
+    several = [photo("chelsea"), Part(type="image", data=png("coffee")[:9000]), photo("rocket")]
+
+    (result,) = run_rows("image_extractor_v1", {}, [row("r", image=several)], 1, folder)
+
+    assert len(result.documents) == 2
+    assert [failure.code for failure in result.partial_failures] == ["image_corrupt"]
+
+
+def test_pixels_over_the_limit_fail_when_the_limit_is_given(folder: str) -> None:
+    (result,) = run_rows("image_extractor_v1", {}, [row("r", image=photo("china"))], 1, folder, 1000)
+
+    assert codes([result]) == ["image_too_large"]
+
+
+def test_words_find_the_photo_in_one_space_when_multimodal(folder: str) -> None:
+    rows = [row(name, image=photo(name)) for name in photos()]
+    results = run_rows("multimodal_extractor_v1", {}, [*rows, row("words", text=words("a cat"))], 1, folder)
+
+    vectors = np.stack([result.documents[0].vectors[CONSE] for result in results])
+
+    assert list(photos())[int((vectors[:-1] @ vectors[-1]).argmax())] == "chelsea"
+    assert EFFICIENTNET not in results[-1].documents[0].vectors
+
+
+def test_video_fails_and_says_so_when_multimodal(folder: str) -> None:
+    clip = Part(type="video", data=b"\x00\x00\x00\x18ftypmp42")
+
+    result, mixed = run_rows(
+        "multimodal_extractor_v1",
+        {},
+        [row("r", video=clip), row("m", video=clip, image=photo("coffee"), text=words("coffee"))],
+        1,
+        folder,
+    )
+
+    assert codes([result]) == ["not_built_yet"]
+    assert [document.fields["modality"] for document in mixed.documents] == ["image", "text"]
+    assert [failure.code for failure in mixed.partial_failures] == ["not_built_yet"]
+
+
+def test_one_file_counts_once_when_mapped_to_two_inputs(folder: str) -> None:
+    same = photo("chelsea")
+
+    (result,) = run_rows(
+        "multimodal_extractor_v1", {}, [row("r", image=same, gif=same, custom_thumbnail=same)], 1, folder
+    )
+
+    assert len(result.documents) == 1
+
+
+def test_documents_are_the_same_when_rows_are_extracted_again(folder: str) -> None:
+    rows = [row(name, image=photo(name)) for name in ("chelsea", "coffee", "rocket")]
+
+    first = run_rows("multimodal_extractor_v1", {}, rows, 1, folder)
+    again = run_rows("multimodal_extractor_v1", {}, rows[::-1], 1, folder)[::-1]
+
+    for one, other in zip(first, again, strict=True):
+        assert one.documents[0].fields == other.documents[0].fields
+        assert one.documents[0].vectors[CONSE] == pytest.approx(other.documents[0].vectors[CONSE], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (ValueError("odd"), "unexpected_error", ErrorType.PERMANENT),
+        (MemoryError(), "out_of_memory", ErrorType.RESOURCE),
+        (OSError("gone"), "file_unreadable", ErrorType.TRANSIENT),
+    ],
+)
+def test_only_the_row_that_raises_fails_when_a_batch_raises(error: Exception, code: str, kind: ErrorType) -> None:
+    def run(rows: Sequence[Row]) -> list[RowResult]:
+        if any(item.row_id == "bad" for item in rows):
+            raise error
+        return [RowResult(row_id=item.row_id) for item in rows]
+
+    good, bad, other = guarded([row("good"), row("bad"), row("other")], run)
+
+    assert (good.failure, other.failure) == (None, None)
+    assert bad.failure is not None
+    assert (bad.failure.code, bad.failure.error_type) == (code, kind)

@@ -1,0 +1,153 @@
+"""What the catalogue says, and which parameters it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prismhouse.engine.extractors.catalogue import Catalogue, ExtractorNotFound
+from prismhouse.kit.errors import Invalid
+
+CATALOGUE = Catalogue()
+IDS = [record.extractor_id for record in CATALOGUE.all()]
+
+
+def checked(extractor_id: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return CATALOGUE.validate_parameters(CATALOGUE.by_id(extractor_id), parameters)
+
+
+def test_close_names_are_offered_when_extractor_is_unknown() -> None:
+    with pytest.raises(ExtractorNotFound, match="Did you mean text_extractor_v1") as caught:
+        CATALOGUE.get("text_extractr", "v1")
+
+    assert caught.value.wire_code == "feature_extractor_not_found"
+
+
+def test_other_versions_are_unknown_when_only_one_exists() -> None:
+    with pytest.raises(ExtractorNotFound, match="multimodal_extractor_v1"):
+        CATALOGUE.get("multimodal_extractor", "v2")
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_defaults_are_filled_in_when_no_parameters_are_given(extractor_id: str) -> None:
+    record = CATALOGUE.by_id(extractor_id)
+
+    assert CATALOGUE.validate_parameters(record, {}) == dict(record.default_parameters)
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_resolved_parameters_are_accepted_when_given_again(extractor_id: str) -> None:
+    resolved = checked(extractor_id, {})
+
+    assert checked(extractor_id, resolved) == resolved
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_accepted_keys_are_named_when_a_key_is_unknown(extractor_id: str) -> None:
+    with pytest.raises(Invalid, match="Accepted: extractor_type") as caught:
+        checked(extractor_id, {"nonsense": 1})
+
+    (fault,) = caught.value.details["validation_errors"]
+    assert fault["location"] == ["body", "feature_extractor", "parameters", "nonsense"]
+    assert fault["type"] == "extra_forbidden"
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -> None:
+    name = extractor_id.removesuffix("_v1")
+
+    assert checked(extractor_id, {"extractor_type": name})["extractor_type"] == name
+    with pytest.raises(Invalid, match="extractor_type"):
+        checked(extractor_id, {"extractor_type": "another"})
+
+
+@pytest.mark.parametrize(
+    ("extractor_id", "parameters", "message"),
+    [
+        ("text_extractor_v1", {"chunk_size": 10, "chunk_overlap": 10}, "must be less than chunk_size"),
+        ("text_extractor_v1", {"split_by": "time_segments", "chunk_overlap": 120}, "segment_length_seconds"),
+        ("text_extractor_v1", {"chunk_size": 0}, "greater than or equal to 1"),
+        ("text_extractor_v1", {"chunk_size": 10_001}, "less than or equal to 10000"),
+        ("text_extractor_v1", {"split_by": "letters"}, "markdown"),
+        ("text_extractor_v1", {"source_type": "youtube"}, "YouTube"),
+        ("text_extractor_v1", {"response_shape": "names"}, "language model"),
+        ("text_extractor_v1", {"llm_provider": "openai"}, "language model"),
+        ("text_extractor_v1", {"model": "text-embedding-3-small"}, "Available: all_minilm_l6_v2_v1"),
+        ("text_extractor_v1", {"embedding_model": "conse_minilm_l6_v2_v1"}, "prismhouse.models"),
+        ("image_extractor_v1", {"use_cdn": True}, "use_cdn"),
+        ("multimodal_extractor_v1", {"run_transcription": True}, "not built yet"),
+        ("multimodal_extractor_v1", {"run_ocr": True}, "not built yet"),
+        ("multimodal_extractor_v1", {"run_video_description": True}, "describes pictures"),
+        ("multimodal_extractor_v1", {"run_multimodal_embedding": False}, "could not be found"),
+        ("passthrough_extractor_v1", {"row_format": "parquet"}, "Parquet"),
+        ("passthrough_extractor_v1", {"vector_fields": [{"field": "v", "name": "n", "dimensions": 0}]}, "dimensions"),
+        ("passthrough_extractor_v1", {"vector_fields": [{"field": "v", "name": "n", "dimensions": 3}] * 2}, "once"),
+    ],
+)
+def test_the_message_says_what_to_do_when_a_parameter_cannot_be_served(
+    extractor_id: str, parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Invalid, match=message):
+        checked(extractor_id, parameters)
+
+
+def test_a_key_of_a_language_model_is_never_repeated_when_it_is_refused() -> None:
+    with pytest.raises(Invalid) as caught:
+        checked("text_extractor_v1", {"llm_api_key": "sk-secret"})
+
+    assert "sk-secret" not in str(caught.value) + str(caught.value.details)
+
+
+def test_older_names_are_understood_when_parameters_use_them() -> None:
+    resolved = checked("text_extractor_v1", {"model": "all_minilm_l6_v2_v1", "normalize": True})
+
+    assert resolved["embedding_model"] == "all_minilm_l6_v2_v1"
+    assert "model" not in resolved
+
+
+def test_feature_uris_name_the_models_that_really_run() -> None:
+    uris = {record.name: [record.feature_uri(output) for output in record.vector_outputs] for record in CATALOGUE.all()}
+
+    assert uris == {
+        "text_extractor": ["mixpeek://text_extractor@v1/all_minilm_l6_v2_v1"],
+        "image_extractor": [
+            "mixpeek://image_extractor@v1/conse_minilm_l6_v2_v1",
+            "mixpeek://image_extractor@v1/efficientnet_lite2_imagenet_v1",
+        ],
+        "multimodal_extractor": [
+            "mixpeek://multimodal_extractor@v1/conse_minilm_l6_v2_v1",
+            "mixpeek://multimodal_extractor@v1/efficientnet_lite2_imagenet_v1",
+        ],
+        "passthrough_extractor": [],
+    }
+
+
+def test_vectors_follow_the_parameters_when_the_extractor_takes_them_from_there() -> None:
+    record = CATALOGUE.get("passthrough_extractor", "v1")
+    fields = [{"field": "e", "name": "mine", "dimensions": 3}, {"field": "f", "name": "other", "dimensions": 2}]
+
+    configured = CATALOGUE.configured(record, CATALOGUE.validate_parameters(record, {"vector_fields": fields}))
+
+    told = [(output.storage_name, output.dimensions, output.primary) for output in configured.vector_outputs]
+    assert told == [("passthrough_extractor_v1_mine", 3, True), ("passthrough_extractor_v1_other", 2, False)]
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_the_official_client_reads_the_entry_when_it_is_described(extractor_id: str) -> None:
+    from mixpeek.models.feature_extractor_response_model import FeatureExtractorResponseModel
+
+    entry = CATALOGUE.describe(CATALOGUE.by_id(extractor_id))
+
+    read = FeatureExtractorResponseModel.from_dict(entry)
+    assert read is not None
+    assert read.feature_extractor_id == extractor_id
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_position_fields_are_documented_or_times_when_described(extractor_id: str) -> None:
+    entry = CATALOGUE.describe(CATALOGUE.by_id(extractor_id))
+
+    known = {*entry["output_schema"]["properties"], "start_time", "end_time"}
+    assert set(entry["position_fields"]) <= known
+    assert entry["parameter_schema"]["additionalProperties"] is False
