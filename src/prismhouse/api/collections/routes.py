@@ -21,7 +21,9 @@ from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
+from prismhouse.kit.errors import Invalid
 
 __all__ = ["routes"]
 
@@ -47,9 +49,10 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
 
     @router.get("/v1/collections", operation_id="list_collections_get", tags=_TAGS, summary="List Collections")
     async def list_collections_get(request: Request, caller: NamespaceCaller = Depends(read)) -> Answer:
-        return await listed(
-            caller, request, ListCollections.model_validate({"search": request.query_params.get("search")})
-        )
+        search = request.query_params.get("search")
+        if faults := unstorable(search, ["query", "search"]):
+            raise Invalid(faults)
+        return await listed(caller, request, ListCollections(search=search))
 
     @router.post(
         "/v1/collections/list",

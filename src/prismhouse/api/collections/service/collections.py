@@ -29,6 +29,7 @@ from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso, utc_now
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.kit.ids import CollectionId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
@@ -79,6 +80,17 @@ class Collections:
         if record is None:
             raise CollectionNotFound(identifier)
         return CollectionRow.from_record(record)
+
+    async def resolve_id(self, tx: NamespaceReader, identifier: str) -> CollectionId:
+        """Return only the id of the collection with this id or name; raise CollectionNotFound."""
+        found = await store.find_id(tx, identifier)
+        if found is None:
+            raise CollectionNotFound(identifier)
+        return CollectionId(found)
+
+    async def document_counts(self, tx: NamespaceReader, collection_ids: Sequence[str]) -> dict[str, int]:
+        """Return the exact number of documents per collection; empty collections may be absent. Cost: no scan."""
+        return await store.document_counts(tx, collection_ids)
 
     async def resolve_known(self, tx: NamespaceReader, identifiers: Sequence[str]) -> dict[str, CollectionRow]:
         """Return the collections that exist, by the id or name they were asked by, in that order."""
