@@ -153,7 +153,7 @@ async def test_a_damaged_image_is_accepted_when_nothing_proves_another_kind(hous
             "body.blobs.0",
             "expected PDF, got PNG",
         ),
-        ({"blobs": [text({"base64": PNG_64})]}, "body.blobs.0", "Expected text, got PNG"),
+        ({"blobs": [text({"base64": PNG_64})]}, "body.blobs.0", "expected text, got PNG"),
         ({"blobs": [text({"base64": "AAA="})]}, "body.blobs.0", "ext"),
         ({"blobs": [{"property": "facts", "type": "json", "data": "{"}]}, "body.blobs.0.data", "Not valid JSON"),
         ({"blobs": [text("s3://bucket/key")]}, "body.blobs.0.data", "s3:// addresses are not fetched"),

@@ -259,7 +259,7 @@ class Buckets:
         scope = Scope(organization_id=organization_id, namespace_id=namespace_id)
         async with self._db.write() as tx:
             await self._tasks.update(tx, task_id, status="IN_PROGRESS")
-        for empty in self._before_delete:
+        for empty in reversed(self._before_delete):  # nouns above were registered later and go first
             await empty(scope, bucket_id)
         async with self._db.write() as tx:
             await store.delete(tx.within(namespace_id), bucket_id)

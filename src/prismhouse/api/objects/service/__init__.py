@@ -49,7 +49,7 @@ class Objects:
         self._db = db
         self._buckets = buckets
         self._limits = limits
-        gatherer = Gatherer(blobs, fetcher)
+        gatherer = Gatherer(blobs, fetcher, limits)
         self._creation = Creation(db, buckets=buckets, gatherer=gatherer, events=events, limits=limits)
         self._change = Change(db, buckets=buckets, events=events)
         self._removal = Removal(db, buckets=buckets, blobs=blobs, events=events)
@@ -64,8 +64,8 @@ class Objects:
     # For the nouns above.
 
     async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, StoredObject]:
-        """Return the objects that exist, with blobs and their short texts."""
-        return await store.load(tx, object_ids)
+        """Return the objects that are there and visible, with blobs and their short texts."""
+        return await store.load(tx, object_ids, visible_only=True)
 
     async def select_ids(self, tx: NamespaceReader, bucket_id: str, *, filters: Any = None, limit: int) -> list[str]:
         """Return ids of visible objects in order of creation; raise Invalid for a filter that is not well formed."""
@@ -129,7 +129,8 @@ class Objects:
             derived = self._removal.derived
             if not count_documents or derived is None:
                 return stored, None
-            return stored, await derived.count_of_object(scoped, stored.object_id)
+            counts = await derived.counts_of_objects(scoped, [stored.object_id])
+            return stored, counts.get(stored.object_id, 0)
 
     async def _visible(self, tx: NamespaceReader, bucket: BucketRow, object_id: str) -> StoredObject:
         found: dict[str, StoredObject] = {}
