@@ -249,6 +249,7 @@ class Documents:
             select=select,
             vectors=vectors,
             with_vectors=wanted.values or isinstance(wanted.names, list),
+            presign=presign,
             link=None if link_blob is None else lambda blob: link_blob(scope.namespace_id, blob),
         )
 
