@@ -14,6 +14,7 @@ from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
@@ -95,7 +96,9 @@ def build(settings: Settings, dsn: str) -> House:
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     organizations = Organizations(db)
     tasks = Tasks(db)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
@@ -131,7 +134,7 @@ def build(settings: Settings, dsn: str) -> House:
         embedder=_embedder(settings),
         organizations=organizations,
         namespaces=namespaces,
-        namespace_deletion=Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs),
+        namespace_deletion=deletion,
         tasks=tasks,
         events=events,
         buckets=buckets,

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
-from prismhouse.api.web.storable import StorableModel
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
 from prismhouse.kit.errors import Invalid, field_fault
@@ -114,7 +113,7 @@ def _plain(entries: Sequence[Passthrough | str]) -> list[FreeForm | str]:
     return [entry if isinstance(entry, str) else entry.model_dump() for entry in entries]
 
 
-class _Applications(StorableModel):
+class _Applications(RequestModel):
     """Keys of later stages of the pipeline: kept as they are given."""
 
     schedule: FreeForm | None = None
@@ -168,7 +167,7 @@ class UpdateCollection(_Applications):
     tiering_rules: Any = None
 
 
-class CloneCollection(StorableModel):
+class CloneCollection(RequestModel):
     """Body of POST /v1/collections/{id}/clone."""
 
     collection_name: Name
@@ -187,7 +186,7 @@ class Sort(RequestModel):
     direction: Literal["asc", "desc"] = "asc"
 
 
-class ListCollections(PagingKeys, StorableModel):
+class ListCollections(PagingKeys, RequestModel):
     """Body of POST /v1/collections/list."""
 
     filters: FreeForm | None = None

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
-from prismhouse.api.web.storable import StorableModel
 from prismhouse.kit import json
 from prismhouse.kit.clock import iso
 
@@ -53,7 +52,7 @@ class GroupBy(RequestModel):
     field: str
 
 
-class ListDocuments(PagingKeys, StorableModel):
+class ListDocuments(PagingKeys, RequestModel):
     """Body of POST /v1/collections/{c}/documents/list."""
 
     filters: Any = None
@@ -81,7 +80,7 @@ class ListNamespaceDocuments(ListDocuments):
         return list(dict.fromkeys([*(self.collection_ids or ()), *(self.collections or ()), *single]))
 
 
-class BatchGet(StorableModel):
+class BatchGet(RequestModel):
     """Body of POST /v1/documents/batch-get."""
 
     document_ids: list[str] = Field(min_length=1, max_length=1000)
