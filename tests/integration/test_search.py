@@ -64,7 +64,9 @@ async def house(db: Database, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setattr(vectors, "APPROXIMATE_FROM_ROWS", 1_000)
     random = np.random.default_rng(11)
     centres = random.standard_normal((40, DIMENSIONS))
-    given = (centres[random.integers(0, 40, ROWS)] + 0.5 * random.standard_normal((ROWS, DIMENSIONS))).astype(np.float32)
+    given = (centres[random.integers(0, 40, ROWS)] + 0.5 * random.standard_normal((ROWS, DIMENSIONS))).astype(
+        np.float32
+    )
     payloads = [
         Jsonb({"number": n, "half": "Yes" if n % 2 else "No", "words": " ".join(random.choice(WORDS, 3))})
         for n in range(ROWS)
@@ -154,7 +156,9 @@ async def test_fusion_equals_the_oracle(house: House, fusion: Fusion) -> None:
 
     expected = _fuse(alone, [0.7, 1.0, 0.4], fusion)
     assert dict(zip(fused.document_ids, fused.scores, strict=True)) == pytest.approx(expected)
-    assert list(fused.document_ids) == sorted(expected, key=lambda name: (-expected[name], name)) or fusion is Fusion.RRF
+    assert (
+        list(fused.document_ids) == sorted(expected, key=lambda name: (-expected[name], name)) or fusion is Fusion.RRF
+    )
     assert list(fused.scores) == sorted(fused.scores, reverse=True)
 
 
@@ -191,7 +195,9 @@ async def test_odd_texts_are_no_errors(house: House, text: str) -> None:
 
 
 async def test_lexical_search_prefers_documents_with_more_of_the_words(house: House) -> None:
-    found = await house.run(LexicalSearch(text="Garden hoses", collection_ids=["col_1"], top_k=5), window=Window(stop=1))
+    found = await house.run(
+        LexicalSearch(text="Garden hoses", collection_ids=["col_1"], top_k=5), window=Window(stop=1)
+    )
 
     assert found.documents[0] is not None
     assert "garden" in found.documents[0]

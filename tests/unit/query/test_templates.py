@@ -37,7 +37,15 @@ def test_a_template_is_filled_in(template: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ ''.__class__ }}", "{{DOC.x}}", "{{INPUT.x()}}", "{{ 'a'*10**9 }}", "{{}}", "{{INPUT.x | upper}}", "{{SECRET.k}}"],
+    [
+        "{{ ''.__class__ }}",
+        "{{DOC.x}}",
+        "{{INPUT.x()}}",
+        "{{ 'a'*10**9 }}",
+        "{{}}",
+        "{{INPUT.x | upper}}",
+        "{{SECRET.k}}",
+    ],
 )
 def test_anything_but_a_path_to_an_input_is_refused(template: str) -> None:
     with pytest.raises(BadTemplate):
