@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -15,11 +16,13 @@ from psycopg.types.json import Jsonb
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.retrievers.routes import routes
 from prismhouse.api.retrievers.service import Retrievers
+from prismhouse.api.retrievers.service.log import ExecutionLog
 from prismhouse.api.web import errors
 from prismhouse.api.web.caller import Caller, Callers, NamespaceCaller
+from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import KeyId, NamespaceId, OrganizationId
 from prismhouse.storage.postgres import vectors
-from prismhouse.storage.postgres.database import Database, NamespaceReader
+from prismhouse.storage.postgres.database import Database, DatabaseUnavailable, NamespaceReader
 
 URI = "mixpeek://text_extractor@v1/tiny"
 INDEX = {
@@ -76,9 +79,11 @@ class FakeCollections:
 
 
 class FakeEmbedder:
-    """Three directions: red, green, anything else."""
+    """Three directions: red, green, anything else. The text `wait` never comes to an end."""
 
     async def embed(self, model: str, texts: Sequence[str]) -> np.ndarray:
+        if "wait" in texts:
+            await asyncio.Event().wait()
         axis = [0 if "red" in t.lower() else 1 if "green" in t.lower() else 2 for t in texts]
         return np.eye(3, dtype=np.float32)[axis]
 
@@ -512,3 +517,27 @@ async def test_the_generated_client_reads_every_answer(client: Client) -> None:
     execution_id = answers[models.ExecuteRetrieverResponse]["execution_id"]
     one = await client.call("GET", f"{path}/executions/{execution_id}")
     assert models.ExecutionDetail.from_dict(one) is not None
+
+
+async def test_a_search_that_takes_too_long_is_degraded(client: Client) -> None:
+    got = await _run(client, _search(hard_timeout_ms=20), inputs={"query": "wait"})
+
+    assert (got["status"], got["documents"]) == ("degraded", [])
+    assert got["degraded"][0]["stage"] == "find"
+    assert "longer than 0.02 s" in got["degraded"][0]["reason"]
+
+
+async def test_records_of_runs_wait_when_the_database_does_not_answer(service: Retrievers, dsn: str) -> None:
+    database = Database(dsn)
+    log = ExecutionLog(database)
+    row = {"execution_id": "exec_1", "retriever_id": None, "status": "completed", "duration_ms": 1.0, "returned": 0}
+    log.add({**row, "namespace_id": "ns_1", "inputs_hash": "", "error": None, "created_at": utc_now()})
+
+    with pytest.raises(DatabaseUnavailable):
+        await log.flush()
+    await database.open()
+    await log.close()
+
+    async with database.read() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM retriever_executions") == 1
+    await database.close()
