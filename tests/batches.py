@@ -93,7 +93,8 @@ class House:
                 {"n": NAMESPACE, "b": self.bucket_id, "ids": ids},
             )
             await tx.execute(
-                "INSERT INTO blobs (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
+                "INSERT INTO blobs"
+                " (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
                 " SELECT %(n)s, name, 'blob_' || name, 0, 'content', 'text', text, repeat('0', 64), length(text)"
                 " FROM unnest(%(ids)s::text[], %(texts)s::text[]) AS given (name, text)",
                 {"n": NAMESPACE, "ids": [name for name, _ in given], "texts": [text for _, text in given]},
