@@ -65,7 +65,7 @@ class House:
         self.bucket_id = made["bucket_id"]
         return self.bucket_id
 
-    async def add_collection(self, name: str, *, source: str | None = None, **more: Any) -> str:
+    async def add_collection(self, name: str, *, source: str | None = None, body: dict[str, Any] | None = None) -> str:
         upstream = {"type": "collection", "collection_ids": [source]} if source else None
         extractor = {
             "feature_extractor_name": "text_extractor",
@@ -73,13 +73,13 @@ class House:
             "input_mappings": {"text": "text" if source else "content"},
             "field_passthrough": ["author"],
         }
-        body = {
+        asked = {
             "collection_name": name,
             "source": upstream or {"type": "bucket", "bucket_ids": [self.bucket_id]},
             "feature_extractor": extractor,
-            **more,
+            **(body or {}),
         }
-        made = await self.call("POST", "/v1/collections", body)
+        made = await self.call("POST", "/v1/collections", asked)
         self.collections[name] = made["collection_id"]
         return str(made["collection_id"])
 
@@ -89,11 +89,12 @@ class House:
         async with self.db.write() as tx:
             await tx.execute(
                 "INSERT INTO objects (namespace_id, bucket_id, object_id, fields)"
-                ' SELECT %(n)s, %(b)s, name, \'{"author": "ann"}\' FROM unnest(%(ids)s) AS name',
+                ' SELECT %(n)s, %(b)s, name, \'{"author": "ann"}\' FROM unnest(%(ids)s::text[]) AS name',
                 {"n": NAMESPACE, "b": self.bucket_id, "ids": ids},
             )
             await tx.execute(
-                "INSERT INTO blobs (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
+                "INSERT INTO blobs"
+                " (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
                 " SELECT %(n)s, name, 'blob_' || name, 0, 'content', 'text', text, repeat('0', 64), length(text)"
                 " FROM unnest(%(ids)s::text[], %(texts)s::text[]) AS given (name, text)",
                 {"n": NAMESPACE, "ids": [name for name, _ in given], "texts": [text for _, text in given]},
