@@ -11,12 +11,9 @@ from prismhouse.api.collections.schemas import (
     CreateCollection,
     ListCollections,
     UpdateCollection,
-    collection_answer,
-    extractor_answer,
-    features_answer,
-    menu_answer,
 )
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.collections.wire import collection_answer, features_answer, menu_answer
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
@@ -156,10 +153,10 @@ def _catalogue_routes(router: APIRouter, service: Collections) -> None:
         return answer(menu_answer(service.menu()))
 
     async def list_extractors() -> Answer:
-        return answer(json.dumps([extractor_answer(record) for record in service.extractors()]))
+        return answer(json.dumps(service.extractors()))
 
     async def get_extractor(feature_extractor_id: str) -> Answer:
-        return answer(extractor_answer(service.extractor(feature_extractor_id)))
+        return answer(service.extractor(feature_extractor_id))
 
     for base, declared in (("/v1/collections/features/extractors", True), ("/v1/feature-extractors", False)):
         router.add_api_route(

@@ -104,7 +104,7 @@ class Shape:
     """How documents are shown.
 
     `vectors` holds, per document, what goes to its root: vectors by stored name, or `_vectors`. `link` makes a
-    presigned URL for a stored blob; None where none were asked for.
+    presigned URL for a stored blob, where `presign` asks for one.
     """
 
     internal_id: str
@@ -112,6 +112,7 @@ class Shape:
     select: Sequence[str] = ()
     vectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_vectors: bool = False
+    presign: bool = False
     link: Link | None = None
 
 
@@ -121,7 +122,7 @@ def document_bytes(row: Mapping[str, Any], shape: Shape) -> bytes:
     blobs: bytes | orjson.Fragment = orjson.Fragment(row["document_blobs"])
     named: dict[str, Any] = {}
     if row["document_blobs"] != "[]":
-        shown = [_blob(one, shape.link) for one in json.loads(row["document_blobs"])]
+        shown = [_blob(one, shape) for one in json.loads(row["document_blobs"])]
         blobs = orjson.Fragment(json.dumps(shown))
         named = {one["field"]: one.get("presigned_url") or one["url"] for one in shown if one["role"] != "source"}
     tail: dict[str, Any] = {
@@ -198,20 +199,20 @@ def _internal(row: Mapping[str, Any], shape: Shape) -> bytes:
     return known if stored == "{}" else stored[:-1].encode() + b"," + known[1:]
 
 
-def _blob(stored: Blob, link: Link | None) -> Blob:
+def _blob(stored: Blob, shape: Shape) -> Blob:
     """Return a BlobURLRef: every blob has an address, and a presigned one where it was asked for."""
     shown = {key: value for key, value in stored.items() if value is not None}
     shown["role"] = stored.get("role") or "source"
     shown["type"] = stored.get("type") if stored.get("type") in _BLOB_TYPES else "other"
     checksum = stored.get("checksum")
-    shown.setdefault("url", f"prismhouse://blobs/{checksum}" if checksum else "prismhouse://blobs/unknown")
-    if link is not None:
-        if checksum:
-            shown["presigned_url"] = link(stored)
+    shown.setdefault("url", f"prismhouse://blobs/{checksum or 'unknown'}")
+    if shape.presign:
+        if checksum and shape.link:
+            shown["presigned_url"] = shape.link(stored)
         elif shown["url"].startswith(("http://", "https://")):
             shown["presigned_url"] = shown["url"]
         else:
-            shown["unavailable_reason"] = "Its bytes are not stored here."
+            shown["unavailable_reason"] = "This server gives no link to these bytes."
     return shown
 
 

@@ -16,7 +16,7 @@ from prismhouse.api.collections.schemas import (
     Source,
     UpdateCollection,
 )
-from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, define
+from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, Registry, define
 from prismhouse.api.collections.service.errors import (
     CollectionBusy,
     CollectionNameTaken,
@@ -62,9 +62,16 @@ class Collections:
     """Create, find, change and delete collections, in one namespace at a time."""
 
     def __init__(
-        self, db: Database, *, catalogue: Catalogue, buckets: Buckets, declare: Declare = vectors.declare
+        self,
+        db: Database,
+        *,
+        catalogue: Catalogue,
+        buckets: Buckets,
+        namespaces: Registry | None = None,
+        declare: Declare = vectors.declare,
     ) -> None:
         self._db = db
+        self._namespaces = namespaces
         self._catalogue = catalogue
         self._buckets = buckets
         self._declare = declare
@@ -106,8 +113,11 @@ class Collections:
         """Make a collection, and the vector tables it writes to, in one transaction."""
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            definition = await define(tx, request, catalogue=self._catalogue, buckets=self._buckets)
+            definition = await self._define(tx, request)
             return Counted(row=await self._store(tx, definition), documents=0)
+
+    async def _define(self, tx: NamespaceWriter, request: CreateCollection) -> Definition:
+        return await define(tx, request, catalogue=self._catalogue, buckets=self._buckets, namespaces=self._namespaces)
 
     async def _store(self, tx: NamespaceWriter, definition: Definition) -> CollectionRow:
         _check_index_map(definition.values["config"].get("index_map"), definition.values["vector_indexes"])
@@ -220,20 +230,20 @@ class Collections:
             tx = unit.within(scope.namespace_id)
             original = await self.resolve(tx, identifier)
             asked = _as_request(original, request)
-            definition = await define(tx, asked, catalogue=self._catalogue, buckets=self._buckets)
+            definition = await self._define(tx, asked)
             return Counted(row=await self._store(tx, definition), documents=0), original
 
-    def extractors(self) -> Sequence[ExtractorRecord]:
-        """Return the catalogue."""
-        return self._catalogue.all()
+    def extractors(self) -> list[dict[str, Any]]:
+        """Return the catalogue as it is answered."""
+        return [self._catalogue.describe(record) for record in self._catalogue.all()]
 
-    def extractor(self, identifier: str) -> ExtractorRecord:
+    def extractor(self, identifier: str) -> dict[str, Any]:
         """Return the extractor called `name_version` (or `name`, or `name@version`); raise ExtractorNotFound."""
         for record in self._catalogue.all():
             if identifier in (record.extractor_id, record.name, f"{record.name}@{record.version}"):
-                return record
+                return self._catalogue.describe(record)
         name, _, version = identifier.rpartition("_")
-        return self._catalogue.get(name or identifier, version)
+        return self._catalogue.describe(self._catalogue.get(name or identifier, version))
 
     def menu(self) -> list[tuple[str, ExtractorRecord]]:
         """Return the feature keys whose extractor is in the catalogue."""
