@@ -106,9 +106,9 @@ class House:
         rows = await self.rows("SELECT object_id, status, error FROM objects")
         return {row["object_id"]: (row["status"], row["error"]) for row in rows}
 
-    async def submit(self, object_ids: Sequence[str], **more: Any) -> str:
+    async def submit(self, object_ids: Sequence[str] | None, **more: Any) -> str:
         at = f"/v1/buckets/{self.bucket_id}/batches"
-        body = {"object_ids": list(object_ids), **more}
+        body = {**({} if object_ids is None else {"object_ids": list(object_ids)}), **more}
         batch = await self.call("POST", at, body)
         await self.call("POST", f"{at}/{batch['batch_id']}/submit")
         return str(batch["batch_id"])
@@ -137,7 +137,7 @@ class House:
             ):
                 await asyncio.sleep(0.05)
 
-    async def run(self, object_ids: Sequence[str], **more: Any) -> dict[str, Any]:
+    async def run(self, object_ids: Sequence[str] | None, **more: Any) -> dict[str, Any]:
         batch_id = await self.submit(object_ids, **more)
         async with self.working():
             return await self.ended(batch_id)

@@ -361,7 +361,7 @@ async def test_filters_choose_objects_and_an_overstrict_one_fails_the_batch(hous
     await house.add_collection("bobs", body={"source": source})
     await house.add_objects("a", "b")
 
-    shown = await house.run([], object_ids=None, filters={"author": "ann"})
+    shown = await house.run(None, filters={"author": "ann"})
 
     assert shown["status"] == "FAILED"
     assert "source_filters" in shown["failure_reason"]
