@@ -4,7 +4,7 @@ Product: objects stand in a bucket; the clock runs from the submit of their batc
 holds planning, jobs, extraction in the compute processes, document and vector writes, the ledger and the progress.
 Bare loop: `MiniLM.embed` on 32 texts at a time, in the order in which they arrive, in one process whose session has as
 many threads as the product's compute processes have together. Nothing is stored. `embed` sorts the 32 by length and
-runs at most 2,048 tokens at once, padding included. Sorted: one `embed` call with all texts, which sorts them all.
+runs at most 512 tokens at once, padding included. Sorted: one `embed` call with all texts, which sorts them all.
 Both are warm: models are loaded before the clock runs. Rounds alternate; the medians are compared.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.tasks.service import Tasks
@@ -83,7 +84,9 @@ def build(settings: Settings, dsn: str) -> House:
     catalogue, events = Catalogue(), Events()
     organizations = Organizations(db)
     tasks = Tasks(db)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
     return House(
@@ -97,7 +100,7 @@ def build(settings: Settings, dsn: str) -> House:
         embedder=_embedder(settings),
         organizations=organizations,
         namespaces=namespaces,
-        namespace_deletion=Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs),
+        namespace_deletion=deletion,
         tasks=tasks,
         events=events,
         buckets=buckets,

@@ -6,26 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import model_validator
+from prismhouse.kit.errors import FieldFault, field_fault
 
-from prismhouse.api.web.body import RequestModel
-from prismhouse.kit.errors import FieldFault, Invalid, field_fault
-
-__all__ = ["StorableModel", "unstorable"]
+__all__ = ["unstorable"]
 
 _MAX_DEPTH = 64
 _MAX_INTEGER = 2**63 - 1
-
-
-class StorableModel(RequestModel):
-    """Base of request bodies in which every value may reach the database: what it cannot keep is a fault (422)."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unstorable(cls, given: Any) -> Any:
-        if faults := unstorable(given, ["body"]):
-            raise Invalid(faults)
-        return given
 
 
 def unstorable(value: Any, location: Sequence[str | int]) -> list[FieldFault]:
