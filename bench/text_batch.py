@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> int:
     report.figure("product", [round(rate, 1) for rate in product], "documents/s")
     report.figure("ratio to the sorted bare loop", round(median(product) / median(ordered), 3))
     report.bound("ratio to the bare loop", round(median(product) / median(bare), 3), "at least", LEAST_RATIO)
-    return report.finish(check=options.check)
+    return report.finish(check=options.check, keep=(options.count, options.rounds) == (COUNT, ROUNDS))
 
 
 def _rate(given: list[str], work: Any) -> float:
