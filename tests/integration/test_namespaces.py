@@ -9,6 +9,7 @@ import pytest
 from tests.tenants import Estate, raise_estate
 
 from prismhouse.api.namespaces.deletion import DELETE_JOB
+from prismhouse.api.namespaces.expiry import EXPIRE_JOB
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 ALL = "/v1/namespaces"
@@ -216,6 +217,24 @@ async def test_deletion_comes_to_its_end_when_the_job_died_and_runs_again(estate
     assert task["status"] == "COMPLETED"
 
 
+async def test_a_deletion_that_failed_says_so_and_can_be_started_anew(estate: Estate) -> None:
+    made = await make(estate, "abc")
+    client, path = estate.client(), f"{ALL}/{made['namespace_id']}"
+    first = (await client.delete(path)).json()["task_id"]
+    (_, arguments), *_ = estate.jobs.waiting
+    estate.jobs.waiting.clear()
+
+    await estate.jobs.on_give_up[DELETE_JOB](OSError("disk full"), **arguments)
+
+    failed = (await client.get(f"/v1/tasks/{first}")).json()
+    assert failed["status"] == "FAILED"
+    assert "disk full" in failed["error"]
+    second = (await client.delete(path)).json()["task_id"]
+    await estate.jobs.run()
+    assert (await client.get(f"/v1/tasks/{second}")).json()["status"] == "COMPLETED"
+    assert (await client.delete(path)).status_code == 404
+
+
 class Busy:
     """A tenant with one running batch."""
 
@@ -253,3 +272,32 @@ async def test_stats_of_several_leave_out_what_is_not_ours(estate: Estate) -> No
 
     assert set(found) == {mine["namespace_id"]}
     assert found[mine["namespace_id"]]["document_count"] == 0
+
+
+async def test_an_expired_namespace_is_warned_of_and_deleted_an_hour_later(estate: Estate) -> None:
+    made = await make(estate, "brief", ttl_seconds=60)
+    (_, first), *_ = estate.jobs.waiting
+    assert 55 < estate.jobs.delays[0] <= 60
+
+    estate.jobs.waiting.clear()
+    await estate.jobs.handlers[EXPIRE_JOB](**first)
+
+    (_, second), *_ = estate.jobs.waiting
+    assert estate.jobs.delays[-1] == 3600
+    async with estate.db.read() as tx:
+        assert await tx.fetch_value("SELECT event_type FROM events") == "namespace_expiring"
+    path = f"{ALL}/{made['namespace_id']}"
+    assert (await estate.client().get(path)).status_code == 200
+    await estate.jobs.handlers[EXPIRE_JOB](**second)
+    assert (await estate.client().get(path)).status_code == 404
+
+
+async def test_an_end_that_was_moved_deletes_nothing_at_the_old_time(estate: Estate) -> None:
+    made = await make(estate, "brief", ttl_seconds=60)
+    (_, old), *_ = estate.jobs.waiting
+    path = f"{ALL}/{made['namespace_id']}"
+    await estate.client().patch(path, json={"expires_at": None})
+
+    await estate.jobs.handlers[EXPIRE_JOB](**(old | {"warned": True}))
+
+    assert (await estate.client().get(path)).status_code == 200

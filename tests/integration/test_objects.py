@@ -153,7 +153,7 @@ async def test_a_damaged_image_is_accepted_when_nothing_proves_another_kind(hous
             "body.blobs.0",
             "expected PDF, got PNG",
         ),
-        ({"blobs": [text({"base64": PNG_64})]}, "body.blobs.0", "Expected text, got PNG"),
+        ({"blobs": [text({"base64": PNG_64})]}, "body.blobs.0", "expected text, got PNG"),
         ({"blobs": [text({"base64": "AAA="})]}, "body.blobs.0", "ext"),
         ({"blobs": [{"property": "facts", "type": "json", "data": "{"}]}, "body.blobs.0.data", "Not valid JSON"),
         ({"blobs": [text("s3://bucket/key")]}, "body.blobs.0.data", "s3:// addresses are not fetched"),
@@ -523,3 +523,15 @@ async def test_processing_at_once_is_refused_when_nothing_can_process(house: Hou
 
     assert answer.status_code == 501
     assert (await house.client.get(f"/v1/buckets/{bucket}")).json()["object_count"] == 0
+
+
+async def test_one_object_that_cannot_be_stored_fails_alone(house: House, bucket: str) -> None:
+    objects: list[dict[str, Any]] = [{"free": "a\x00"}, {"free": 2**70}, {"free": 1}]
+
+    answer = await house.client.post(f"/v1/buckets/{bucket}/objects/batch", json={"objects": objects})
+    infinite = await house.client.post(f"/v1/buckets/{bucket}/objects/batch", content='{"objects": [{"a": NaN}, {}]}')
+    deep = await house.client.post(f"/v1/buckets/{bucket}/objects", content='{"a": ' + "[" * 100 + "]" * 100 + "}")
+
+    assert [item["object_index"] for item in answer.json()["failed"]] == [0, 1]
+    assert [item["object_index"] for item in infinite.json()["failed"]] == [0]
+    assert "Nested deeper" in deep.json()["error"]["message"]

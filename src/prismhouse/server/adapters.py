@@ -13,7 +13,7 @@ from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
-__all__ = ["AdapterNotBuilt", "blobs", "check_adapters", "compute"]
+__all__ = ["AdapterNotBuilt", "blobs", "check_adapters", "compute", "processes"]
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -50,8 +50,11 @@ def _blob_folder(settings: Settings) -> Path:
 
 
 def compute(settings: Settings) -> Compute:
-    """Return where extraction runs; raise AdapterNotBuilt. Worker processes share the cores of the machine."""
+    """Return where extraction runs; raise AdapterNotBuilt."""
     check_adapters(settings)
-    cores = os.cpu_count() or 1
-    processes = settings.compute.processes or max(1, cores // settings.worker.processes)
-    return LocalCompute(processes, call_timeout_seconds=settings.compute.call_timeout_seconds)
+    return LocalCompute(processes(settings), call_timeout_seconds=settings.compute.call_timeout_seconds)
+
+
+def processes(settings: Settings) -> int:
+    """Return how many extraction processes one worker process may have."""
+    return settings.compute.processes or max(1, (os.cpu_count() or 1) // settings.worker.processes)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
+from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
+from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
+from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.server import health
@@ -25,5 +29,9 @@ def routers(house: House) -> list[APIRouter]:
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
         bucket_routes(house.buckets, callers),
+        object_routes(house.objects, callers),
+        batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
+        document_routes(house.documents, callers),
+        retriever_routes(house.retrievers, callers),
     ]

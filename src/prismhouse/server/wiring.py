@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
+from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
+from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
@@ -20,6 +28,7 @@ from prismhouse.settings import Settings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
+from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["House", "build", "models_dir"]
@@ -33,6 +42,7 @@ class House:
     dsn: str
     db: Database
     blobs: BlobStore
+    fetcher: Fetcher
     compute: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
@@ -43,7 +53,11 @@ class House:
     tasks: Tasks
     events: Events
     buckets: Buckets
+    objects: Objects
     collections: Collections
+    documents: Documents
+    batches: Batches
+    retrievers: Retrievers
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -64,8 +78,10 @@ class House:
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
+        await self.retrievers.close()
         await self.embedder.close()
         await self.compute.close()
+        await self.fetcher.close()
         await self.namespaces.settle()
         await self.db.close()
 
@@ -80,33 +96,64 @@ def build(settings: Settings, dsn: str) -> House:
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
     blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
-    catalogue, events = Catalogue(), Events()
+    catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
+    embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     organizations = Organizations(db)
     tasks = Tasks(db)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
+    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    parts = Parts(
+        db=db,
+        queue=jobs,
+        compute=compute,
+        blobs=blobs,
+        tasks=tasks,
+        events=events,
+        buckets=buckets,
+        objects=objects,
+        collections=collections,
+        documents=documents,
+        catalogue=catalogue,
+        worker=settings.worker,
+        limits=settings.limits,
+        extraction=_extraction(settings),
+    )
+    batches = Batches(parts)
+    register_jobs(parts, batches)
+    collections.guard_deletion(batches.active_of_collection)
     return House(
         settings=settings,
         dsn=dsn,
         db=db,
         blobs=blobs,
+        fetcher=fetcher,
         compute=compute,
         jobs=jobs,
         catalogue=catalogue,
-        embedder=_embedder(settings),
+        embedder=embedder,
         organizations=organizations,
         namespaces=namespaces,
-        namespace_deletion=Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs),
+        namespace_deletion=deletion,
         tasks=tasks,
         events=events,
         buckets=buckets,
+        objects=objects,
         collections=collections,
+        documents=documents,
+        batches=batches,
+        retrievers=Retrievers(db, collections=collections, embedder=embedder),
     )
 
 
-def _embedder(settings: Settings) -> QueryEmbedder:
-    return QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
+def _extraction(settings: Settings) -> ExtractorSettings:
+    """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
+    share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
+    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=str(models_dir(settings)))
 
 
 def models_dir(settings: Settings) -> Path:

@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from prismhouse.api.buckets import store
-from prismhouse.api.buckets.model import FILE_TYPES, SCALAR_TYPES, breaking_changes, normalize_schema, type_of
-from prismhouse.api.buckets.schemas import CreateBucket, ListBuckets, UniqueKey, UpdateBucket
+from prismhouse.api.buckets.errors import BucketGone, BucketLocked, BucketNameTaken, BucketNotActive, BucketNotFound
+from prismhouse.api.buckets.model import normalize_schema
+from prismhouse.api.buckets.rules import changed_schema, changed_unique_key, check_unique_key, filters_of, sorts_of
+from prismhouse.api.buckets.schemas import CreateBucket, ListBuckets, UpdateBucket
 from prismhouse.api.buckets.store import BucketRow
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
-from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
+from prismhouse.kit.errors import Invalid
 from prismhouse.kit.ids import BucketId, NamespaceId, OrganizationId, TaskId, new_id
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Writer
@@ -22,42 +24,6 @@ __all__ = ["BucketGone", "BucketNotActive", "BucketNotFound", "BucketRow", "Buck
 
 DELETE_JOB = "buckets.delete"
 EmptyBucket = Callable[[Scope, BucketId], Awaitable[None]]
-
-
-class BucketNotFound(WarehouseError):
-    """No bucket {id} in this namespace."""
-
-    code = Code.NOT_FOUND
-    hint = "List buckets, or check the X-Namespace header."
-
-
-class BucketNameTaken(WarehouseError):
-    """A bucket named {bucket_name} exists in this namespace."""
-
-    code = Code.ALREADY_EXISTS
-    hint = "Choose another name, or use the bucket that is there."
-    wire_code = "bucket_name_taken"
-
-
-class BucketNotActive(WarehouseError):
-    """Bucket {bucket_id} is {status} and takes no new objects, uploads or batches."""
-
-    code = Code.BAD_REQUEST
-    hint = "Use an active bucket."
-
-
-class BucketGone(WarehouseError):
-    """Bucket {bucket_id} is being deleted."""
-
-    code = Code.CONFLICT
-    hint = "Poll the deletion's task, or create a bucket under another name."
-
-
-class BucketLocked(WarehouseError):
-    """Bucket {bucket_id} is locked."""
-
-    code = Code.CONFLICT
-    hint = "Pass force_foreclose=true to delete it all the same."
 
 
 class TaskBook(Protocol):
@@ -137,7 +103,7 @@ class Buckets:
         _refuse_unstorable(request)
         schema = normalize_schema(request.bucket_schema)
         if request.unique_key is not None:
-            _check_unique_key(request.unique_key, schema)
+            check_unique_key(request.unique_key, schema)
         bucket_id = new_id("bkt")
         values = {
             "bucket_id": bucket_id,
@@ -180,17 +146,17 @@ class Buckets:
             if "metadata" in given:
                 values["metadata"] = request.metadata or {}
             if request.bucket_schema is not None:
-                values["bucket_schema"] = _changed_schema(row, request.bucket_schema, force=force_schema_break)
+                values["bucket_schema"] = changed_schema(row, request.bucket_schema, force=force_schema_break)
             if request.unique_key is not None:
-                values["unique_key"] = _changed_unique_key(row, request.unique_key)
+                values["unique_key"] = changed_unique_key(row, request.unique_key)
             values["config"] = {**row.config, **_config(request)}
             await store.update(scoped, row.bucket_id, values)
             return await self.resolve(scoped, row.bucket_id)
 
     async def list(self, scope: Scope, request: ListBuckets, page: Page) -> tuple[list[BucketRow], int, str | None]:
         """Return buckets, the number of matches, and the cursor of the next page."""
-        filters = _filters(request.filters)
-        sorts = _sorts(request)
+        filters = filters_of(request.filters)
+        sorts = sorts_of(request)
         fingerprint = f"{request.search}|{sorted(filters.items())}|{sorts}|{request.case_sensitive}"
         offset = page.offset
         if page.cursor is not None:
@@ -259,7 +225,7 @@ class Buckets:
         scope = Scope(organization_id=organization_id, namespace_id=namespace_id)
         async with self._db.write() as tx:
             await self._tasks.update(tx, task_id, status="IN_PROGRESS")
-        for empty in self._before_delete:
+        for empty in reversed(self._before_delete):  # nouns above were registered later and go first
             await empty(scope, bucket_id)
         async with self._db.write() as tx:
             await store.delete(tx.within(namespace_id), bucket_id)
@@ -274,58 +240,3 @@ def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
 def _config(request: CreateBucket | UpdateBucket) -> dict[str, Any]:
     names = {"storage_class", "destination", "ingest_filter", "source_adapter"}
     return request.model_dump(mode="json", include=names, exclude_unset=True)
-
-
-def _check_unique_key(key: UniqueKey, schema: Mapping[str, Any]) -> None:
-    faults = []
-    for index, name in enumerate(key.fields):
-        field = schema["properties"].get(name)
-        location: list[str | int] = ["body", "unique_key", "fields", index]
-        if field is None:
-            known = ", ".join(schema["properties"]) or "none"
-            faults.append(field_fault(location, f"{name!r} is not a field of bucket_schema. Fields: {known}."))
-        elif type_of(field) not in SCALAR_TYPES:
-            kind = "a file" if type_of(field) in FILE_TYPES else f"of type {field['type']}"
-            faults.append(field_fault(location, f"{name!r} is {kind}; a unique key needs scalar fields."))
-    if len(set(key.fields)) != len(key.fields):
-        faults.append(field_fault(["body", "unique_key", "fields"], "A field is named twice."))
-    if faults:
-        raise Invalid(faults)
-
-
-def _changed_unique_key(row: BucketRow, key: UniqueKey) -> dict[str, Any]:
-    location = ["body", "unique_key"]
-    if row.unique_key is None:
-        raise Invalid([field_fault(location, "A unique key cannot be added later; create a bucket with it.")])
-    if set(key.fields) != set(row.unique_key["fields"]):
-        kept = ", ".join(row.unique_key["fields"])
-        raise Invalid([field_fault([*location, "fields"], f"The fields cannot change; repeat {kept}.")])
-    return {**row.unique_key, "default_policy": key.default_policy}
-
-
-def _changed_schema(row: BucketRow, given: Any, *, force: bool) -> dict[str, Any]:
-    schema = normalize_schema(given)
-    lost = [name for name in (row.unique_key or {}).get("fields", []) if name not in schema["properties"]]
-    if lost:
-        raise Invalid([field_fault(["body", "bucket_schema"], f"The unique key needs {', '.join(lost)}.")])
-    if not force and (changes := breaking_changes(row.bucket_schema, schema)):
-        message = f"Existing objects may not fit: {'; '.join(changes)}. Pass ?force_schema_break=true to change it."
-        raise Invalid([field_fault(["body", "bucket_schema"], message, "schema_break")], changes=changes)
-    return schema
-
-
-def _filters(filters: Mapping[str, Any] | None) -> dict[str, str]:
-    for name, value in (filters or {}).items():
-        if name not in store.FILTER_FIELDS or not isinstance(value, str) or "\x00" in value:
-            accepted = ", ".join(store.FILTER_FIELDS)
-            raise Invalid([field_fault(["body", "filters", name], f"Filter by text on {accepted}.")])
-    return {**(filters or {})}
-
-
-def _sorts(request: ListBuckets) -> list[tuple[str, bool]]:
-    sorts = request.sorts or ([request.sort] if request.sort else [])
-    for sort in sorts:
-        if sort.field not in store.SORT_FIELDS:
-            accepted = ", ".join(store.SORT_FIELDS)
-            raise Invalid([field_fault(["body", "sort", "field"], f"Sort by one of {accepted}.")])
-    return [(sort.field, sort.direction == "desc") for sort in sorts]

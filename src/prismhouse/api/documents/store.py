@@ -13,6 +13,7 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 __all__ = [
     "counts_of_objects",
     "delete",
+    "delete_all_of_objects",
     "delete_of_objects",
     "find",
     "ids_of_batch",
@@ -84,6 +85,13 @@ DELETE FROM documents
 WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
   AND root_object_id = ANY(%(object_ids)b) AND batch_id IS DISTINCT FROM %(except_batch)s
 """
+_DELETE_ALL_OF_OBJECTS = """
+WITH gone AS (
+  DELETE FROM documents
+  WHERE namespace_id = %(namespace_id)s AND root_object_id = ANY(%(object_ids)b) RETURNING collection_id
+)
+SELECT count(DISTINCT collection_id) FROM gone
+"""
 _OBJECTS_WITH_DOCUMENTS = """
 SELECT asked.object_id FROM unnest(%(object_ids)b::text[]) AS asked (object_id)
 WHERE EXISTS (
@@ -146,6 +154,11 @@ async def delete_of_objects(
         _DELETE_OF_OBJECTS,
         {"collection_id": collection_id, "object_ids": list(object_ids), "except_batch": except_batch},
     )
+
+
+async def delete_all_of_objects(tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
+    """Delete what was made of these objects and return from how many collections."""
+    return int(await tx.fetch_value(_DELETE_ALL_OF_OBJECTS, {"object_ids": list(object_ids)}))
 
 
 async def objects_with_documents(tx: NamespaceReader, collection_id: str, object_ids: Sequence[str]) -> set[str]:

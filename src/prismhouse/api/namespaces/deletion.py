@@ -15,7 +15,7 @@ from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres import vectors
-from prismhouse.storage.postgres.database import Database, NamespaceWriter, Writer
+from prismhouse.storage.postgres.database import Database, NamespaceWriter, Record, Writer
 
 __all__ = ["DELETE_JOB", "Deletion"]
 
@@ -45,20 +45,25 @@ class Deletion:
         self._blobs = blobs
         self._drop_vectors = drop_vectors
         self._tenants: list[Tenant] = []
-        jobs.register(DELETE_JOB, self.run)
+        jobs.register(DELETE_JOB, self.run, on_give_up=self._give_up)
 
     def admit(self, tenant: Tenant) -> None:
         """Ask `tenant` for running work before a deletion, and let it stop that work."""
         self._tenants.append(tenant)
 
     async def request(self, caller: Caller, identifier: str, *, force: bool) -> dict[str, Any]:
-        """Hide the namespace and enqueue its deletion; return the task. Raises NamespaceBusy unless `force`."""
+        """Hide the namespace and enqueue its deletion; return the task. Raises NamespaceBusy unless `force`.
+
+        A namespace whose deletion failed is hidden already; asked for by its id, the deletion starts anew.
+        """
         async with self._db.write() as tx:
-            row = await store.find(tx, caller.organization_id, identifier, patterns=caller.namespaces, lock=True)
+            row = await store.find(
+                tx, caller.organization_id, identifier, patterns=caller.namespaces, lock=True, deleting=True
+            )
             if row is None:
                 raise NamespaceNotFound(identifier)
             caller.inside(row["namespace_id"]).require("delete")
-            task_id = await self._start(tx, row, force=force)
+            task_id = await self.start(tx, row, force=force)
         return {
             "task_id": task_id,
             "task_type": _TASK_TYPE,
@@ -68,7 +73,8 @@ class Deletion:
             "message": f"Namespace {row['namespace_name']} is being deleted. GET /v1/tasks/{task_id} tells when.",
         }
 
-    async def _start(self, tx: Writer, row: dict[str, Any], *, force: bool) -> str:
+    async def start(self, tx: Writer, row: Record, *, force: bool) -> str:
+        """Hide the namespace of a locked row and enqueue the rest, in the caller's transaction; return the task."""
         namespace_id = NamespaceId(row["namespace_id"])
         inside = tx.within(namespace_id)
         for tenant in self._tenants:
@@ -106,6 +112,12 @@ class Deletion:
             outputs = [{"namespace_id": namespace_id, **{f"{name}_deleted": n for name, n in deleted.items()}}]
             await self._receipts.update(tx, task_id, status="COMPLETED", outputs=outputs)
         _log.info("namespace deleted", namespace_id=namespace_id, task_id=task_id, **deleted)
+
+    async def _give_up(self, error: BaseException, *, namespace_id: str, task_id: str) -> None:
+        reason = f"The deletion failed again and again: {error}. DELETE /v1/namespaces/{namespace_id} starts it anew."
+        async with self._db.write() as tx:
+            await self._receipts.update(tx, task_id, status="FAILED", error=reason)
+        _log.error("a namespace could not be deleted", namespace_id=namespace_id, task_id=task_id, reason=reason)
 
     async def _empty(self, namespace_id: NamespaceId, table: str) -> int:
         """Delete the rows in portions, each its own transaction, so that no statement runs for minutes."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Writer
 
-__all__ = ["ExtractorCatalogue", "Receipts", "Tenant"]
+__all__ = ["EventLog", "ExtractorCatalogue", "Receipts", "Tenant"]
 
 
 class ExtractorCatalogue(Protocol):
@@ -61,6 +61,23 @@ class Receipts(Protocol):
         error: str | None = None,
     ) -> None:
         """Note how the work goes."""
+        ...
+
+
+class EventLog(Protocol):
+    """The part of `webhooks` that tells of an end that is near."""
+
+    async def emit(
+        self,
+        tx: Writer,
+        *,
+        organization_id: str,
+        namespace_id: str | None,
+        event_type: str,
+        resource_id: str,
+        payload: Mapping[str, Any],
+    ) -> str:
+        """Write one event in the caller's transaction."""
         ...
 
 

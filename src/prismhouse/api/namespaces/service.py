@@ -14,6 +14,7 @@ from prismhouse.api.namespaces.errors import (
     StandaloneUnbuilt,
     SystemScopeForbidden,
 )
+from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.model import expiry_of, merged_indexes
 from prismhouse.api.namespaces.ports import ExtractorCatalogue
 from prismhouse.api.namespaces.schemas import (
@@ -28,7 +29,7 @@ from prismhouse.api.web.caller import Caller, NamespaceCaller, NamespaceNotFound
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId, new_id
-from prismhouse.storage.postgres.database import Database, NamespaceWriter, Record
+from prismhouse.storage.postgres.database import Database, NamespaceWriter, Record, Writer
 
 __all__ = ["Counts", "Namespaces"]
 
@@ -50,9 +51,12 @@ _CONFIG_KEYS = (
 class Namespaces:
     """Namespaces of the caller's organization; also the web layer's `Authenticator`."""
 
-    def __init__(self, db: Database, *, organizations: Organizations, catalogue: ExtractorCatalogue) -> None:
+    def __init__(
+        self, db: Database, *, organizations: Organizations, catalogue: ExtractorCatalogue, expiry: Expiry | None = None
+    ) -> None:
         self._db = db
         self._catalogue = catalogue
+        self._expiry = expiry
         self._authenticator = KeyAuthenticator(db, organizations)
 
     async def authenticate(self, key: str, *, origin: str | None) -> Caller:
@@ -96,6 +100,7 @@ class Namespaces:
                 if await store.name_taken(tx, caller.organization_id, body.namespace_name):
                     raise NamespaceNameTaken(namespace_name=body.namespace_name)
                 raise NamespaceIdTaken(namespace_id=namespace_id)
+            await self._schedule(tx, row)
         return row
 
     async def read(self, caller: Caller, identifier: str) -> tuple[Record, Counts, dict[str, str]]:
@@ -169,7 +174,14 @@ class Namespaces:
                 changes["feature_extractors"] = _joined(row["feature_extractors"], entries)
             if config:
                 changes["config"] = {**row["config"], **config}
-            return (await store.update(tx, namespace_id, changes) if changes else None) or row
+            changed = (await store.update(tx, namespace_id, changes) if changes else None) or row
+            if "expires_at" in changes:
+                await self._schedule(tx, changed)
+            return changed
+
+    async def _schedule(self, tx: Writer, row: Record) -> None:
+        if row["expires_at"] is not None and self._expiry is not None:
+            await self._expiry.schedule(tx, row["namespace_id"], row["expires_at"])
 
     async def extractors_registered(
         self, tx: NamespaceWriter, wanted: Sequence[tuple[str, str]]

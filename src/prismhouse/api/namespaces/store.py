@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 from prismhouse.api.organizations.store import IDENTITY
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader, Record, Writer
 
-_VISIBLE = """n.organization_id = %(organization_id)s AND n.status = 'active'
-  AND (%(patterns)s::jsonb = '[]' OR key_opens(%(patterns)s::jsonb, n.namespace_id))"""
+_OPEN = """n.organization_id = %(organization_id)s AND key_opens(%(patterns)s::jsonb, n.namespace_id)"""
+_VISIBLE = f"{_OPEN} AND n.status = 'active'"
 _JSON = frozenset({"feature_extractors", "payload_indexes", "vector_configs", "config"})
 _SORTABLE = {"namespace_name", "namespace_id", "created_at", "updated_at", "description"}
 
@@ -86,14 +86,24 @@ def _tenant(organization_id: str, patterns: Sequence[str] | None) -> dict[str, A
 
 
 async def find(
-    tx: Reader, organization_id: str, identifier: str, *, patterns: Sequence[str] | None, lock: bool = False
+    tx: Reader,
+    organization_id: str,
+    identifier: str,
+    *,
+    patterns: Sequence[str] | None,
+    lock: bool = False,
+    deleting: bool = False,
 ) -> Record | None:
-    """Return the live namespace with this id or name that the patterns open; an id goes before a name."""
+    """Return the live namespace with this id or name that the patterns open; an id goes before a name.
+
+    With `deleting`, also one that is being deleted, by its id.
+    """
+    live = "(n.status = 'active' OR (%(deleting)s AND n.namespace_id = %(identifier)s))"
     return await tx.fetch_one(
-        f"""SELECT n.* FROM namespaces n WHERE {_VISIBLE}
+        f"""SELECT n.* FROM namespaces n WHERE {_OPEN} AND {live}
               AND (n.namespace_id = %(identifier)s OR n.namespace_name = %(identifier)s)
             ORDER BY n.namespace_id = %(identifier)s DESC LIMIT 1 {"FOR UPDATE" if lock else ""}""",
-        {**_tenant(organization_id, patterns), "identifier": identifier},
+        {**_tenant(organization_id, patterns), "identifier": identifier, "deleting": deleting},
     )
 
 
@@ -231,13 +241,11 @@ async def delete(tx: NamespaceWriter) -> int:
     return await tx.execute("DELETE FROM namespaces WHERE namespace_id = %(namespace_id)s AND status = 'deleting'")
 
 
-async def expired(tx: Reader) -> list[Record]:
-    """Return live namespaces past their expiry, with the time of the warning event if there was one."""
-    return await tx.fetch_all(
-        """SELECT n.*, (SELECT max(e.created_at) FROM events e WHERE e.namespace_id = n.namespace_id
-                        AND e.organization_id = n.organization_id AND e.event_type = 'namespace_expiring'
-                        AND e.created_at >= n.updated_at) AS warned_at
-           FROM namespaces n WHERE n.status = 'active' AND n.expires_at <= now() ORDER BY n.expires_at LIMIT 100"""
+async def live(tx: Writer, namespace_id: str) -> Record | None:
+    """Return the live namespace and lock it: for jobs, which act for nobody."""
+    return await tx.fetch_one(
+        "SELECT * FROM namespaces WHERE namespace_id = %(namespace_id)s AND status = 'active' FOR UPDATE",
+        {"namespace_id": namespace_id},
     )
 
 

@@ -17,6 +17,7 @@ from prismhouse.engine.media.text import decode_text
 from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetched, Fetcher
 
@@ -30,6 +31,8 @@ _LABELS = {
     FieldType.AUDIO: "audio",
     FieldType.VIDEO: "a video",
     FieldType.EXCEL: "a spreadsheet",
+    FieldType.TEXT: "text",
+    FieldType.JSON: "JSON",
 }
 _FITTING = {
     FieldType.PDF: {"pdf"},
@@ -37,6 +40,8 @@ _FITTING = {
     FieldType.AUDIO: {"audio", "video"},  # containers hold either, and a film has a soundtrack
     FieldType.VIDEO: {"video", "audio", "image"},
     FieldType.EXCEL: {"excel"},
+    FieldType.TEXT: {"text"},
+    FieldType.JSON: {"text"},
 }
 _DEFINITIVE = frozenset({"pdf", "image", "audio", "video", "excel"})
 _DEFAULT_MIME = {FieldType.TEXT: "text/plain", FieldType.JSON: "application/json"}
@@ -47,9 +52,10 @@ Bytes = bytes | Fetched
 class Gatherer:
     """Fetches and stores blobs of many objects with bounded concurrency."""
 
-    def __init__(self, blobs: BlobStore, fetcher: Fetcher) -> None:
+    def __init__(self, blobs: BlobStore, fetcher: Fetcher, limits: LimitSettings) -> None:
         self._blobs = blobs
         self._fetcher = fetcher
+        self._limits = limits
         self._slots = asyncio.Semaphore(_CONCURRENCY)
 
     async def fill(self, draft: Draft) -> list[Bytes | None]:
@@ -95,12 +101,12 @@ class Gatherer:
 
     async def _fetch(self, blob: BlobDraft, source: Remote) -> tuple[Filled, Bytes | None]:
         async with self._slots:
-            fetched = await self._fetcher.fetch(source.url)
+            fetched = await self._fetcher.fetch(source.url, max_bytes=self._limits.blob_bytes)
         try:
             filename = source.filename or fetched.filename
             _check_not_empty(blob, fetched)
             mime_type = _mime_of(blob, fetched.head, fetched.content_type, filename)
-            if blob.type in {FieldType.TEXT, FieldType.JSON} and fetched.size_bytes <= MAX_TEXT_BYTES:
+            if blob.type in {FieldType.TEXT, FieldType.JSON} and fetched.size_bytes <= self._limits.inline_blob_bytes:
                 text = _decoded(blob, await fetched.read(), fetched.charset)
                 fetched.close()
                 return _text(text, mime_type=mime_type, filename=filename, url=source.url)

@@ -30,12 +30,12 @@ class EventLog(Protocol):
 class Derived(Protocol):
     """The documents that extraction made of objects."""
 
-    async def count_of_object(self, tx: NamespaceReader, object_id: ObjectId) -> int:
-        """Return the number of documents made of the object, in all collections."""
+    async def counts_of_objects(self, tx: NamespaceReader, object_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of documents per object, in all collections; objects without any are absent."""
         ...
 
-    async def delete_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
-        """Delete the documents made of the objects; return how many collections lost one."""
+    async def delete_all_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
+        """Delete the documents made of the objects in all collections; return how many collections lost one."""
         ...
 
 

@@ -9,6 +9,7 @@ from pydantic import RootModel
 
 from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.objects.schemas import (
+    AggregateObjects,
     BulkSoftDelete,
     CreateObject,
     CreateObjects,
@@ -19,7 +20,7 @@ from prismhouse.api.objects.schemas import (
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.objects.wire import batch_result, selected, shown, stats_of, with_consistency
 from prismhouse.api.web.answers import Answer, answer
-from prismhouse.api.web.body import body_of, body_schema
+from prismhouse.api.web.body import body_of, body_schema, free_body_of
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
 
@@ -60,7 +61,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         policy: Policy | None = None,
         auto_process: bool = False,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: FreeBody = Depends(body_of(FreeBody)),
+        body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
         created, processing = await service.create(
             caller.scope, bucket_identifier, body.root, policy=policy, auto_process=auto_process
@@ -97,7 +98,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         bucket_identifier: str,
         auto_process: bool = False,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: CreateObjects = Depends(body_of(CreateObjects)),
+        body: CreateObjects = Depends(free_body_of(CreateObjects)),
     ) -> Answer:
         created, failures, processing = await service.create_many(
             caller.scope, bucket_identifier, body.objects, auto_process=auto_process
@@ -118,6 +119,20 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         hidden, collections = await service.soft_delete(caller.scope, bucket_identifier, body)
         requested = len(set(body.object_ids))
         return answer({"soft_deleted": hidden, "requested": requested, "collections": collections})
+
+    @router.post(
+        f"{_OBJECTS}/aggregate",
+        operation_id="aggregate_objects_buckets",
+        summary="Aggregate Objects",
+        openapi_extra=body_schema(AggregateObjects),
+    )
+    async def aggregate(
+        bucket_identifier: str,
+        caller: NamespaceCaller = Depends(callers.namespace("read")),
+        body: AggregateObjects = Depends(body_of(AggregateObjects)),
+    ) -> Answer:
+        results, total = await service.aggregate(caller.scope, bucket_identifier, body)
+        return answer({"results": results, "total_groups": total, "query_info": {"returned_groups": len(results)}})
 
     @router.get(_OBJECT, operation_id="get_object_buckets", summary="Get Object")
     async def get(
@@ -141,7 +156,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         bucket_identifier: str,
         object_identifier: str,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: FreeBody = Depends(body_of(FreeBody)),
+        body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
         return answer(shown(await service.patch(caller.scope, bucket_identifier, object_identifier, body.root)))
 
@@ -155,7 +170,7 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         bucket_identifier: str,
         object_identifier: str,
         caller: NamespaceCaller = Depends(callers.namespace("write")),
-        body: FreeBody = Depends(body_of(FreeBody)),
+        body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
         return answer(shown(await service.put(caller.scope, bucket_identifier, object_identifier, body.root)))
 

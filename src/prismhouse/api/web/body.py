@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from prismhouse.api.web.storable import unstorable
 from prismhouse.kit.errors import Invalid, field_fault
 
-__all__ = ["RequestModel", "body_of", "body_schema", "faults_of"]
+__all__ = ["RequestModel", "body_of", "body_schema", "faults_of", "free_body_of"]
 
 Model = TypeVar("Model", bound=BaseModel)
 _SUSPICIOUS = (rb"\u0000", b"NaN", b"Infinity")
@@ -56,6 +55,8 @@ def body_of(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
 
 def _check_storable(raw: bytes) -> None:
     """Refuse, for every route at once, JSON that Python reads but the database cannot keep as it was sent."""
+    from prismhouse.api.web.storable import unstorable  # its own model is a RequestModel
+
     try:
         value = json.loads(raw, parse_constant=float)
     except (ValueError, RecursionError):
@@ -71,3 +72,15 @@ def body_schema(model: type[BaseModel], *, required: bool = True) -> dict[str, A
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}},
     }
+
+
+def free_body_of(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+    """As `body_of`, for bodies that the service itself checks value by value: files inside stay unread here."""
+
+    async def dependency(request: Request) -> Model:
+        try:
+            return model.model_validate_json(await request.body() or b"{}")
+        except ValidationError as error:
+            raise faults_of(error, model) from error
+
+    return dependency

@@ -21,14 +21,11 @@ __all__ = ["Photo", "Text", "package_folder", "photos", "texts"]
 # The pictures of these packages that a person would call photographs.
 SCIKIT_IMAGE_PHOTOS = (
     "astronaut.png",
-    "brick.png",
     "camera.png",
     "chelsea.png",
     "clock_motion.png",
     "coffee.png",
     "coins.png",
-    "grass.png",
-    "gravel.png",
     "hubble_deep_field.jpg",
     "moon.png",
     "motorcycle_left.png",

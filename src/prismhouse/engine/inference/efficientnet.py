@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EfficientNet", "ImageVectors", "load"]
 
-_BATCH_IMAGES = 8
+_BATCH_IMAGES = 4
 _CENTRE_CROP = 0.95
 _GRAPH_REVISION = 1
 """Part of the converted file's name: raise it when `build_graph` changes."""

@@ -18,8 +18,9 @@ __all__ = ["MiniLM", "load"]
 
 _MAX_TOKENS = 256
 _BATCH_ROWS = 32
-_BATCH_TOKENS = 2048
-"""Tokens of one run, padding included: bounds memory (about 100 MB) whatever the texts are."""
+_BATCH_TOKENS = 512
+"""Tokens of one run, padding included. What a run computes then stays in the processor's cache: 2048 tokens took
+15 % more time, 4096 tokens 30 % more and 160 MB."""
 
 _FIRST_CUT_CHARS = 4096
 _GROUP_TEXTS = 2048

@@ -14,7 +14,7 @@ from prismhouse.api.objects.filters import condition_of
 from prismhouse.api.objects.gather import Gatherer
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog
-from prismhouse.api.objects.schemas import BulkSoftDelete, ListObjects
+from prismhouse.api.objects.schemas import AggregateObjects, BulkSoftDelete, GroupBy, ListObjects
 from prismhouse.api.objects.service.change import Change
 from prismhouse.api.objects.service.create import Created, Creation
 from prismhouse.api.objects.service.remove import Removal
@@ -31,6 +31,8 @@ from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 __all__ = ["Created", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject"]
+
+_MAX_GROUPS = 10_000
 
 
 class Objects:
@@ -49,7 +51,7 @@ class Objects:
         self._db = db
         self._buckets = buckets
         self._limits = limits
-        gatherer = Gatherer(blobs, fetcher)
+        gatherer = Gatherer(blobs, fetcher, limits)
         self._creation = Creation(db, buckets=buckets, gatherer=gatherer, events=events, limits=limits)
         self._change = Change(db, buckets=buckets, events=events)
         self._removal = Removal(db, buckets=buckets, blobs=blobs, events=events)
@@ -64,8 +66,8 @@ class Objects:
     # For the nouns above.
 
     async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, StoredObject]:
-        """Return the objects that exist, with blobs and their short texts."""
-        return await store.load(tx, object_ids)
+        """Return the objects that are there and visible, with blobs and their short texts."""
+        return await store.load(tx, object_ids, visible_only=True)
 
     async def select_ids(self, tx: NamespaceReader, bucket_id: str, *, filters: Any = None, limit: int) -> list[str]:
         """Return ids of visible objects in order of creation; raise Invalid for a filter that is not well formed."""
@@ -129,7 +131,8 @@ class Objects:
             derived = self._removal.derived
             if not count_documents or derived is None:
                 return stored, None
-            return stored, await derived.count_of_object(scoped, stored.object_id)
+            counts = await derived.counts_of_objects(scoped, [stored.object_id])
+            return stored, counts.get(stored.object_id, 0)
 
     async def _visible(self, tx: NamespaceReader, bucket: BucketRow, object_id: str) -> StoredObject:
         found: dict[str, StoredObject] = {}
@@ -163,6 +166,29 @@ class Objects:
         shown = rows[: page.limit]
         cursor = encode_cursor(shown[-1][1], fingerprint) if len(rows) > page.limit else None
         return [stored for stored, _ in shown], total, cursor
+
+    async def aggregate(
+        self, scope: Scope, identifier: str, request: AggregateObjects
+    ) -> tuple[Sequence[dict[str, Any]], int]:
+        """Return groups with their metrics, and the number of all groups."""
+        condition, parameters = condition_of(request.filters, max_depth=self._limits.filter_depth)
+        named = {group.field for group in request.group_by}
+        ranged = [GroupBy(field=item.field) for item in request.range_buckets or () if item.field not in named]
+        groups = [*request.group_by, *ranged]
+        async with self._db.read() as tx:
+            scoped = tx.within(scope.namespace_id)
+            bucket = await self._buckets.resolve(scoped, identifier)
+            selection = store.Selection(bucket_id=bucket.bucket_id, condition=condition, parameters=parameters)
+            limit = min(request.limit or _MAX_GROUPS, _MAX_GROUPS)
+            rows, total = await store.aggregate(scoped, selection, request, groups=groups, limit=limit)
+        results = [
+            {
+                "group": {group.shown_as: row[f"g{index}"] for index, group in enumerate(groups)},
+                "metrics": {item.alias: row[f"m{index}"] for index, item in enumerate(request.aggregations)},
+            }
+            for row in rows
+        ]
+        return results, total
 
     async def patch(self, scope: Scope, identifier: str, object_id: str, raw: Mapping[str, Any]) -> StoredObject:
         """Set flat custom fields."""

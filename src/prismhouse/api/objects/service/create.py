@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.buckets.service import BucketNotActive, BucketRow, Buckets
@@ -14,6 +14,7 @@ from prismhouse.api.objects.drafts import Draft, draft_of
 from prismhouse.api.objects.gather import Bytes, Gatherer, content_hash_of, release
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import EventLog
+from prismhouse.api.objects.service.replays import Created, apart, duplicates, idempotent, late_duplicates, without
 from prismhouse.api.objects.uniqueness import ObjectExists, PolicyMissing, UniqueKeyUnknown
 from prismhouse.api.web.caller import Scope
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
@@ -22,17 +23,6 @@ from prismhouse.settings import LimitSettings
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 __all__ = ["Created", "Creation"]
-
-Replay = Literal["idempotency_key", "skip_duplicates"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """An object of a request, new or found again."""
-
-    index: int
-    object: StoredObject
-    replayed_by: Replay | None = None
 
 
 class Creation:
@@ -61,7 +51,7 @@ class Creation:
         )
         async with self._db.read() as tx:
             reader = tx.within(scope.namespace_id)
-            if replays := await _idempotent(reader, bucket, [draft]):
+            if replays := await idempotent(reader, bucket, [draft]):
                 return replays[0]
             if chosen is not None:
                 await _existing(reader, bucket, draft, chosen)
@@ -94,7 +84,7 @@ class Creation:
         created: list[Created] = []
         if any(draft.idempotency_key for draft in drafts):
             async with self._db.read() as tx:
-                created = await _idempotent(tx.within(scope.namespace_id), bucket, drafts)
+                created = await idempotent(tx.within(scope.namespace_id), bucket, drafts)
             known = {item.index for item in created}
             drafts = [draft for draft in drafts if draft.index not in known]
         held = await self._fill_all(drafts, failures)
@@ -140,17 +130,17 @@ class Creation:
         skipping = [draft for draft in drafts if draft.skip_duplicates and draft.content_hash]
         if skipping:
             async with self._db.read() as tx:
-                replays = await _duplicates(tx.within(scope.namespace_id), bucket, skipping)
-            drafts = _without(drafts, replays)
-        drafts, twins = _apart(drafts)
+                replays = await duplicates(tx.within(scope.namespace_id), bucket, skipping)
+            drafts = without(drafts, replays)
+        drafts, twins = apart(drafts)
         pending = [data for draft in drafts for data in held[draft.index]]
         generation = await self._store(scope, pending)
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
             await self._buckets.open_for_writes(scoped, bucket.bucket_id)
             await self._keep(scoped, drafts, pending, generation)
-            replays += await _late_duplicates(scoped, bucket, drafts)
-            drafts = _without(drafts, replays)
+            replays += await late_duplicates(scoped, bucket, drafts)
+            drafts = without(drafts, replays)
             rows = await store.insert(scoped, bucket.bucket_id, drafts) if drafts else {}
             fresh = [draft for draft in drafts if draft.object_id in rows]
             size_bytes = await store.add_blobs(scoped, fresh)
@@ -159,9 +149,9 @@ class Creation:
             )
             await self._announce(scope, scoped, bucket, [draft.object_id for draft in fresh])
             # Those left out met a key that another request wrote a moment ago, or that this request has twice.
-            replays += await _idempotent(scoped, bucket, [draft for draft in drafts if draft.object_id not in rows])
+            replays += await idempotent(scoped, bucket, [draft for draft in drafts if draft.object_id not in rows])
             if twins:
-                replays += await _duplicates(scoped, bucket, twins)
+                replays += await duplicates(scoped, bucket, twins)
         return replays + [_created(bucket, draft, rows[draft.object_id]) for draft in fresh]
 
     async def _write_unique(
@@ -180,7 +170,7 @@ class Creation:
                     await self._buckets.count(scoped, bucket.bucket_id, objects=1, size_bytes=size_bytes, uploaded=True)
                     await self._announce(scope, scoped, bucket, [draft.object_id])
                     return _created(bucket, draft, rows[draft.object_id])
-                if replays := await _idempotent(scoped, bucket, [draft]):
+                if replays := await idempotent(scoped, bucket, [draft]):
                     return replays[0]
                 existing = await _existing(scoped, bucket, draft, policy)  # another request was faster
                 if existing is None:
@@ -278,55 +268,6 @@ async def _existing(tx: NamespaceReader, bucket: BucketRow, draft: Draft, policy
     if existing is None and policy == "update":
         raise UniqueKeyUnknown(unique_key=value, bucket_id=bucket.bucket_id)
     return existing
-
-
-async def _idempotent(tx: NamespaceReader, bucket: BucketRow, drafts: Sequence[Draft]) -> list[Created]:
-    keys = {draft.idempotency_key for draft in drafts if draft.idempotency_key}
-    if not keys:
-        return []
-    found = await store.by_idempotency_key(tx, bucket.bucket_id, keys)
-    return await _replayed(
-        tx, {draft.index: found[key] for draft in drafts if (key := draft.idempotency_key) in found}, "idempotency_key"
-    )
-
-
-async def _duplicates(tx: NamespaceReader, bucket: BucketRow, drafts: Sequence[Draft]) -> list[Created]:
-    found = await store.by_content(tx, bucket.bucket_id, {draft.content_hash for draft in drafts if draft.content_hash})
-    return await _replayed(
-        tx, {draft.index: found[key] for draft in drafts if (key := draft.content_hash) in found}, "skip_duplicates"
-    )
-
-
-async def _late_duplicates(tx: NamespaceWriter, bucket: BucketRow, drafts: Sequence[Draft]) -> list[Created]:
-    """Return duplicates that were written since the first look, and keep others from writing more."""
-    skipping = [draft for draft in drafts if draft.skip_duplicates and draft.content_hash]
-    if not skipping:
-        return []
-    await store.hold_contents(tx, bucket.bucket_id, {draft.content_hash or "" for draft in skipping})
-    return await _duplicates(tx, bucket, skipping)
-
-
-async def _replayed(tx: NamespaceReader, found: Mapping[int, ObjectId], by: Replay) -> list[Created]:
-    if not found:
-        return []
-    objects = await store.load(tx, [*set(found.values())], texts=False)
-    return [Created(index=index, object=objects[key], replayed_by=by) for index, key in found.items()]
-
-
-def _apart(drafts: Sequence[Draft]) -> tuple[list[Draft], list[Draft]]:
-    """Return the drafts to write, and those that skip duplicates and repeat an earlier one of the same request."""
-    seen: set[str] = set()
-    first, twins = list[Draft](), list[Draft]()
-    for draft in drafts:
-        (twins if draft.skip_duplicates and draft.content_hash in seen else first).append(draft)
-        if draft.content_hash:
-            seen.add(draft.content_hash)
-    return first, twins
-
-
-def _without(drafts: list[Draft], replays: Sequence[Created]) -> list[Draft]:
-    known = {item.index for item in replays}
-    return [draft for draft in drafts if draft.index not in known]
 
 
 def _created(bucket: BucketRow, draft: Draft, row: Mapping[str, Any]) -> Created:

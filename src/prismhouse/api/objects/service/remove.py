@@ -40,7 +40,7 @@ class Removal:
             if "\x00" in object_id or not await store.hold(scoped, bucket.bucket_id, object_id):
                 raise ObjectNotFound(resource="object", id=object_id)
             if cascade and self.derived is not None:
-                await self.derived.delete_of_objects(scoped, [object_id])
+                await self.derived.delete_all_of_objects(scoped, [object_id])
             gone = await store.delete(scoped, object_id)
             await self._buckets.count(
                 scoped, bucket.bucket_id, objects=-1, failed=-gone["failed"], size_bytes=-gone["size_bytes"]
@@ -66,7 +66,7 @@ class Removal:
             hidden = [row["object_id"] for row in rows]
             collections = 0
             if hidden and self.derived is not None:
-                collections = await self.derived.delete_of_objects(scoped, hidden)
+                collections = await self.derived.delete_all_of_objects(scoped, hidden)
             failed = sum(row["failed"] for row in rows)
             await self._buckets.count(scoped, bucket.bucket_id, objects=-len(hidden), failed=-failed)
         return len(hidden), collections

@@ -1,0 +1,80 @@
+"""Bytes that may have lost their last reference, and who may touch them when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader
+
+__all__ = [
+    "add_garbage",
+    "generation",
+    "hold_bytes",
+    "is_garbage",
+    "namespaces_with_garbage",
+    "raise_generation",
+    "take_garbage",
+]
+
+
+async def hold_bytes(tx: NamespaceWriter, *, exclusive: bool = False) -> None:
+    """Keep the sweep of unreferenced bytes away from writers of references, until `tx` ends."""
+    function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+    await tx.fetch_all(f"SELECT {function}(hashtextextended(%(namespace_id)s, 2))")
+
+
+async def generation(tx: NamespaceReader) -> int:
+    """Return how often unreferenced bytes were swept."""
+    value = await tx.fetch_value("SELECT generation FROM blob_sweeps WHERE namespace_id = %(namespace_id)s")
+    return int(value or 0)
+
+
+async def is_garbage(tx: NamespaceReader, hashes: Iterable[str]) -> bool:
+    """Say whether some of the bytes wait for a sweep, and may be gone if one was cut short."""
+    value = await tx.fetch_value(
+        "SELECT 1 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b) LIMIT 1",
+        {"hashes": [*hashes]},
+    )
+    return value is not None
+
+
+async def add_garbage(tx: NamespaceWriter, hashes: Iterable[str]) -> None:
+    """Have the next sweep look at these bytes."""
+    await tx.execute(
+        """
+        INSERT INTO blob_garbage (namespace_id, sha256)
+        SELECT %(namespace_id)s, h FROM unnest(%(hashes)b::text[]) AS h ORDER BY h ON CONFLICT DO NOTHING""",
+        {"hashes": sorted(set(hashes))},
+    )
+
+
+async def take_garbage(tx: NamespaceWriter, limit: int) -> list[tuple[str, bool]]:
+    """Take up to `limit` hashes off the list; return each with whether a blob still refers to it."""
+    rows = await tx.fetch_all(
+        """
+        WITH taken AS (
+          DELETE FROM blob_garbage g USING (
+            SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s ORDER BY sha256 LIMIT %(limit)s
+          ) s WHERE g.namespace_id = %(namespace_id)s AND g.sha256 = s.sha256 RETURNING g.sha256
+        )
+        SELECT sha256, EXISTS (
+          SELECT 1 FROM blobs b WHERE b.namespace_id = %(namespace_id)s AND b.sha256 = taken.sha256 AND b.text IS NULL
+        ) AS used FROM taken""",
+        {"limit": limit},
+    )
+    return [(row["sha256"], row["used"]) for row in rows]
+
+
+async def raise_generation(tx: NamespaceWriter) -> None:
+    """Say that bytes were swept."""
+    await tx.execute(
+        """
+        INSERT INTO blob_sweeps AS s VALUES (%(namespace_id)s, 1)
+        ON CONFLICT (namespace_id) DO UPDATE SET generation = s.generation + 1"""
+    )
+
+
+async def namespaces_with_garbage(tx: Reader) -> list[NamespaceId]:
+    """Return the namespaces in which a sweep has something to look at."""
+    return [row["namespace_id"] for row in await tx.fetch_all("SELECT DISTINCT namespace_id FROM blob_garbage")]
