@@ -14,6 +14,7 @@ from mixpeek.models import (
     FeatureDiscoveryResponse,
     FeatureExtractorResponseModel,
     ListCollectionsResponse,
+    Parameters,
 )
 from tests.extractors import SmallCatalogue
 from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, client_of
@@ -382,6 +383,17 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             }
         menu = await client.get("/v1/collections/features")
         FeatureDiscoveryResponse.from_dict(menu.json())
+
+
+async def test_parameters_that_the_generated_client_invents_are_left_out(house: House) -> None:
+    invented = Parameters.from_dict({}).to_dict()
+
+    made = await house.create("articles", parameters=invented)
+    wrong = await house.create("others", parameters={**invented, "sample_rate": 8000})
+
+    assert made.json()["feature_extractor"]["parameters"]["split_by"] == "none"
+    assert "extractor_type" in made.json()["warnings"][0]
+    assert wrong.status_code == 422
 
 
 class Locked:
