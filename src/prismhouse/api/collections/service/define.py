@@ -16,6 +16,7 @@ from prismhouse.api.collections.model import (
     output_schema,
     resolve_input_mappings,
 )
+from prismhouse.api.collections.model.client_defaults import SUBSTITUTED_WARNING, without_substituted
 from prismhouse.api.collections.model.features import FEATURE_KEYS
 from prismhouse.api.collections.model.mappings import PassthroughField, property_at
 from prismhouse.api.collections.schemas import CreateCollection, ExtractorChoice, Source
@@ -29,16 +30,6 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 __all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "Registry", "define"]
 
 Schema = Mapping[str, Any]
-# What the official client's generated classes send for parameters that do not say their `extractor_type`: they
-# take the first shape that fits, this one, and drop what it does not know.
-_FIRST_SHAPE = {
-    "extractor_type": "audio_fingerprint_extractor",
-    "segment_duration_sec": 5.0,
-    "segment_hop_sec": 2.5,
-    "sample_rate": 48000,
-    "normalize_embeddings": True,
-    "max_audio_length_sec": 120.0,
-}
 
 
 class Catalogue(Protocol):
@@ -202,16 +193,12 @@ def _choice(request: CreateCollection) -> ExtractorChoice:
     return ExtractorChoice(feature_extractor_name=name, version=version)
 
 
-def _is_misread(choice: ExtractorChoice) -> bool:
-    return choice.parameters == _FIRST_SHAPE and choice.feature_extractor_name != _FIRST_SHAPE["extractor_type"]
-
-
 def _parameters(
     record: ExtractorRecord, request: CreateCollection, choice: ExtractorChoice, *, locked: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Join what is given; the namespace's locked parameters hold, and saying otherwise is an error."""
-    given = {} if _is_misread(choice) else choice.parameters or {}
-    parameters = {**(choice.params or {}), **given}
+    own = without_substituted(record.name, choice.parameters or {})
+    parameters = {**(choice.params or {}), **(own or {})}
     faults = [
         field_fault(["body", "feature_extractor", "parameters", name], f"The namespace sets it to {value!r}.")
         for name, value in locked.items()
@@ -226,16 +213,14 @@ def _parameters(
 
 
 def _warnings(choice: ExtractorChoice, passthrough: Sequence[PassthroughField], incoming: Schema) -> list[str]:
-    warnings = [
+    warnings = []
+    if without_substituted(choice.feature_extractor_name, choice.parameters or {}) is None:
+        warnings.append(SUBSTITUTED_WARNING.format(name=choice.feature_extractor_name))
+    warnings += [
         f"feature_extractor.{key} is not a known key and has no effect."
         for key in sorted(choice.model_extra or {})
         if key != "feature_extractor_id"
     ]
-    if _is_misread(choice):
-        warnings.append(
-            "The client sent the parameters of another extractor, which it does where `extractor_type` is missing;"
-            f' the defaults are used. To set some, send "extractor_type": "{choice.feature_extractor_name}" with them.'
-        )
     for entry in passthrough:
         path = entry["source_path"]
         if property_at(incoming, path) is None and not path.startswith("metadata."):
