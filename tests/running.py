@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import json
 import os
@@ -159,13 +160,16 @@ class Api:
         headers = {"Authorization": f"Bearer {self.server.api_key}", "Content-Type": "application/json"}
         if named := namespace or self.namespace:
             headers["X-Namespace"] = named
-        request = urllib.request.Request(f"{self.server.base_url}{path}", data=body, method=method, headers=headers)
+        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.loads(answer.read() or b"{}")
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read() or b"{}")
+            try:
+                connection.request(method, path, body=body, headers=headers)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before all was sent: the answer is there to be read
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        finally:
+            connection.close()
 
     def call(
         self, method: str, path: str, body: Any = None, *, namespace: str | None = None
