@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,9 @@ class Api:
             headers["X-Namespace"] = named
         connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
         try:
-            try:
+            # Refused before all was sent: the answer is there to be read.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, path, body=body, headers=headers)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before all was sent: the answer is there to be read
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
         finally:

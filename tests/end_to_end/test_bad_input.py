@@ -50,6 +50,7 @@ def test_body_over_the_limit_is_refused_when_declared_and_when_streamed(api, ser
     connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
     connection.putrequest("POST", "/v1/buckets")
     connection.putheader("Authorization", f"Bearer {server.api_key}")
+    connection.putheader("X-Namespace", api.namespace)
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()
     try:
