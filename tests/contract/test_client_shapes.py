@@ -1,0 +1,91 @@
+"""Real answers read by the official client's generated classes, which check types and required keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixpeek import models
+from tests.opened import Open
+
+USER = "/v1/organizations/users/admin@localhost"
+
+
+def read(kind: str, content: Any) -> Any:
+    """Return the client's object of an answer; raise where the shape is wrong."""
+    found = getattr(models, kind).from_dict(content)
+    assert found is not None
+    return found
+
+
+async def test_identity_organization_and_keys(opened: Open) -> None:
+    client = opened.client()
+
+    me = read("MeResponse", (await client.get("/v1/me")).json())
+    organization = read("OrganizationModelResponse", (await client.get("/v1/organizations")).json())
+    changed = (await client.patch("/v1/organizations", json={"organization_name": "Acme", "metadata": {"a": 1}})).json()
+    made = read("APIKeyCreateResponse", (await client.post(f"{USER}/api-keys", json={"name": "k"})).json())
+    updated = read("APIKeyModel", (await client.patch(f"{USER}/api-keys/k", json={"description": "d"})).json())
+    rotated = read("APIKeyCreateResponse", (await client.post(f"{USER}/api-keys/k/rotate")).json())
+    read("GenericSuccessResponse", (await client.delete(f"{USER}/api-keys/k")).json())
+
+    assert me.key.name == "admin-key"
+    assert me.organization_id == organization.organization_id
+    assert read("OrganizationModelResponse", changed).organization_name == "Acme"
+    assert made.key != rotated.key
+    assert updated.description == "d"
+
+
+async def test_namespaces(opened: Open) -> None:
+    client = opened.client()
+    body = {
+        "namespace_name": "shapes",
+        "description": "all of it",
+        "ttl_seconds": 3600,
+        "payload_indexes": [{"field_name": "colour", "type": "keyword"}],
+        "infrastructure": {"max_workers": 2},
+        "spend_budget": {"daily_usd": 1.5},
+        "tiering": {"enabled": False},
+        "cost_cap_override": {"daily_usd": 1.0, "reason": "because of reasons", "owner": "ann"},
+    }
+
+    made = read("NamespaceModel", (await client.post("/v1/namespaces", json=body)).json())
+    found = read("NamespaceModel", (await client.get("/v1/namespaces/shapes")).json())
+    patched = read("NamespaceModel", (await client.patch("/v1/namespaces/shapes", json={"pinned": True})).json())
+    listed = read("ListNamespacesResponse", (await client.post("/v1/namespaces/list?view=summary")).json())
+    stats = read("NamespaceStatsResponse", (await client.get("/v1/namespaces/shapes/stats")).json())
+    batch = (await client.post("/v1/namespaces/stats/batch", json={"namespace_ids": ["shapes"]})).json()
+    extractors = (await client.get("/v1/namespaces/shapes/extractors")).json()
+
+    assert made.namespace_id == found.namespace_id == patched.namespace_id == stats.namespace_id
+    assert listed.results[0].payload_index_count == 12
+    assert read("NamespaceStatsBatchResponse", batch).stats["shapes"].document_count == 0
+    assert read("UnifiedExtractorListResponse", extractors).total > 0
+    for one in extractors["extractors"]:
+        path = f"/v1/namespaces/shapes/extractors/{one['feature_extractor_id']}"
+        read("UnifiedExtractorResponse", (await client.get(path)).json())
+
+
+async def test_tasks_and_deletion(opened: Open) -> None:
+    client = opened.client()
+    await client.post("/v1/namespaces", json={"namespace_name": "shapes"})
+
+    task_id = (await client.delete("/v1/namespaces/shapes")).json()["task_id"]
+
+    task = read("TaskResponse", (await client.get(f"/v1/tasks/{task_id}")).json())
+    listed = read("ListTasksResponse", (await client.post("/v1/tasks/list")).json())
+    read("GenericDeleteResponse", (await client.delete(f"/v1/tasks/{task_id}")).json())
+    assert task.task_type == "api_namespaces_delete"
+    assert listed.results[0].task_id == task_id
+
+
+async def test_health_and_errors(opened: Open) -> None:
+    client = opened.client("")
+
+    health = (await client.get("/v1/health")).json()
+    deep = read("HealthCheckResponse", (await client.get("/v1/health/deep?deep=true")).json())
+    error = read("ErrorResponse", (await client.get("/v1/me")).json())
+
+    assert (health["alive"], health["ready"]) == (True, True)
+    assert deep.data.metadata is True
+    assert error.error.type == "UnauthorizedError"
+    assert (await client.get("/v1/health/beat")).status_code == 200
