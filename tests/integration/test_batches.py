@@ -186,9 +186,7 @@ async def test_objects_are_skipped_replaced_or_repeated_as_asked(house: House) -
     all_skipped = await house.run(ids)
     assert (all_skipped["status"], all_skipped["documents_written"]) == ("COMPLETED", 0)
     async with house.db.write() as tx:
-        await tx.execute(
-            'UPDATE objects SET fields = fields || \'{"content": "a"}\' WHERE object_id = %(id)s', {"id": ids[0]}
-        )
+        await tx.execute("UPDATE blobs SET text = 'a' WHERE object_id = %(id)s", {"id": ids[0]})
     replaced = await house.run(ids, dedup_strategy="replace")
     assert (replaced["documents_written"], replaced["documents_replaced"]) == (2, 1)
     assert len(await documents()) == 3
@@ -360,10 +358,10 @@ async def test_a_trigger_sends_everything_of_the_sources_through(house: House) -
 async def test_filters_choose_objects_and_an_overstrict_one_fails_the_batch(house: House) -> None:
     strict = {"filters": {"AND": [{"field": "author", "operator": "eq", "value": "bob"}]}}
     source = {"type": "bucket", "bucket_ids": [house.bucket_id], "source_filters": strict}
-    await house.add_collection("bobs", source=source)
+    await house.add_collection("bobs", body={"source": source})
     await house.add_objects("a", "b")
 
-    shown = await house.run([], object_ids=None, filters={"author": "ann"})
+    shown = await house.run(None, filters={"author": "ann"})
 
     assert shown["status"] == "FAILED"
     assert "source_filters" in shown["failure_reason"]
