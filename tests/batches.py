@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from psycopg.types.json import Jsonb
 from tests.extractors import SmallCatalogue
 from tests.web import KeysAreNames, add_tenant, application, client_of
 
@@ -23,75 +22,22 @@ from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
-from prismhouse.api.objects.model import ObjectBlob, StoredObject
+from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.web.caller import Callers
 from prismhouse.api.webhooks.events import Events
-from prismhouse.kit.ids import BlobId, NamespaceId, new_id
-from prismhouse.settings import LimitSettings, WorkerSettings
+from prismhouse.kit.ids import NamespaceId, new_id
+from prismhouse.settings import LimitSettings, OutboundSettings, WorkerSettings
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
-from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
+from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
 SMALL = WorkerSettings(chunk_rows=4, chunks_in_flight=2, concurrency=3, max_attempts=2, stalled_after_seconds=1)
-
-
-class StoredObjects:
-    """What batches need of objects, straight from the tables."""
-
-    def __init__(self) -> None:
-        self.marked: dict[str, tuple[str, str | None]] = {}
-
-    async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, StoredObject]:
-        rows = await tx.fetch_all(
-            "SELECT * FROM objects WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(ids)s)",
-            {"ids": list(object_ids)},
-        )
-        found = {}
-        for row in rows:
-            text = row["fields"].get("content")
-            blob = ObjectBlob(
-                blob_id=BlobId(f"blob_{row['object_id']}"),
-                property="content",
-                type="text",
-                key_prefix=None,
-                metadata={},
-                source_url=None,
-                text=text,
-                sha256="0" * 64,
-                md5=None,
-                size_bytes=len(text or ""),
-                mime_type="text/plain",
-                filename=None,
-            )
-            values = {name: row[name] for name in StoredObject.__dataclass_fields__ if name in row}
-            found[row["object_id"]] = StoredObject(**values, blobs=[blob] if text is not None else [])
-        return found
-
-    async def mark(self, tx: NamespaceWriter, outcomes: Mapping[str, tuple[str, str | None]]) -> None:
-        self.marked.update(outcomes)
-
-    async def select_ids(
-        self, tx: NamespaceReader, bucket_id: str, *, filters: Any = None, limit: int
-    ) -> Sequence[str]:
-        rows = await tx.fetch_all(
-            "SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
-            " ORDER BY sequence LIMIT %(limit)s",
-            {"bucket_id": bucket_id, "limit": limit},
-        )
-        return [row["object_id"] for row in rows]
-
-    async def missing(self, tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]) -> Sequence[str]:
-        there = await tx.fetch_all(
-            "SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
-            " AND object_id = ANY(%(ids)s)",
-            {"bucket_id": bucket_id, "ids": list(object_ids)},
-        )
-        return sorted(set(object_ids) - {row["object_id"] for row in there})
 
 
 @dataclass
@@ -101,7 +47,7 @@ class House:
     db: Database
     queue: ProcrastinateQueue
     batches: Batches
-    objects: StoredObjects
+    objects: Objects
     tasks: Tasks
     client: httpx2.AsyncClient
     parts: Parts
@@ -139,23 +85,30 @@ class House:
 
     async def add_objects(self, *texts: str | None) -> list[str]:
         ids = [new_id("obj") for _ in texts]
+        given = [(name, text) for name, text in zip(ids, texts, strict=True) if text is not None]
         async with self.db.write() as tx:
-            for name, text in zip(ids, texts, strict=True):
-                await tx.execute(
-                    "INSERT INTO objects (namespace_id, bucket_id, object_id, fields)"
-                    " VALUES (%(n)s, %(b)s, %(o)s, %(f)s)",
-                    {
-                        "n": NAMESPACE,
-                        "b": self.bucket_id,
-                        "o": name,
-                        "f": Jsonb({"author": "ann"} | ({} if text is None else {"content": text})),
-                    },
-                )
+            await tx.execute(
+                "INSERT INTO objects (namespace_id, bucket_id, object_id, fields)"
+                ' SELECT %(n)s, %(b)s, name, \'{"author": "ann"}\' FROM unnest(%(ids)s) AS name',
+                {"n": NAMESPACE, "b": self.bucket_id, "ids": ids},
+            )
+            await tx.execute(
+                "INSERT INTO blobs (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
+                " SELECT %(n)s, name, 'blob_' || name, 0, 'content', 'text', text, repeat('0', 64), length(text)"
+                " FROM unnest(%(ids)s::text[], %(texts)s::text[]) AS given (name, text)",
+                {"n": NAMESPACE, "ids": [name for name, _ in given], "texts": [text for _, text in given]},
+            )
         return ids
+
+    async def marked(self) -> dict[str, tuple[str, str | None]]:
+        """Return status and error of every object."""
+        rows = await self.rows("SELECT object_id, status, error FROM objects")
+        return {row["object_id"]: (row["status"], row["error"]) for row in rows}
 
     async def submit(self, object_ids: Sequence[str], **more: Any) -> str:
         at = f"/v1/buckets/{self.bucket_id}/batches"
-        batch = await self.call("POST", at, {"object_ids": list(object_ids), **more})
+        body = {"object_ids": list(object_ids), **more}
+        batch = await self.call("POST", at, body)
         await self.call("POST", f"{at}/{batch['batch_id']}/submit")
         return str(batch["batch_id"])
 
@@ -211,15 +164,18 @@ async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = Tru
     if tenant:
         await add_tenant(db, "one")
     queue, tasks, events = ProcrastinateQueue(dsn, max_attempts=2), Tasks(db), Events()
-    catalogue, documents, objects = SmallCatalogue(), Documents(db), StoredObjects()
+    catalogue, fetcher, blobs = SmallCatalogue(), Fetcher(OutboundSettings()), LocalBlobStore(folder / "blobs")
     buckets = Buckets(db, tasks=tasks, jobs=queue)
+    limits = LimitSettings()
+    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    documents = Documents(db, collections=collections, objects=objects, filter_depth=limits.filter_depth)
     compute = LocalCompute(2)
     parts = Parts(
         db=db,
         queue=queue,
         compute=compute,
-        blobs=LocalBlobStore(folder / "blobs"),
+        blobs=blobs,
         tasks=tasks,
         events=events,
         buckets=buckets,
@@ -228,7 +184,7 @@ async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = Tru
         documents=documents,
         catalogue=catalogue,
         worker=SMALL,
-        limits=LimitSettings(),
+        limits=limits,
         extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),
     )
     batches = Batches(parts)
@@ -241,3 +197,4 @@ async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = Tru
     async with client_of(app) as client:
         yield House(db, queue, batches, objects, tasks, client, parts)
     await compute.close()
+    await fetcher.close()

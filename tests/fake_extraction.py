@@ -22,7 +22,12 @@ class ModelMissing(WarehouseError):
 
 
 def fake_rows(
-    extractor_id: str, parameters: dict[str, Any], rows: list[Row], threads: int, cache_dir: str
+    extractor_id: str,
+    parameters: dict[str, Any],
+    rows: list[Row],
+    threads: int,
+    cache_dir: str,
+    image_pixels: int,
 ) -> list[RowResult]:
     """Do what each row's text says."""
     return [_fake(row, cache_dir) for row in rows]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.batches import NAMESPACE, House, open_house
+from tests.web import KeysAreNames
 
 from prismhouse.storage.postgres.database import Database
 
@@ -36,7 +37,7 @@ async def test_a_batch_writes_documents_and_vectors(house: House) -> None:
     assert documents[0]["lineage_path"] == f"{house.bucket_id}/{collection_id}"
     [index] = await house.rows("SELECT table_name FROM vector_indexes")
     assert (await house.rows(f"SELECT count(*) AS n FROM {index['table_name']}"))[0]["n"] == 7
-    assert set(house.objects.marked) == set(ids)
+    assert await house.marked() == dict.fromkeys(ids, ("COMPLETED", None))
     task = await house.tasks.read("org_one", shown["task_id"])
     assert (task["status"], task["task_type"]) == ("COMPLETED", "api_buckets_batches_process")
     [event] = await house.rows("SELECT * FROM events WHERE event_type = 'batch.completed'")
@@ -76,8 +77,9 @@ async def test_bad_rows_are_named_when_their_neighbours_finish(house: House) -> 
         "notes": [],
         "durability": "confirmed",
     }
-    assert house.objects.marked[ids["bad one"]] == ("FAILED", "bad one is bad")
-    assert house.objects.marked[ids["fine"]] == ("COMPLETED", None)
+    marked = await house.marked()
+    assert marked[ids["bad one"]] == ("FAILED", "bad one is bad")
+    assert marked[ids["fine"]] == ("COMPLETED", None)
 
 
 async def test_a_batch_that_wrote_nothing_fails_and_says_why(house: House) -> None:
@@ -102,7 +104,7 @@ async def test_a_batch_fails_with_the_reason_when_extraction_cannot_run(house: H
 
     assert shown["status"] == "FAILED"
     assert "not installed" in shown["failure_reason"]
-    assert house.objects.marked[ids[0]][0] == "FAILED"
+    assert (await house.marked())[ids[0]][0] == "FAILED"
     task = await house.tasks.read("org_one", shown["task_id"])
     assert task["status"] == "FAILED"
     assert "not installed" in task["error"]
@@ -317,3 +319,95 @@ async def test_files_made_on_the_way_are_stored_with_the_document(house: House) 
     [blob] = document["document_blobs"]
     assert (blob["field"], blob["role"]) == ("thumbnail", "thumbnail")
     assert await house.parts.blobs.read(NAMESPACE, blob["checksum"]) == b"picture of a cat"
+
+
+async def test_a_trigger_sends_everything_of_the_sources_through(house: House) -> None:
+    from mixpeek.models import TriggerCollectionResponse
+
+    first = await house.add_collection("first")
+    second = await house.add_collection("second", source=first)
+    nothing = await house.call("POST", f"/v1/collections/{first}/trigger", status=202)
+    assert (await house.read(nothing["batch_id"]))["status"] == "FAILED"
+    task = await house.tasks.read("org_one", nothing["task_id"])
+    assert (task["status"], task["additional_data"]["batch_id"]) == ("FAILED", nothing["batch_id"])
+    ids = await house.add_objects("a|b", "c")
+
+    made = await house.call("POST", "/v1/collections/first/trigger", status=202)
+    TriggerCollectionResponse.from_dict(made)
+    async with house.working():
+        shown = await house.ended(made["batch_id"])
+        again = await house.call("POST", f"/v1/collections/{second}/trigger", {"dedup_strategy": "replace"}, status=202)
+        repeated = await house.ended(again["batch_id"])
+
+    assert (made["object_count"], made["total_tiers"], made["source_bucket_ids"]) == (2, 2, [house.bucket_id])
+    assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 6)
+    assert (repeated["type"], repeated["dag_tiers"]) == ("COLLECTION", [[second]])
+    assert (repeated["status"], repeated["documents_written"]) == ("COMPLETED", 3)
+    assert (await house.rows("SELECT count(*) AS n FROM documents"))[0]["n"] == 6
+    task = await house.tasks.read("org_one", made["task_id"])
+    assert task["additional_data"]["trigger"] == {"batch_ids": [made["batch_id"]], "object_count": 2}
+    for body, status in (
+        ({"include_buckets": ["bkt_other"]}, 422),
+        ({"include_collections": [second]}, 422),
+        ({"object_ids": ["obj_none"]}, 422),
+        ({"reembed": {}}, 501),
+    ):
+        await house.call("POST", f"/v1/collections/{first}/trigger", body, status=status)
+    await house.call("PATCH", f"/v1/collections/{first}", {"enabled": False})
+    await house.call("POST", f"/v1/collections/{first}/trigger", {"object_ids": ids}, status=400)
+
+
+async def test_filters_choose_objects_and_an_overstrict_one_fails_the_batch(house: House) -> None:
+    strict = {"filters": {"AND": [{"field": "author", "operator": "eq", "value": "bob"}]}}
+    source = {"type": "bucket", "bucket_ids": [house.bucket_id], "source_filters": strict}
+    await house.add_collection("bobs", source=source)
+    await house.add_objects("a", "b")
+
+    shown = await house.run([], object_ids=None, filters={"author": "ann"})
+
+    assert shown["status"] == "FAILED"
+    assert "source_filters" in shown["failure_reason"]
+    [tier] = shown["tier_tasks"]
+    assert (tier["source_documents_fetched"], tier["documents_after_source_filter"]) == (2, 0)
+
+
+async def test_deleting_the_bucket_cancels_its_batches(house: House) -> None:
+    await house.add_collection("notes")
+    batch_id = await house.submit(await house.add_objects("a"))
+
+    async with house.working():
+        await house.call("DELETE", f"/v1/buckets/{house.bucket_id}")
+        await house.idle()
+
+    shown = await house.call("GET", f"/v1/batches/{batch_id}")
+    assert shown["status"] in {"CANCELED", "COMPLETED", "FAILED"}
+    assert (await house.tasks.read("org_one", shown["task_id"]))["status"] == shown["status"]
+
+
+async def test_a_draft_that_nobody_touches_is_cancelled(house: House) -> None:
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    old = (await house.call("POST", at))["batch_id"]
+    young = (await house.call("POST", at))["batch_id"]
+    async with house.db.write() as tx:
+        await tx.execute(
+            "UPDATE batches SET updated_at = now() - interval '1 hour' WHERE batch_id = %(id)s", {"id": old}
+        )
+
+    for batch_id in (old, young):
+        await house.batches.expire_draft(namespace_id=NAMESPACE, batch_id=batch_id)
+
+    assert (await house.read(old))["status"] == "CANCELED"
+    assert (await house.read(young))["status"] == "DRAFT"
+
+
+async def test_new_objects_are_processed_at_once_when_asked(house: House) -> None:
+    await house.add_collection("notes")
+    scope = (await KeysAreNames().enter("sk_one", None, origin=None)).scope
+    raw = {"blobs": [{"property": "content", "type": "text", "data": "hello"}]}
+
+    async with house.working():
+        _, made = await house.objects.create(scope, house.bucket_id, raw, auto_process=True)
+        assert made is not None
+        shown = await house.ended(made[0])
+
+    assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx2
@@ -363,6 +363,49 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             }
         menu = await client.get("/v1/collections/features")
         FeatureDiscoveryResponse.from_dict(menu.json())
+
+
+class Locked:
+    """A namespace that fixes how its text is split, and remembers what was registered."""
+
+    def __init__(self) -> None:
+        self.wanted: list[tuple[str, str]] = []
+
+    async def extractors_registered(
+        self, tx: NamespaceWriter, wanted: Sequence[tuple[str, str]]
+    ) -> dict[str, dict[str, Any] | None]:
+        self.wanted += wanted
+        return {"text_extractor_v1": {"split_by": "sentences"}}
+
+
+async def test_what_the_namespace_locks_holds_and_may_not_be_contradicted(db: Database) -> None:
+    await add_tenant(db, "one")
+    registry = Locked()
+    service = Collections(db, catalogue=SmallCatalogue(), buckets=FixedBuckets(), namespaces=registry)
+    async with client_of(application([routes(service, Callers(KeysAreNames()))])) as client:
+        house = House(db, client, service)
+
+        silent = await house.create("silent")
+        contrary = await house.create("contrary", params={"split_by": "none"})
+
+    assert silent.json()["feature_extractor"]["parameters"]["split_by"] == "sentences"
+    assert contrary.status_code == 422
+    assert "The namespace sets it" in contrary.json()["error"]["message"]
+    assert registry.wanted[0] == ("text_extractor", "v1")
+
+
+async def test_keys_without_effect_are_named_in_a_warning(house: House) -> None:
+    body = {
+        "collection_name": "articles",
+        "source": {"type": "bucket", "bucket_ids": ["bkt_posts"]},
+        "feature_extractor": {"feature_extractor_name": "text_extractor", "version": "v1", "colour": 1},
+        "schedule": {"trigger_type": "cron", "schedule_config": {}},
+    }
+    body["feature_extractor"]["field_passthrough"] = ["undeclared"]  # type: ignore[index]
+
+    warnings = (await house.client.post("/v1/collections", json=body)).json()["warnings"]
+
+    assert [any(word in one for one in warnings) for word in ("schedule", "colour", "undeclared")] == [True] * 3
 
 
 async def test_a_feature_key_chooses_the_extractor(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.web import FixedBuckets, add_tenant
 
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.model import NewDocument
-from prismhouse.api.documents.service import Documents
+from prismhouse.api.documents.service import DocumentElsewhere, Documents
 from prismhouse.kit.ids import BatchId, CollectionId, DocumentId, NamespaceId, ObjectId
 from prismhouse.storage.postgres.database import Database
 
@@ -93,6 +94,52 @@ async def test_fields_that_the_api_fills_itself_are_left_out(
         await documents.write(unit.within(namespace), [document("a", {"_internal": 1, "document_id": 2, "x": 3})])
         found = await documents.load(unit.within(namespace), ["doc_a"])
     assert found["doc_a"].payload == {"x": 3}
+
+
+async def test_a_document_never_moves_to_another_collection(
+    db: Database, documents: Documents, namespace: NamespaceId
+) -> None:
+    async with db.write() as unit:
+        await documents.write(unit.within(namespace), [document("a")])
+    with pytest.raises(DocumentElsewhere):
+        async with db.write() as unit:
+            await documents.write(unit.within(namespace), [document("a", collection_id=CollectionId("col_2"))])
+
+    async with db.read() as unit:
+        assert await documents.count(unit.within(namespace), "col_1") == 1
+        assert await documents.count(unit.within(namespace), "col_2") == 0
+
+
+async def test_counts_stay_exact_when_writers_run_at_once_and_some_fail(
+    db: Database, documents: Documents, namespace: NamespaceId
+) -> None:
+    async def write(number: int) -> None:
+        made = [document(f"{number}_{n}") for n in range(20)] + [document("shared")]
+        async with db.write() as unit:
+            tx = unit.within(namespace)
+            await documents.write(tx, made)
+            await documents.delete_of_objects(tx, "col_1", ["obj_none"], except_batch=None)
+            if number % 3 == 0:
+                raise RuntimeError
+
+    await asyncio.gather(*(write(number) for number in range(9)), return_exceptions=True)
+
+    async with db.read() as unit:
+        tx = unit.within(namespace)
+        standing = await tx.fetch_value("SELECT count(*) FROM documents WHERE namespace_id = %(namespace_id)s")
+        assert standing == 6 * 20 + 1
+        assert await documents.count(tx, "col_1") == standing
+
+
+async def test_a_namespace_with_documents_can_be_deleted(
+    db: Database, documents: Documents, namespace: NamespaceId
+) -> None:
+    async with db.write() as unit:
+        await documents.write(unit.within(namespace), [document("a")])
+        await unit.execute("DELETE FROM namespaces")
+
+    async with db.read() as unit:
+        assert await unit.fetch_value("SELECT count(*) FROM collection_counters") == 0
 
 
 async def test_nothing_is_written_for_no_documents(db: Database, documents: Documents, namespace: NamespaceId) -> None:

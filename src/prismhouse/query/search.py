@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
+from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.query.document import document_json
 from prismhouse.query.filters import EVERYTHING, Filter, document_columns, is_indexed, to_sql
 from prismhouse.query.fusion import Fusion, combined, contribution
@@ -27,7 +29,17 @@ from prismhouse.storage.postgres.database import NamespaceReader
 from prismhouse.storage.postgres.halfvec import HalfVector
 from prismhouse.storage.postgres.vectors import DISTANCE_OPERATORS, VectorIndex
 
-__all__ = ["DenseSearch", "Found", "LexicalSearch", "Query", "Window", "run"]
+__all__ = [
+    "EVERY_RANK",
+    "DenseSearch",
+    "Found",
+    "InvalidPattern",
+    "LexicalSearch",
+    "Query",
+    "Window",
+    "identifier",
+    "run",
+]
 
 _COLUMNS = document_columns("d")
 _SAMPLE_ROWS = 300
@@ -71,6 +83,16 @@ class Window:
     stop: int = 5_000
 
 
+EVERY_RANK = Window()
+
+
+class InvalidPattern(WarehouseError):
+    """A regular expression of the filter cannot be used: {reason}."""
+
+    code = Code.INVALID
+    hint = "Write it in the syntax that PostgreSQL and Python share."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Searches, fused. Without searches: the documents that pass `filter`, by id, without a score."""
@@ -80,25 +102,33 @@ class Query:
     limit: int
     filter: Filter = EVERYTHING
     fusion: Fusion = Fusion.RRF
-    window: Window = Window()
+    window: Window = EVERY_RANK
     vectors: Mapping[str, str] = field(default_factory=dict)
     retriever_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Best first. `documents` has JSON inside the window and None outside; `version` is the retriever's now."""
+    """Best first. `documents` has JSON inside the window and None outside.
+
+    `version` is the retriever's at that moment, 0 when there is none.
+    """
 
     document_ids: Sequence[str]
     scores: Sequence[float | None]
     documents: Sequence[str | None]
-    version: int | None
+    version: int
 
 
 async def run(tx: NamespaceReader, query: Query) -> Found:
-    """Return the fused ranking of `query`."""
+    """Return the fused ranking of `query`; raise InvalidPattern, or TimeoutError after the statement timeout."""
     builder = _Builder(query)
-    row = await tx.fetch_one(builder.statement(), builder.parameters, prepare=False)
+    try:
+        row = await tx.fetch_one(builder.statement(), builder.parameters, prepare=False)
+    except psycopg.errors.InvalidRegularExpression as error:
+        raise InvalidPattern(reason=str(error.diag.message_primary)) from error
+    except psycopg.errors.QueryCanceled as error:
+        raise TimeoutError from error
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY always has one row
     return Found(
         document_ids=row["document_ids"], scores=row["scores"], documents=row["documents"], version=row["version"]
@@ -197,8 +227,8 @@ WITH {tables}
 SELECT coalesce(array_agg(r.document_id ORDER BY r.rank), '{{}}') AS document_ids,
        coalesce(array_agg(r.score ORDER BY r.rank), '{{}}') AS scores,
        coalesce(array_agg(r.document ORDER BY r.rank), '{{}}') AS documents,
-       (SELECT version FROM retrievers
-        WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s) AS version
+       coalesce((SELECT version FROM retrievers
+        WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s), 0) AS version
 FROM (
   SELECT f.document_id, f.score, f.rank,
          CASE WHEN f.rank > %(window_start)s AND f.rank <= %(window_stop)s THEN ({document})::text END AS document

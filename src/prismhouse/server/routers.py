@@ -11,6 +11,7 @@ from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
+from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.server import health
@@ -32,4 +33,5 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        retriever_routes(house.retrievers, callers),
     ]

@@ -30,6 +30,7 @@ _TICK_SECONDS = 0.5
 _START_TICK_SECONDS = 0.02
 _GRACE_SECONDS = 5.0
 _MOST_FAILURES = 5
+_MOST_START_FAILURES = 2
 _BACKLOG = 2048
 _SPARE_CONNECTIONS = 20
 
@@ -133,7 +134,7 @@ class Supervisor:
             self._revive_postgres(self._postgres)
         for child in self._children:
             child.look()
-            if not self._announced and child.failures >= _MOST_FAILURES:
+            if not self._announced and child.failures >= _MOST_START_FAILURES:
                 raise StartFailed(child=child.name, failures=child.failures)
         if not self._announced and self._api[0].ready:
             self._hand_over([*self._api[1:], *self._workers])

@@ -18,6 +18,7 @@ from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
+from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
@@ -56,6 +57,7 @@ class House:
     collections: Collections
     documents: Documents
     batches: Batches
+    retrievers: Retrievers
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -76,6 +78,7 @@ class House:
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
+        await self.retrievers.close()
         await self.embedder.close()
         await self.compute.close()
         await self.fetcher.close()
@@ -94,6 +97,7 @@ def build(settings: Settings, dsn: str) -> House:
     )
     blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
+    embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     organizations = Organizations(db)
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
@@ -131,7 +135,7 @@ def build(settings: Settings, dsn: str) -> House:
         compute=compute,
         jobs=jobs,
         catalogue=catalogue,
-        embedder=_embedder(settings),
+        embedder=embedder,
         organizations=organizations,
         namespaces=namespaces,
         namespace_deletion=deletion,
@@ -142,6 +146,7 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         documents=documents,
         batches=batches,
+        retrievers=Retrievers(db, collections=collections, embedder=embedder),
     )
 
 
@@ -149,10 +154,6 @@ def _extraction(settings: Settings) -> ExtractorSettings:
     """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
     return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=str(models_dir(settings)))
-
-
-def _embedder(settings: Settings) -> QueryEmbedder:
-    return QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
 
 
 def models_dir(settings: Settings) -> Path:

@@ -6,7 +6,14 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from prismhouse.api.batches.schemas import AddObjects, CreateBatch, ListBatches, PatchBatch, SubmitBatch
+from prismhouse.api.batches.schemas import (
+    AddObjects,
+    CreateBatch,
+    ListBatches,
+    PatchBatch,
+    SubmitBatch,
+    TriggerCollection,
+)
 from prismhouse.api.batches.service.batches import Batches
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
@@ -143,6 +150,21 @@ def _writing(router: APIRouter, service: Batches, callers: Callers) -> None:
     ) -> Answer:
         await service.delete(caller.scope, bucket_identifier, batch_id)
         return answer({"message": f"Batch {batch_id} was deleted; its documents stay.", "success": True})
+
+    @router.post(
+        "/v1/collections/{collection_identifier}/trigger",
+        operation_id="trigger_collection",
+        summary="Trigger Collection Processing",
+        tags=["Collections"],
+        status_code=202,
+        openapi_extra=body_schema(TriggerCollection, required=False),
+    )
+    async def trigger(
+        collection_identifier: str,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: TriggerCollection = Depends(body_of(TriggerCollection)),
+    ) -> Answer:
+        return answer(await service.trigger(caller, collection_identifier, body), 202)
 
 
 def _reading(router: APIRouter, service: Batches, callers: Callers) -> None:

@@ -9,7 +9,16 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 
-__all__ = ["AddObjects", "BatchMetadata", "CreateBatch", "Dedup", "ListBatches", "PatchBatch", "SubmitBatch"]
+__all__ = [
+    "AddObjects",
+    "BatchMetadata",
+    "CreateBatch",
+    "Dedup",
+    "ListBatches",
+    "PatchBatch",
+    "SubmitBatch",
+    "TriggerCollection",
+]
 
 Dedup = Literal["skip", "replace", "force"]
 _MAX_OBJECTS = 50_000
@@ -83,3 +92,14 @@ class ListBatches(PagingKeys, RequestModel):
     collection_id: str | None = None
     bucket_id: str | None = None
     namespace_id: str | None = None
+
+
+class TriggerCollection(RequestModel):
+    """What of a collection's sources to process."""
+
+    include_buckets: list[str] | None = None
+    include_collections: list[str] | None = None
+    object_ids: list[str] | None = Field(None, min_length=1)
+    source_filters: Any = None
+    dedup_strategy: Dedup | None = None
+    reembed: dict[str, Any] | None = None

@@ -11,17 +11,16 @@ from prismhouse.api.collections.schemas import (
     CreateCollection,
     ListCollections,
     UpdateCollection,
-    collection_answer,
-    extractor_answer,
-    features_answer,
-    menu_answer,
 )
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.collections.wire import collection_answer, features_answer, menu_answer
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
+from prismhouse.kit.errors import Invalid
 
 __all__ = ["routes"]
 
@@ -47,9 +46,10 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
 
     @router.get("/v1/collections", operation_id="list_collections_get", tags=_TAGS, summary="List Collections")
     async def list_collections_get(request: Request, caller: NamespaceCaller = Depends(read)) -> Answer:
-        return await listed(
-            caller, request, ListCollections.model_validate({"search": request.query_params.get("search")})
-        )
+        search = request.query_params.get("search")
+        if faults := unstorable(search, ["query", "search"]):
+            raise Invalid(faults)
+        return await listed(caller, request, ListCollections(search=search))
 
     @router.post(
         "/v1/collections/list",
@@ -153,10 +153,10 @@ def _catalogue_routes(router: APIRouter, service: Collections) -> None:
         return answer(menu_answer(service.menu()))
 
     async def list_extractors() -> Answer:
-        return answer(json.dumps([extractor_answer(record) for record in service.extractors()]))
+        return answer(json.dumps(service.extractors()))
 
     async def get_extractor(feature_extractor_id: str) -> Answer:
-        return answer(extractor_answer(service.extractor(feature_extractor_id)))
+        return answer(service.extractor(feature_extractor_id))
 
     for base, declared in (("/v1/collections/features/extractors", True), ("/v1/feature-extractors", False)):
         router.add_api_route(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
-from prismhouse.engine.extractors.port import ExtractorRecord
-from prismhouse.kit.clock import iso
 from prismhouse.kit.errors import Invalid, field_fault
 
 __all__ = [
@@ -22,10 +19,6 @@ __all__ = [
     "Passthrough",
     "Source",
     "UpdateCollection",
-    "collection_answer",
-    "extractor_answer",
-    "features_answer",
-    "menu_answer",
 ]
 
 Name = Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -127,6 +120,19 @@ class _Applications(RequestModel):
     tiering: FreeForm | None = None
     index_map: dict[str, str] | None = None
 
+    def unserved(self) -> list[str]:
+        """Return the keys that are kept but have no effect in this version."""
+        names = (
+            "schedule",
+            "taxonomy_applications",
+            "cluster_applications",
+            "alert_applications",
+            "retriever_enrichments",
+            "tiering",
+        )
+        named = [name for name in names if getattr(self, name)]
+        return [*named, "schema_validation"] if self.schema_validation in {"strict", "warn"} else named
+
     def stored_config(self) -> FreeForm:
         """Return the keys that were given, for the `config` column."""
         names = set(_Applications.model_fields) | {"embedding_task"}
@@ -195,150 +201,3 @@ class ListCollections(PagingKeys, RequestModel):
     search: str | None = None
     include_system: bool = False
     case_sensitive: bool = False
-
-
-def collection_answer(row: CollectionRow, documents: int) -> FreeForm:
-    """Return a CollectionResponse."""
-    config = row.config
-    extractor = dict(row.feature_extractor)
-    extractor["parameters"] = {"extractor_type": row.extractor_name, **extractor["parameters"]}
-    return {
-        "collection_id": row.collection_id,
-        "collection_name": row.name,
-        "description": row.description,
-        "input_schema": row.input_schema,
-        "output_schema": row.output_schema,
-        "feature_extractor": extractor,
-        "source": row.source,
-        "source_bucket_schemas": config.get("source_bucket_schemas"),
-        "source_lineage": config.get("source_lineage", []),
-        "index_map": config.get("index_map"),
-        "vector_indexes": row.vector_indexes,
-        "payload_indexes": [],
-        "embedding_task": config.get("embedding_task"),
-        "enabled": row.enabled,
-        "disabled_reason": row.disabled_reason,
-        "metadata": row.metadata,
-        "schedule": config.get("schedule"),
-        "trigger_id": None,
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-        "lifecycle_state": "active",
-        "last_lifecycle_transition": None,
-        "tiering_rules": None,
-        "tiering": config.get("tiering"),
-        "document_count": documents,
-        "vector_count": documents * len(row.vector_indexes),
-        "schema_version": row.schema_version,
-        "last_schema_sync": None,
-        "schema_sync_enabled": config.get("schema_sync_enabled", True),
-        "document_schema": config.get("document_schema"),
-        "schema_validation": config.get("schema_validation") or "off",
-        "taxonomy_applications": config.get("taxonomy_applications"),
-        "cluster_applications": config.get("cluster_applications"),
-        "alert_applications": config.get("alert_applications"),
-        "retriever_enrichments": config.get("retriever_enrichments"),
-        "retriever_transform": None,
-        "taxonomy_count": len(config.get("taxonomy_applications") or ()),
-        "retriever_count": len(config.get("retriever_enrichments") or ()),
-        "indexing_status": "quiesced",
-        "indexing_status_scoped": True,
-        "warnings": config.get("warnings") or None,
-    }
-
-
-def features_answer(row: CollectionRow) -> FreeForm:
-    """Return a DescribeCollectionFeaturesResponse."""
-    return {
-        "features": [
-            {
-                "feature_uri": index["feature_uri"],
-                "feature_address": index["feature_uri"],
-                "feature_extractor_name": row.extractor_name,
-                "version": row.extractor_version,
-                "vector_index": _index_answer(index),
-                "primary": position == 0,
-            }
-            for position, index in enumerate(row.vector_indexes)
-        ]
-    }
-
-
-def _index_answer(index: Mapping[str, Any]) -> FreeForm:
-    inner = index["index"]
-    return {
-        "name": inner["name"],
-        "description": f"Vectors of {inner['inference_name']}, {inner['dimensions']} dimensions.",
-        "dimensions": inner["dimensions"],
-        "type": inner.get("type", "dense"),
-        "distance": inner["distance"],
-        "datatype": inner.get("datatype", "float32"),
-        "supported_inputs": inner.get("supported_inputs"),
-        "inference_name": inner["inference_name"],
-    }
-
-
-def extractor_answer(record: ExtractorRecord) -> FreeForm:
-    """Return a FeatureExtractorResponseModel."""
-    types = list(dict.fromkeys(kind for kinds in record.input_types.values() for kind in kinds))
-    outputs = sorted(record.vector_outputs, key=lambda output: not output.primary)
-    return {
-        "feature_extractor_name": record.name,
-        "version": record.version,
-        "feature_extractor_id": record.extractor_id,
-        "description": record.description,
-        "icon": record.icon,
-        "category": record.category,
-        "source": "builtin",
-        "type_mode": record.type_mode,
-        "expected_input_types": {name: kinds[0] for name, kinds in record.input_types.items() if kinds} or None,
-        "inference_type": record.inference_type,
-        "input_schema": record.input_schema,
-        "output_schema": record.output_schema,
-        "parameter_schema": record.parameter_schema,
-        "supported_input_types": types,
-        "max_inputs": record.max_inputs,
-        "default_parameters": record.default_parameters,
-        "costs": record.costs,
-        "required_vector_indexes": [
-            {
-                "name": output.storage_name,
-                "description": f"Vectors of {output.name}, {output.dimensions} dimensions.",
-                "feature_uri": record.feature_uri(output),
-                "type": "single",
-                "index": {
-                    "name": output.storage_name,
-                    "description": f"Vectors of {output.name}, {output.dimensions} dimensions.",
-                    "dimensions": output.dimensions,
-                    "type": "dense",
-                    "distance": output.distance,
-                    "datatype": "float32",
-                    "supported_inputs": list(output.query_modalities),
-                    "inference_name": output.name,
-                },
-            }
-            for output in outputs
-        ],
-        "required_payload_indexes": [],
-        "position_fields": list(record.position_fields),
-        "feature_uri": record.feature_uri(outputs[0]) if outputs else None,
-        "capabilities": ["batch", "realtime"] if outputs else ["batch"],
-        "example_usage": record.example_usage,
-        "realtime_available": bool(outputs),
-    }
-
-
-def menu_answer(features: Sequence[tuple[str, ExtractorRecord]]) -> FreeForm:
-    """Return a FeatureDiscoveryResponse: features by the file type they search."""
-    by_modality: dict[str, list[FreeForm]] = {}
-    for key, record in features:
-        entry = {
-            "key": key,
-            "description": record.description,
-            "feature_extractor_id": record.extractor_id,
-            "rate": 0,
-        }
-        for kind in dict.fromkeys(kind for kinds in record.input_types.values() for kind in kinds):
-            by_modality.setdefault(kind, []).append(entry)
-    modalities = [{"modality": kind, "features": entries} for kind, entries in by_modality.items()]
-    return {"modalities": modalities, "custom_features": [], "full_res_multiplier": 1.0}

@@ -19,6 +19,7 @@ __all__ = [
     "document_counts",
     "fed_by",
     "find",
+    "find_id",
     "find_many",
     "insert",
     "page",
@@ -41,6 +42,11 @@ RETURNING {_COLUMNS}
 """
 _FIND = f"""
 SELECT {_COLUMNS} FROM collections
+WHERE namespace_id = %(namespace_id)s AND (collection_id = %(identifier)s OR collection_name = %(identifier)s)
+ORDER BY collection_id = %(identifier)s DESC LIMIT 1
+"""
+_FIND_ID = """
+SELECT collection_id FROM collections
 WHERE namespace_id = %(namespace_id)s AND (collection_id = %(identifier)s OR collection_name = %(identifier)s)
 ORDER BY collection_id = %(identifier)s DESC LIMIT 1
 """
@@ -75,7 +81,7 @@ _DELETE_DOCUMENTS = """
 DELETE FROM documents WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
 """
 _DOCUMENT_COUNTS = """
-SELECT collection_id, count(*) AS documents FROM documents
+SELECT collection_id, sum(document_count)::bigint AS documents FROM collection_counters
 WHERE namespace_id = %(namespace_id)s AND collection_id = ANY(%(collection_ids)b)
 GROUP BY collection_id
 """
@@ -96,6 +102,11 @@ async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> R
 async def find_many(tx: NamespaceReader, identifiers: Sequence[str]) -> list[Record]:
     """Return the collections with these ids or names."""
     return await tx.fetch_all(_FIND_MANY, {"identifiers": [one for one in identifiers if "\x00" not in one]})
+
+
+async def find_id(tx: NamespaceReader, identifier: str) -> str | None:
+    """Return the id of the collection with this id or name."""
+    return None if "\x00" in identifier else await tx.fetch_value(_FIND_ID, {"identifier": identifier})
 
 
 async def fed_by(tx: NamespaceReader, source_ids: Sequence[str]) -> list[Record]:

@@ -12,7 +12,7 @@ import orjson
 from prismhouse.kit import json
 from prismhouse.kit.ids import BatchId, BucketId, CollectionId, DocumentId, ObjectId
 
-__all__ = ["RESERVED_ROOT_KEYS", "NewDocument", "StoredDocument", "storable_json"]
+__all__ = ["RESERVED_INTERNAL_KEYS", "RESERVED_ROOT_KEYS", "NewDocument", "StoredDocument", "storable_json"]
 
 RESERVED_ROOT_KEYS = frozenset(
     {
@@ -26,6 +26,10 @@ RESERVED_ROOT_KEYS = frozenset(
         "searchable_at",
         "vector_hydration_incomplete",
     }
+)
+
+RESERVED_INTERNAL_KEYS = frozenset(
+    {"internal_id", "namespace_id", "created_at", "updated_at", "lineage", "source_blobs", "content_hash"}
 )
 
 

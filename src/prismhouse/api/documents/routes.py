@@ -23,6 +23,7 @@ from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema, faults_of
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of
+from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 
@@ -77,8 +78,8 @@ def _collection_routes(router: APIRouter, service: Documents, callers: Callers) 
 
     @router.get(f"{base}/count", operation_id="count_documents", tags=_IN_COLLECTION, summary="Count Documents")
     async def count_documents(collection_identifier: str, caller: NamespaceCaller = Depends(read)) -> Answer:
-        row, count = await service.count_in(caller.scope, collection_identifier)
-        return answer({"collection_id": row.collection_id, "count": count})
+        collection_id, count = await service.count_in(caller.scope, collection_identifier)
+        return answer({"collection_id": collection_id, "count": count})
 
     @router.get(f"{base}/{{document_id}}", operation_id="get_document", tags=_IN_COLLECTION, summary="Get Document")
     async def get_document(
@@ -178,8 +179,8 @@ def _namespace_routes(router: APIRouter, service: Documents, callers: Callers) -
 
     @router.get(
         "/v1/objects/{object_id}/documents",
-        operation_id="list_object_documents",
-        tags=_EVERYWHERE,
+        operation_id="get_documents_by_object",
+        tags=["Document Lineage"],
         summary="List the documents of an object",
     )
     async def object_documents(request: Request, object_id: str, caller: NamespaceCaller = Depends(read)) -> Answer:
@@ -219,6 +220,8 @@ def _from_query(request: Request, body: ListDocuments) -> ListDocuments:
         name, _, direction = sort.partition(":")
         in_short = {"field": name, "direction": direction or "asc"}
         given["sort"] = _parsed(sort, "sort") if sort.startswith("{") else in_short
+    if faults := unstorable(given, ["query"]):
+        raise Invalid(faults)
     try:
         return ListDocuments.model_validate(given | body.model_dump(exclude_unset=True))
     except ValidationError as error:

@@ -12,7 +12,6 @@ from pydantic import Field
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 from prismhouse.kit import json
-from prismhouse.kit.clock import iso
 
 __all__ = [
     "BatchGet",
@@ -105,7 +104,7 @@ class Shape:
     """How documents are shown.
 
     `vectors` holds, per document, what goes to its root: vectors by stored name, or `_vectors`. `link` makes a
-    presigned URL for a stored blob; None where none were asked for.
+    presigned URL for a stored blob, where `presign` asks for one.
     """
 
     internal_id: str
@@ -113,6 +112,7 @@ class Shape:
     select: Sequence[str] = ()
     vectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_vectors: bool = False
+    presign: bool = False
     link: Link | None = None
 
 
@@ -122,14 +122,14 @@ def document_bytes(row: Mapping[str, Any], shape: Shape) -> bytes:
     blobs: bytes | orjson.Fragment = orjson.Fragment(row["document_blobs"])
     named: dict[str, Any] = {}
     if row["document_blobs"] != "[]":
-        shown = [_blob(one, shape.link) for one in json.loads(row["document_blobs"])]
+        shown = [_blob(one, shape) for one in json.loads(row["document_blobs"])]
         blobs = orjson.Fragment(json.dumps(shown))
         named = {one["field"]: one.get("presigned_url") or one["url"] for one in shown if one["role"] != "source"}
     tail: dict[str, Any] = {
         **shape.vectors.get(document_id, {}),
         "document_blobs": blobs,
-        "searchable_at": iso(row["updated_at"]),
-        "_internal": _internal(row, shape),
+        "searchable_at": row["updated_at"],
+        "_internal": orjson.Fragment(_internal(row, shape)),
     }
     if shape.with_vectors:
         tail["vector_hydration_incomplete"] = False
@@ -174,43 +174,45 @@ def _copy(source: Any, target: dict[str, Any], path: Sequence[str]) -> None:
                 _copy(item, into, rest)
 
 
-def _internal(row: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    internal: dict[str, Any] = {} if row["internal"] == "{}" else json.loads(row["internal"])
-    return {
-        **internal,
-        "internal_id": shape.internal_id,
-        "namespace_id": shape.namespace_id,
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "lineage": {
-            "root_object_id": row["root_object_id"],
-            "root_bucket_id": row["root_bucket_id"],
-            "source_type": row["source_type"],
-            "source_object_id": row["source_object_id"],
-            "source_document_id": row["source_document_id"],
-            "source_collection_id": row["source_collection_id"],
-            "path": row["lineage_path"],
-            "chain": orjson.Fragment(row["lineage_chain"]),
-        },
-        "source_blobs": orjson.Fragment(row["source_blobs"]),
-        "content_hash": row["content_hash"],
-    }
+def _internal(row: Mapping[str, Any], shape: Shape) -> bytes:
+    known = json.dumps(
+        {
+            "internal_id": shape.internal_id,
+            "namespace_id": shape.namespace_id,
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "lineage": {
+                "root_object_id": row["root_object_id"],
+                "root_bucket_id": row["root_bucket_id"],
+                "source_type": row["source_type"],
+                "source_object_id": row["source_object_id"],
+                "source_document_id": row["source_document_id"],
+                "source_collection_id": row["source_collection_id"],
+                "path": row["lineage_path"],
+                "chain": orjson.Fragment(row["lineage_chain"]),
+            },
+            "source_blobs": orjson.Fragment(row["source_blobs"]),
+            "content_hash": row["content_hash"],
+        }
+    )
+    stored = row["internal"]
+    return known if stored == "{}" else stored[:-1].encode() + b"," + known[1:]
 
 
-def _blob(stored: Blob, link: Link | None) -> Blob:
+def _blob(stored: Blob, shape: Shape) -> Blob:
     """Return a BlobURLRef: every blob has an address, and a presigned one where it was asked for."""
     shown = {key: value for key, value in stored.items() if value is not None}
     shown["role"] = stored.get("role") or "source"
     shown["type"] = stored.get("type") if stored.get("type") in _BLOB_TYPES else "other"
     checksum = stored.get("checksum")
-    shown.setdefault("url", f"prismhouse://blobs/{checksum}" if checksum else "prismhouse://blobs/unknown")
-    if link is not None:
-        if checksum:
-            shown["presigned_url"] = link(stored)
+    shown.setdefault("url", f"prismhouse://blobs/{checksum or 'unknown'}")
+    if shape.presign:
+        if checksum and shape.link:
+            shown["presigned_url"] = shape.link(stored)
         elif shown["url"].startswith(("http://", "https://")):
             shown["presigned_url"] = shown["url"]
         else:
-            shown["unavailable_reason"] = "Its bytes are not stored here."
+            shown["unavailable_reason"] = "This server gives no link to these bytes."
     return shown
 
 

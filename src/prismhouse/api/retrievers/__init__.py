@@ -1,1 +1,1 @@
-"""The noun retrievers: routes call the service, the service calls the store."""
+"""Retrievers: named, versioned pipelines of stages, their execution, and the stages there are."""

@@ -6,23 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_statuses
-from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch
+from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch, TriggerCollection
+from prismhouse.api.batches.service.auto import AutoProcess
+from prismhouse.api.batches.service.create import (
+    DRAFT_MINUTES,
+    By,
+    add,
+    check_objects,
+    chosen_objects,
+    expire_later,
+    insert,
+)
 from prismhouse.api.batches.service.describe import answers
 from prismhouse.api.batches.service.finish import end_batch
 from prismhouse.api.batches.service.parts import Parts
-from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, plan, submit
+from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, submit
+from prismhouse.api.batches.service.trigger import trigger
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import ledger
 from prismhouse.api.web.caller import NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
-from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
-from prismhouse.kit.ids import BatchId, NamespaceId, OrganizationId, TaskId, new_id
+from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.kit.ids import BatchId, BucketId, NamespaceId, OrganizationId
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
-__all__ = ["DRAFT_MINUTES", "BatchEnded", "BatchIsActive", "BatchNotFound", "Batches", "NamespaceConflict"]
+__all__ = ["BatchEnded", "BatchIsActive", "BatchNotFound", "Batches", "NamespaceConflict"]
 
-DRAFT_MINUTES = 30
 _NAMED = 10
 
 
@@ -60,6 +70,8 @@ class Batches:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         parts.tasks.on_kill(TASK_TYPE, self._on_kill)
+        parts.buckets.on_delete(self._on_bucket_delete)
+        parts.objects.use(auto_process=AutoProcess(parts))
 
     async def create(self, caller: NamespaceCaller, bucket: str, request: CreateBatch, **query: bool) -> dict[str, Any]:
         """Make a draft; with `auto_submit`, submit it in the same transaction.
@@ -69,65 +81,23 @@ class Batches:
         auto = query.get("auto_submit", bool(request.auto_submit or request.trigger_processing))
         async with self._parts.db.write() as unit:
             tx = unit.within(caller.namespace_id)
-            bucket_id = (await self._parts.buckets.resolve(tx, bucket)).bucket_id
-            await self._parts.buckets.open_for_writes(tx, bucket_id)
-            ids = await self._chosen(tx, bucket_id, request, check=not query.get("skip_validation", False))
-            batch = await self._insert(tx, caller, bucket_id, request)
-            await self._add(tx, batch, ids)
-            await self._expire_later(tx, batch.batch_id, DRAFT_MINUTES * 60)
+            row = await self._parts.buckets.resolve(tx, bucket)
+            await self._parts.buckets.open_for_writes(tx, row.bucket_id)
+            check = not query.get("skip_validation", False)
+            ids = await chosen_objects(self._parts, tx, row.bucket_id, request, check=check)
+            batch = await insert(self._parts, tx, row, request, by=_by(caller))
+            await add(self._parts, tx, batch, ids)
             if auto:
                 await submit(self._parts, tx, await self._locked(tx, batch.batch_id))
+            else:
+                await expire_later(self._parts, tx, batch.batch_id, seconds=DRAFT_MINUTES * 60)
             return await self._answer(tx, batch.batch_id)
 
-    async def _chosen(self, tx: NamespaceReader, bucket_id: str, request: CreateBatch, *, check: bool) -> list[str]:
-        limit = self._parts.limits.batch_objects
-        if request.filters is not None or request.limit is not None:
-            return list(
-                await self._parts.objects.select_ids(
-                    tx, bucket_id, filters=request.filters, limit=min(request.limit or limit, limit)
-                )
-            )
-        ids = list(dict.fromkeys(request.object_ids or ()))
-        if check:
-            await self._check_objects(tx, bucket_id, ids)
-        return ids
-
-    async def _check_objects(self, tx: NamespaceReader, bucket_id: str, ids: Sequence[str]) -> None:
-        missing = list(await self._parts.objects.missing(tx, bucket_id, ids)) if ids else []
-        if missing:
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            message = f"not objects of bucket {bucket_id}: {', '.join(missing[:_NAMED])}{more}"
-            raise Invalid([field_fault(["body", "object_ids"], message)])
-
-    async def _insert(
-        self, tx: NamespaceWriter, caller: NamespaceCaller, bucket_id: str, request: CreateBatch
-    ) -> BatchRow:
-        requested = None
-        if request.collection_ids:
-            rows = [await self._parts.collections.resolve(tx, name) for name in request.collection_ids]
-            requested = list(dict.fromkeys(row.collection_id for row in rows))
-        dedup = request.dedup_strategy or "skip"
-        bucket = await self._parts.buckets.resolve(tx, bucket_id)
-        values = {
-            "organization_id": caller.caller.organization_id,
-            "bucket_id": bucket_id,
-            "batch_name": request.batch_name,
-            "metadata": request.metadata.model_dump(exclude_none=True) if request.metadata else {},
-            "dedup_strategy": dedup,
-            "salted": dedup == "force" and not bucket.unique_key,
-            "requested_collections": requested,
-            "submitted_by_key_id": caller.caller.key_id,
-            "submitted_by_key_prefix": caller.caller.key_prefix,
-        }
-        batch = await store.insert(tx, BatchId(new_id("btch", 6)), values)
-        if requested is not None:
-            await plan(self._parts, tx, batch)
-        return batch
-
-    async def _add(self, tx: NamespaceWriter, batch: BatchRow, ids: Sequence[str]) -> None:
-        if ids and await store.add_objects(tx, batch.batch_id, ids) > self._parts.limits.batch_objects:
-            message = f"a batch holds at most {self._parts.limits.batch_objects} objects; make several"
-            raise Invalid([field_fault(["body", "object_ids"], message)])
+    async def trigger(self, caller: NamespaceCaller, collection: str, request: TriggerCollection) -> dict[str, Any]:
+        """Send what the sources of a collection hold through it and everything after it."""
+        return await trigger(
+            self._parts, namespace_id=caller.namespace_id, collection=collection, request=request, by=_by(caller)
+        )
 
     async def add_objects(
         self, scope: Scope, bucket: str, batch_id: str, object_ids: Sequence[str], *, check: bool = True
@@ -139,8 +109,8 @@ class Batches:
             if batch.status is not BatchStatus.DRAFT:
                 raise BatchNotDraft(batch_id=batch_id, status=batch.status.value, verb="filled")
             if check:
-                await self._check_objects(tx, batch.bucket_id, list(dict.fromkeys(object_ids)))
-            await self._add(tx, batch, list(dict.fromkeys(object_ids)))
+                await check_objects(self._parts, tx, batch.bucket_id, list(dict.fromkeys(object_ids)))
+            await add(self._parts, tx, batch, list(dict.fromkeys(object_ids)))
             return await self._answer(tx, batch.batch_id)
 
     async def submit(
@@ -157,17 +127,6 @@ class Batches:
             names = request.collection_ids
             task_id = await submit(self._parts, tx, batch, collection_ids=names, force=force, values=values)
         return {"queue_position": None, **await self._parts.tasks.read(scope.organization_id, task_id)}
-
-    async def submit_objects(
-        self, caller: NamespaceCaller, bucket_id: str, object_ids: Sequence[str]
-    ) -> tuple[BatchId, TaskId]:
-        """Make and submit a batch of objects in one transaction; return its id and its task."""
-        async with self._parts.db.write() as unit:
-            tx = unit.within(caller.namespace_id)
-            batch = await self._insert(tx, caller, bucket_id, CreateBatch())
-            await self._add(tx, batch, object_ids)
-            task_id = await submit(self._parts, tx, await self._locked(tx, batch.batch_id))
-            return batch.batch_id, task_id
 
     async def read(self, scope: Scope, batch_id: str, *, bucket: str | None = None) -> dict[str, Any]:
         """Return a batch as it is answered."""
@@ -281,14 +240,10 @@ class Batches:
                 return
             idle = await store.idle_seconds(tx, batch.batch_id)
             if idle < DRAFT_MINUTES * 60:
-                await self._expire_later(tx, batch.batch_id, DRAFT_MINUTES * 60 - idle + 1)
+                await expire_later(self._parts, tx, batch.batch_id, seconds=DRAFT_MINUTES * 60 - idle + 1)
                 return
             reason = f"The draft was not submitted within {DRAFT_MINUTES} minutes."
             await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason=reason)
-
-    async def _expire_later(self, tx: NamespaceWriter, batch_id: BatchId, seconds: float) -> None:
-        arguments = {"namespace_id": tx.namespace_id, "batch_id": batch_id}
-        await self._parts.queue.enqueue(tx.unscoped, "batches.expire_draft", [arguments], delay_seconds=seconds)
 
     async def _on_kill(self, organization_id: OrganizationId, task: Mapping[str, Any]) -> None:
         batch_id, namespace_id = task["additional_data"].get("batch_id"), task["namespace_id"]
@@ -297,6 +252,15 @@ class Batches:
             batch = await store.lock(tx, batch_id or "")
             if batch is not None and batch.organization_id == organization_id and not batch.is_terminal:
                 await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason="Its task was killed.")
+
+    async def _on_bucket_delete(self, scope: Scope, bucket_id: BucketId) -> None:
+        """Cancel what still wants to read the bucket; drafts go the same way."""
+        async with self._parts.db.write() as unit:
+            tx = unit.within(scope.namespace_id)
+            for batch_id in await store.open_of_bucket(tx, bucket_id):
+                batch = await store.lock(tx, batch_id)
+                if batch is not None and not batch.is_terminal:
+                    await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason="The bucket was deleted.")
 
     async def _found(self, tx: NamespaceReader, batch_id: str, *, bucket: str | None) -> BatchRow:
         bucket_id = (await self._parts.buckets.resolve(tx, bucket)).bucket_id if bucket is not None else None
@@ -314,3 +278,8 @@ class Batches:
 
     async def _answer(self, tx: NamespaceReader, batch_id: str) -> dict[str, Any]:
         return (await answers(tx, [await self._found(tx, batch_id, bucket=None)]))[0]
+
+
+def _by(caller: NamespaceCaller) -> By:
+    who = caller.caller
+    return By(organization_id=who.organization_id, key_id=who.key_id, key_prefix=who.key_prefix)

@@ -197,7 +197,7 @@ def _tier(
         "task_id": tier.task_id,
         "status": tier.status,
         "collection_ids": [item.collection_id for item in mine],
-        "source_type": "collection" if tier.tier else "bucket",
+        "source_type": "collection" if tier.tier or row.type == "COLLECTION" else "bucket",
         "source_collection_ids": list((row.dag_tiers or ())[tier.tier - 1]) if tier.tier else None,
         "parent_task_id": tiers[tier.tier - 1].task_id if tier.tier else None,
         **moments,

@@ -64,7 +64,13 @@ async def _run(
     extraction = parts.extraction
     try:
         results: list[RowResult] = await parts.compute.run(
-            extraction.function, extractor_id, parameters, list(rows), extraction.threads, extraction.cache_dir
+            extraction.function,
+            extractor_id,
+            parameters,
+            list(rows),
+            extraction.threads,
+            extraction.cache_dir,
+            parts.limits.image_pixels,
         )
     except (WorkerLost, ComputeTimedOut, MemoryError) as error:
         if len(rows) == 1:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
+from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
@@ -16,23 +16,11 @@ from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.queue import JobQueue
-from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
+from prismhouse.storage.postgres.database import Database
 
 __all__ = ["EXTRACT", "ExtractorSettings", "Parts"]
 
 EXTRACT = "prismhouse.engine.extractors.run:run_rows"
-
-
-class _Objects(Protocol):
-    async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> Mapping[str, Any]: ...
-
-    async def mark(self, tx: NamespaceWriter, outcomes: Mapping[str, tuple[str, str | None]]) -> None: ...
-
-    async def select_ids(
-        self, tx: NamespaceReader, bucket_id: str, *, filters: Any = None, limit: int
-    ) -> Sequence[str]: ...
-
-    async def missing(self, tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]) -> Sequence[str]: ...
 
 
 class _Catalogue(Protocol):
@@ -59,7 +47,7 @@ class Parts:
     tasks: Tasks
     events: Events
     buckets: Buckets
-    objects: _Objects
+    objects: Objects
     collections: Collections
     documents: Documents
     catalogue: _Catalogue

@@ -69,11 +69,15 @@ async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: in
 async def _sources(parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any) -> tuple[list[str], Counts]:
     upstream = collection.source_type == "collection"
     if upstream:
-        own_only = batch.dedup_strategy != "skip"
-        fetched = await chunks.upstream_documents(tx, batch.batch_id, list(collection.source_ids), own_only=own_only)
+        # What this batch made anew, where it made it; what stands there already, where it starts in the middle.
+        names = list(collection.source_ids)
+        own_only = batch.dedup_strategy != "skip" and not set(names).isdisjoint(batch.collection_ids)
+        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only)
     else:
         fetched = await store.object_ids(tx, batch.batch_id)
-    passed = await _filtered(parts, tx, batch, fetched, collection.source_filters, upstream=upstream)
+    asked = batch.source_filters if collection.collection_id in (batch.requested_collections or ()) else None
+    trees = [tree for tree in (collection.source_filters, asked) if tree]
+    passed = await _filtered(parts, tx, trees, fetched, upstream=upstream)
     run = passed
     if batch.dedup_strategy == "skip":
         look_up = chunks.upstream_with_documents if upstream else parts.documents.existing_objects
@@ -86,15 +90,8 @@ async def _sources(parts: Parts, tx: NamespaceWriter, batch: BatchRow, collectio
 
 
 async def _filtered(
-    parts: Parts,
-    tx: NamespaceWriter,
-    batch: BatchRow,
-    ids: Sequence[str],
-    own: Mapping[str, Any] | None,
-    *,
-    upstream: bool,
+    parts: Parts, tx: NamespaceWriter, trees: Sequence[Mapping[str, Any]], ids: Sequence[str], *, upstream: bool
 ) -> list[str]:
-    trees = [tree for tree in (own, None if upstream else batch.source_filters) if tree]
     if not trees:
         return list(ids)
     filters = [parse(tree, max_depth=parts.limits.filter_depth, path=["source_filters"]) for tree in trees]

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from prismhouse.api.batches.model import BatchRow
-from prismhouse.kit.ids import BatchId
+from prismhouse.kit.ids import BatchId, new_id
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "insert",
     "list_batches",
     "lock",
+    "new_batch_id",
     "object_ids",
     "object_ids_of",
+    "open_of_bucket",
     "update",
 ]
 
@@ -119,6 +121,21 @@ async def list_batches(
     }
     rows = await tx.fetch_all(_LIST, parameters)
     return [BatchRow.from_record(row) for row in rows], int(await tx.fetch_value(_COUNT, parameters))
+
+
+def new_batch_id() -> BatchId:
+    """Return an id that no batch has."""
+    return BatchId(new_id("btch", 6))
+
+
+async def open_of_bucket(tx: NamespaceReader, bucket_id: str) -> list[str]:
+    """Return batches of a bucket that have not ended."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id FROM batches WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
+        " AND status IN ('DRAFT', 'QUEUED', 'PROCESSING') ORDER BY batch_id",
+        {"bucket_id": bucket_id},
+    )
+    return [row["batch_id"] for row in rows]
 
 
 async def delete(tx: NamespaceWriter, batch_id: BatchId) -> None:

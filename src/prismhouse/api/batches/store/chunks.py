@@ -19,6 +19,7 @@ __all__ = [
     "objects_with_documents",
     "open_chunks",
     "remove_replaced",
+    "root_objects",
     "take_pending",
     "tiers",
     "tiers_of",
@@ -177,6 +178,21 @@ async def upstream_documents(
         {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only},
     )
     return [row["document_id"] for row in rows]
+
+
+async def root_objects(tx: NamespaceReader, collection_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the objects behind the documents of collections, by bucket, oldest first."""
+    rows = await tx.fetch_all(
+        """
+        SELECT bucket_id, array_agg(object_id ORDER BY sequence) AS ids FROM objects
+        WHERE namespace_id = %(namespace_id)s AND object_id IN (
+          SELECT root_object_id FROM documents
+          WHERE namespace_id = %(namespace_id)s AND collection_id = ANY(%(collection_ids)b))
+        GROUP BY bucket_id ORDER BY bucket_id
+        """,
+        {"collection_ids": list(collection_ids)},
+    )
+    return {row["bucket_id"]: row["ids"] for row in rows}
 
 
 async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids: Sequence[str]) -> int:

@@ -47,7 +47,7 @@ def describe_vector_indexes(record: ExtractorRecord) -> list[dict[str, Any]]:
                 "name": output.storage_name,
                 "dimensions": output.dimensions,
                 "distance": output.distance,
-                "inference_name": output.name,
+                "inference_name": output.model or output.name,
                 "datatype": "float32",
                 "type": "dense",
                 "supported_inputs": list(output.query_modalities),

@@ -1,7 +1,7 @@
 """What a user can do with collections. `collections.py` is the service, `define.py` what creation works out."""
 
 from prismhouse.api.collections.service.collections import Collections
-from prismhouse.api.collections.service.define import Buckets, Catalogue
+from prismhouse.api.collections.service.define import Buckets, Catalogue, Registry
 from prismhouse.api.collections.service.errors import (
     CollectionBusy,
     CollectionNameTaken,
@@ -17,4 +17,5 @@ __all__ = [
     "CollectionNotFound",
     "Collections",
     "ImmutableField",
+    "Registry",
 ]

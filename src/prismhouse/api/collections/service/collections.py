@@ -16,7 +16,7 @@ from prismhouse.api.collections.schemas import (
     Source,
     UpdateCollection,
 )
-from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, define
+from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, Registry, define
 from prismhouse.api.collections.service.errors import (
     CollectionBusy,
     CollectionNameTaken,
@@ -29,6 +29,7 @@ from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso, utc_now
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.kit.ids import CollectionId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
@@ -61,9 +62,16 @@ class Collections:
     """Create, find, change and delete collections, in one namespace at a time."""
 
     def __init__(
-        self, db: Database, *, catalogue: Catalogue, buckets: Buckets, declare: Declare = vectors.declare
+        self,
+        db: Database,
+        *,
+        catalogue: Catalogue,
+        buckets: Buckets,
+        namespaces: Registry | None = None,
+        declare: Declare = vectors.declare,
     ) -> None:
         self._db = db
+        self._namespaces = namespaces
         self._catalogue = catalogue
         self._buckets = buckets
         self._declare = declare
@@ -80,6 +88,17 @@ class Collections:
             raise CollectionNotFound(identifier)
         return CollectionRow.from_record(record)
 
+    async def resolve_id(self, tx: NamespaceReader, identifier: str) -> CollectionId:
+        """Return only the id of the collection with this id or name; raise CollectionNotFound."""
+        found = await store.find_id(tx, identifier)
+        if found is None:
+            raise CollectionNotFound(identifier)
+        return CollectionId(found)
+
+    async def document_counts(self, tx: NamespaceReader, collection_ids: Sequence[str]) -> dict[str, int]:
+        """Return the exact number of documents per collection; empty collections may be absent. Cost: no scan."""
+        return await store.document_counts(tx, collection_ids)
+
     async def resolve_known(self, tx: NamespaceReader, identifiers: Sequence[str]) -> dict[str, CollectionRow]:
         """Return the collections that exist, by the id or name they were asked by, in that order."""
         rows = [CollectionRow.from_record(record) for record in await store.find_many(tx, identifiers)]
@@ -94,8 +113,11 @@ class Collections:
         """Make a collection, and the vector tables it writes to, in one transaction."""
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            definition = await define(tx, request, catalogue=self._catalogue, buckets=self._buckets)
+            definition = await self._define(tx, request)
             return Counted(row=await self._store(tx, definition), documents=0)
+
+    async def _define(self, tx: NamespaceWriter, request: CreateCollection) -> Definition:
+        return await define(tx, request, catalogue=self._catalogue, buckets=self._buckets, namespaces=self._namespaces)
 
     async def _store(self, tx: NamespaceWriter, definition: Definition) -> CollectionRow:
         _check_index_map(definition.values["config"].get("index_map"), definition.values["vector_indexes"])
@@ -208,20 +230,20 @@ class Collections:
             tx = unit.within(scope.namespace_id)
             original = await self.resolve(tx, identifier)
             asked = _as_request(original, request)
-            definition = await define(tx, asked, catalogue=self._catalogue, buckets=self._buckets)
+            definition = await self._define(tx, asked)
             return Counted(row=await self._store(tx, definition), documents=0), original
 
-    def extractors(self) -> Sequence[ExtractorRecord]:
-        """Return the catalogue."""
-        return self._catalogue.all()
+    def extractors(self) -> list[dict[str, Any]]:
+        """Return the catalogue as it is answered."""
+        return [self._catalogue.describe(record) for record in self._catalogue.all()]
 
-    def extractor(self, identifier: str) -> ExtractorRecord:
+    def extractor(self, identifier: str) -> dict[str, Any]:
         """Return the extractor called `name_version` (or `name`, or `name@version`); raise ExtractorNotFound."""
         for record in self._catalogue.all():
             if identifier in (record.extractor_id, record.name, f"{record.name}@{record.version}"):
-                return record
+                return self._catalogue.describe(record)
         name, _, version = identifier.rpartition("_")
-        return self._catalogue.get(name or identifier, version)
+        return self._catalogue.describe(self._catalogue.get(name or identifier, version))
 
     def menu(self) -> list[tuple[str, ExtractorRecord]]:
         """Return the feature keys whose extractor is in the catalogue."""

@@ -24,9 +24,9 @@ from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import new_id
 from prismhouse.query.filters import parse
-from prismhouse.storage.postgres.database import NamespaceReader
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
-__all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "define"]
+__all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "Registry", "define"]
 
 Schema = Mapping[str, Any]
 
@@ -48,6 +48,20 @@ class Catalogue(Protocol):
 
     def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord:
         """Return the record as it is with these validated parameters: its vectors may follow from them."""
+        ...
+
+    def describe(self, record: ExtractorRecord) -> dict[str, Any]:
+        """Return the entry of an extractor as the API answers it."""
+        ...
+
+
+class Registry(Protocol):
+    """The extractors of a namespace."""
+
+    async def extractors_registered(
+        self, tx: NamespaceWriter, wanted: Sequence[tuple[str, str]]
+    ) -> Mapping[str, Mapping[str, Any] | None]:
+        """Register extractors that are missing; return extractor id -> parameters locked by the namespace."""
         ...
 
 
@@ -91,7 +105,12 @@ class _Sources:
 
 
 async def define(
-    tx: NamespaceReader, request: CreateCollection, *, catalogue: Catalogue, buckets: Buckets
+    tx: NamespaceWriter,
+    request: CreateCollection,
+    *,
+    catalogue: Catalogue,
+    buckets: Buckets,
+    namespaces: Registry | None = None,
 ) -> Definition:
     """Find the sources, choose the extractor, resolve every mapping and compute both schemas.
 
@@ -105,7 +124,10 @@ async def define(
         incoming = normalize_schema(request.input_schema, ("body", "input_schema"))
     choice = _choice(request)
     record = catalogue.get(choice.feature_extractor_name, choice.version)
-    parameters = catalogue.validate_parameters(record, _parameters(record, request, choice))
+    named = (record.name, record.version)
+    registered = await namespaces.extractors_registered(tx, [named]) if namespaces else {}
+    given = _parameters(record, request, choice, locked=registered.get(record.extractor_id) or {})
+    parameters = catalogue.validate_parameters(record, given)
     record = catalogue.configured(record, parameters)
     passthrough = normalize_passthrough(choice.passthrough_entries())
     extractor = {
@@ -119,7 +141,10 @@ async def define(
     }
     outgoing = output_schema(record, passthrough, source=incoming, include_all=choice.include_all_source_fields)
     step = {"source_config": sources.source, "feature_extractor": extractor, "output_schema": outgoing}
-    warnings = _warnings(choice, passthrough, incoming)
+    warnings = [
+        *(f"{name} is kept but has no effect in this version." for name in request.unserved()),
+        *_warnings(choice, passthrough, incoming),
+    ]
     values = {
         "collection_id": new_id("col", 5),
         "collection_name": request.collection_name,
@@ -167,12 +192,22 @@ def _choice(request: CreateCollection) -> ExtractorChoice:
     return ExtractorChoice(feature_extractor_name=name, version=version)
 
 
-def _parameters(record: ExtractorRecord, request: CreateCollection, choice: ExtractorChoice) -> dict[str, Any]:
+def _parameters(
+    record: ExtractorRecord, request: CreateCollection, choice: ExtractorChoice, *, locked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Join what is given; the namespace's locked parameters hold, and saying otherwise is an error."""
     parameters = {**(choice.params or {}), **(choice.parameters or {})}
+    faults = [
+        field_fault(["body", "feature_extractor", "parameters", name], f"The namespace sets it to {value!r}.")
+        for name, value in locked.items()
+        if parameters.get(name, value) != value
+    ]
+    if faults:
+        raise Invalid(faults)
     known = record.parameter_schema.get("properties") or {}
     if request.embedding_task and "embedding_task" in known:
         parameters["embedding_task"] = request.embedding_task
-    return parameters
+    return {**parameters, **locked}
 
 
 def _warnings(choice: ExtractorChoice, passthrough: Sequence[PassthroughField], incoming: Schema) -> list[str]:

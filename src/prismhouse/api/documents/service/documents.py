@@ -9,17 +9,21 @@ from typing import Any, Protocol
 
 import psycopg
 
-from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
-from prismhouse.api.documents.model import RESERVED_ROOT_KEYS, NewDocument, StoredDocument
+from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
 from prismhouse.api.documents.schemas import (
     ListDocuments,
     ListNamespaceDocuments,
     Shape,
     document_bytes,
 )
-from prismhouse.api.documents.service.errors import DocumentNotFound, NotBuiltYet, SourceObjectNotFound
+from prismhouse.api.documents.service.errors import (
+    DocumentElsewhere,
+    DocumentNotFound,
+    NotBuiltYet,
+    SourceObjectNotFound,
+)
 from prismhouse.api.documents.service.listing import Listing, plan
 from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
@@ -71,13 +75,14 @@ class Documents:
     async def write(self, tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
         """Insert or replace documents in one statement and return how many; the creation time of a replaced one stays.
 
-        Root fields that the API fills itself (`document_id`, `_internal` ...) are left out of the payload.
+        Raises DocumentElsewhere, and nothing is written, when an id stands in another collection.
+        Fields that the API fills itself (`document_id`, `_internal` ...) are left out of what is given.
         """
-        clean = [
-            document if RESERVED_ROOT_KEYS.isdisjoint(document.payload) else _without_reserved(document)
-            for document in documents
-        ]
-        return await store.write(tx, clean)
+        clean = [document if _is_clean(document) else _without_reserved(document) for document in documents]
+        written = await store.write(tx, clean)
+        if written < len({document.document_id for document in clean}):
+            raise DocumentElsewhere
+        return written
 
     async def load(self, tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
         """Return the documents that exist, by id: the rows of the next tier."""
@@ -109,21 +114,21 @@ class Documents:
 
     async def count(self, tx: NamespaceReader, collection_id: str) -> int:
         """Return the exact number of documents of a collection."""
-        return await store.count(tx, collection_id)
+        return (await self._collections.document_counts(tx, [collection_id])).get(collection_id, 0)
 
-    async def count_in(self, scope: Scope, identifier: str) -> tuple[CollectionRow, int]:
-        """Return a collection and its exact number of documents."""
+    async def count_in(self, scope: Scope, identifier: str) -> tuple[str, int]:
+        """Return the id of a collection and its exact number of documents."""
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            row = await self._collections.resolve(tx, identifier)
-            return row, await store.count(tx, row.collection_id)
+            collection_id = await self._collections.resolve_id(tx, identifier)
+            return collection_id, await self.count(tx, collection_id)
 
     async def list_in(self, scope: Scope, identifier: str, *, request: ListDocuments, page: Page) -> DocumentList:
         """List the documents of one collection."""
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            row = await self._collections.resolve(tx, identifier)
-            return await self._list(tx, scope, request=request, page=page, rows=[row])
+            collection_id = await self._collections.resolve_id(tx, identifier)
+            return await self._list(tx, scope, request=request, page=page, collection_ids=[collection_id])
 
     async def list_everywhere(self, scope: Scope, *, request: ListNamespaceDocuments, page: Page) -> DocumentList:
         """List the documents of several collections, or of all; raise CollectionNotFound when none is known."""
@@ -133,23 +138,24 @@ class Documents:
             known = await self._collections.resolve_known(tx, asked) if asked else {}
             if asked and not known:
                 raise CollectionNotFound(", ".join(asked))
-            listed = await self._list(tx, scope, request=request, page=page, rows=list(known.values()))
+            listed = await self._list(
+                tx, scope, request=request, page=page, collection_ids=[row.collection_id for row in known.values()]
+            )
         unknown = [identifier for identifier in asked if identifier not in known]
         return dataclasses.replace(listed, rest={**listed.rest, "unknown_collection_ids": unknown or None})
 
     async def _list(
-        self, tx: NamespaceReader, scope: Scope, *, request: ListDocuments, page: Page, rows: Sequence[CollectionRow]
+        self, tx: NamespaceReader, scope: Scope, *, request: ListDocuments, page: Page, collection_ids: Sequence[str]
     ) -> DocumentList:
         for feature in ("group_by", "expand"):
             if getattr(request, feature):
                 raise NotBuiltYet(feature=feature)
-        collection_ids = [row.collection_id for row in rows]
         listing = plan(request, page, collection_ids=collection_ids, filter_depth=self._filter_depth)
         found = await _page(tx, listing, page)
         more, found = len(found) > page.limit, found[: page.limit]
         total = None
         if page.include_total:
-            total = await store.total(tx, where=listing.matching, parameters=listing.parameters)
+            total = await self._total(tx, listing, collection_ids)
         wanted = Wanted(values=bool(request.return_vectors), names=request.return_vector_names)
         shape = await self._shape(
             tx, scope, found, wanted=wanted, select=request.select or (), presign=request.return_presigned_urls
@@ -160,6 +166,11 @@ class Documents:
         stats = {"total_documents": total, "avg_blobs_per_document": blobs / len(found) if found else 0.0}
         rest = {"pagination": paging, "total_documents": total, "stats": stats, "warnings": None}
         return DocumentList(documents=[document_bytes(row, shape) for row in found], rest=rest)
+
+    async def _total(self, tx: NamespaceReader, listing: Listing, collection_ids: Sequence[str]) -> int:
+        if listing.plain and collection_ids:
+            return sum((await self._collections.document_counts(tx, collection_ids)).values())
+        return await store.total(tx, where=listing.matching, parameters=listing.parameters)
 
     async def get(
         self,
@@ -173,8 +184,8 @@ class Documents:
         """Return one document, in `collection` (id or name) if given; raise DocumentNotFound."""
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            row = await self._collections.resolve(tx, collection) if collection else None
-            found = await store.find(tx, [document_id], collection_id=row.collection_id if row else None)
+            collection_id = await self._collections.resolve_id(tx, collection) if collection else None
+            found = await store.find(tx, [document_id], collection_id=collection_id)
             if not found:
                 raise DocumentNotFound(document_id)
             return document_bytes(found[0], await self._shape(tx, scope, found, wanted=wanted, presign=presign))
@@ -216,8 +227,8 @@ class Documents:
         """Delete one document with its vectors; raise DocumentNotFound."""
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            row = await self._collections.resolve(tx, collection)
-            if not await store.delete(tx, row.collection_id, [document_id]):
+            collection_id = await self._collections.resolve_id(tx, collection)
+            if not await store.delete(tx, collection_id, [document_id]):
                 raise DocumentNotFound(document_id)
 
     async def _shape(
@@ -242,6 +253,7 @@ class Documents:
             select=select,
             vectors=vectors,
             with_vectors=wanted.values or isinstance(wanted.names, list),
+            presign=presign,
             link=None if link_blob is None else lambda blob: link_blob(scope.namespace_id, blob),
         )
 
@@ -257,6 +269,7 @@ async def _page(tx: NamespaceReader, listing: Listing, page: Page) -> list[Recor
             sort_value=listing.sort_value,
             limit=page.limit + 1,
             offset=0 if page.cursor else page.offset,
+            filtered=listing.filtered,
         )
     except psycopg.DataError as error:
         if page.cursor:  # a forged one: the only text here that was not checked before
@@ -264,6 +277,13 @@ async def _page(tx: NamespaceReader, listing: Listing, page: Page) -> list[Recor
         raise
 
 
+def _is_clean(document: NewDocument) -> bool:
+    return RESERVED_ROOT_KEYS.isdisjoint(document.payload) and RESERVED_INTERNAL_KEYS.isdisjoint(document.internal)
+
+
 def _without_reserved(document: NewDocument) -> NewDocument:
-    kept = {key: value for key, value in document.payload.items() if key not in RESERVED_ROOT_KEYS}
-    return dataclasses.replace(document, payload=kept)
+    return dataclasses.replace(
+        document,
+        payload={key: value for key, value in document.payload.items() if key not in RESERVED_ROOT_KEYS},
+        internal={key: value for key, value in document.internal.items() if key not in RESERVED_INTERNAL_KEYS},
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["DocumentNotFound", "NotBuiltYet", "SourceObjectNotFound"]
+__all__ = ["DocumentElsewhere", "DocumentNotFound", "NotBuiltYet", "SourceObjectNotFound"]
 
 
 class DocumentNotFound(WarehouseError):
@@ -27,6 +27,13 @@ class SourceObjectNotFound(WarehouseError):
 
     def __init__(self, identifier: str) -> None:
         super().__init__(resource="object", id=identifier)
+
+
+class DocumentElsewhere(WarehouseError):
+    """A document with one of these ids stands in another collection of the namespace."""
+
+    code = Code.CONFLICT
+    hint = "Use another document_id, or delete the other document first."
 
 
 class NotBuiltYet(WarehouseError):

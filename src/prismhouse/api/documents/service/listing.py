@@ -23,7 +23,10 @@ _CURSOR_LENGTH = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What `store.page` takes, and how to go on after it. `matching` is without the cursor: what a total counts."""
+    """What `store.page` takes, and how to go on after it. `matching` is without the cursor: what a total counts.
+
+    `plain` lists hold whole collections.
+    """
 
     matching: Sequence[str]
     where: Sequence[str]
@@ -32,6 +35,8 @@ class Listing:
     sort_value: str
     mark: str
     partition: Partition | None
+    filtered: bool
+    plain: bool
 
     def cursor_after(self, row: Mapping[str, Any]) -> str:
         """Return the cursor of the page that starts after `row`; it stays in its partition."""
@@ -91,6 +96,8 @@ def plan(
         sort_value=expression or "NULL",
         mark=mark,
         partition=partition,
+        filtered=bool(request.filters),
+        plain=not (request.filters or request.search or partition or object_id),
     )
 
 

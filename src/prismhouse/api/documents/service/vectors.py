@@ -62,7 +62,7 @@ def _shown_name(index: Mapping[str, Any], wanted: Wanted) -> str | None:
     """Return the name under which a vector is shown: the stored one, or the output's where that was asked for."""
     if not isinstance(wanted.names, list):
         return str(index["name"])
-    for name in (index["name"], index["index"]["inference_name"]):
+    for name in (index["name"], index["feature_uri"].rpartition("/")[2]):
         if name in wanted.names:
             return str(name)
     return str(index["name"]) if wanted.values else None

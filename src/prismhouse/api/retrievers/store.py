@@ -1,0 +1,124 @@
+"""Every SQL statement about retrievers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Writer
+
+__all__ = ["delete", "find", "find_execution", "insert", "list_executions", "list_page", "record_executions", "update"]
+
+_INSERT = """
+INSERT INTO retrievers (namespace_id, retriever_id, retriever_name, definition, created_by, updated_by)
+VALUES (%(namespace_id)s, %(retriever_id)s, %(retriever_name)s, %(definition)s, %(by)s, %(by)s)
+ON CONFLICT (namespace_id, retriever_name) DO NOTHING
+RETURNING *
+"""
+_FIND = """
+SELECT * FROM retrievers
+WHERE namespace_id = %(namespace_id)s AND (retriever_id = %(identifier)s OR retriever_name = %(identifier)s)
+ORDER BY retriever_id = %(identifier)s DESC LIMIT 1
+"""
+_UPDATE = """
+UPDATE retrievers
+SET retriever_name = %(retriever_name)s, definition = %(definition)s, updated_by = %(by)s, updated_at = now(),
+    version = version + 1
+WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s
+RETURNING *
+"""
+_DELETE = "DELETE FROM retrievers WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s"
+_LIST = """
+SELECT *, count(*) OVER () AS matching FROM retrievers
+WHERE namespace_id = %(namespace_id)s
+  AND (%(search)s::text IS NULL
+       OR strpos(lower(concat_ws(' ', retriever_id, retriever_name, definition ->> 'description')),
+                 lower(%(search)s)) > 0)
+ORDER BY created_at DESC, retriever_id LIMIT %(limit)s OFFSET %(offset)s
+"""
+# Runs of a retriever, or of a namespace, that is gone in the meantime are left out.
+_RECORD = """
+INSERT INTO retriever_executions
+  (namespace_id, execution_id, retriever_id, status, duration_ms, returned, inputs_hash, error, created_at)
+SELECT g.* FROM unnest(
+  %(namespaces)b::text[], %(ids)b::text[], %(retrievers)b::text[], %(statuses)b::text[], %(durations)b::float8[],
+  %(returned)b::int4[], %(hashes)b::text[], %(errors)b::text[], %(times)b::timestamptz[]
+) AS g (namespace_id, execution_id, retriever_id, status, duration_ms, returned, inputs_hash, error, created_at)
+JOIN namespaces AS n USING (namespace_id)
+LEFT JOIN retrievers AS r USING (namespace_id, retriever_id)
+WHERE g.retriever_id IS NULL OR r.retriever_id IS NOT NULL
+ON CONFLICT DO NOTHING
+"""
+_EXECUTIONS = """
+SELECT *, count(*) OVER () AS matching FROM retriever_executions
+WHERE namespace_id = %(namespace_id)s AND retriever_id IS NOT DISTINCT FROM %(retriever_id)s
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY created_at DESC, execution_id LIMIT %(limit)s OFFSET %(offset)s
+"""
+_EXECUTION = """
+SELECT * FROM retriever_executions
+WHERE namespace_id = %(namespace_id)s AND execution_id = %(execution_id)s
+  AND retriever_id IS NOT DISTINCT FROM %(retriever_id)s
+"""
+
+
+async def insert(
+    tx: NamespaceWriter, *, retriever_id: str, name: str, definition: Mapping[str, Any], by: str | None
+) -> Record | None:
+    """Return the new record, or None when the name is taken."""
+    parameters = {"retriever_id": retriever_id, "retriever_name": name, "definition": Jsonb(definition), "by": by}
+    return await tx.fetch_one(_INSERT, parameters)
+
+
+async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> Record | None:
+    """Return the record with this id or name; an id counts before a name."""
+    return await tx.fetch_one(_FIND + (" FOR UPDATE" if lock else ""), {"identifier": identifier})
+
+
+async def update(
+    tx: NamespaceWriter, *, retriever_id: str, name: str, definition: Mapping[str, Any], by: str | None
+) -> Record | None:
+    """Store a changed retriever as its next version; the name may raise UniqueViolation."""
+    parameters = {"retriever_id": retriever_id, "retriever_name": name, "definition": Jsonb(definition), "by": by}
+    return await tx.fetch_one(_UPDATE, parameters)
+
+
+async def delete(tx: NamespaceWriter, retriever_id: str) -> int:
+    """Remove the retriever with its executions."""
+    return await tx.execute(_DELETE, {"retriever_id": retriever_id})
+
+
+async def list_page(tx: NamespaceReader, *, search: str | None, limit: int, offset: int) -> list[Record]:
+    """Return a page, newest first; `matching` counts all."""
+    return await tx.fetch_all(_LIST, {"search": search, "limit": limit, "offset": offset})
+
+
+async def record_executions(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store finished runs of any namespaces."""
+    columns = {
+        "namespaces": "namespace_id",
+        "ids": "execution_id",
+        "retrievers": "retriever_id",
+        "statuses": "status",
+        "durations": "duration_ms",
+        "returned": "returned",
+        "hashes": "inputs_hash",
+        "errors": "error",
+        "times": "created_at",
+    }
+    await tx.execute(_RECORD, {name: [row[column] for row in rows] for name, column in columns.items()})
+
+
+async def list_executions(
+    tx: NamespaceReader, *, retriever_id: str | None, status: str | None, limit: int, offset: int
+) -> list[Record]:
+    """Return a page of runs, newest first; `matching` counts all. No retriever: ad hoc runs."""
+    parameters = {"retriever_id": retriever_id, "status": status, "limit": limit, "offset": offset}
+    return await tx.fetch_all(_EXECUTIONS, parameters)
+
+
+async def find_execution(tx: NamespaceReader, *, retriever_id: str | None, execution_id: str) -> Record | None:
+    """Return one run."""
+    return await tx.fetch_one(_EXECUTION, {"retriever_id": retriever_id, "execution_id": execution_id})
