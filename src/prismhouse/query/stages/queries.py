@@ -110,7 +110,7 @@ async def _stored(reference: Any, feature: Feature, context: RunContext) -> Floa
     if not isinstance(reference, dict) or not isinstance(reference.get("document_id"), str):
         raise Invalid([field_fault(["body", "query", "document_ref"], "needs document_id and collection_id")])
     row = await context.tx.fetch_one(
-        f"SELECT embedding::real[] AS vector FROM {identifier(feature.index.table_name)}"  # noqa: S608 - quoted
+        f"SELECT embedding::real[] AS vector FROM {identifier(feature.index.table_name)}"
         " WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s",
         {"document_id": reference["document_id"]},
     )
