@@ -225,6 +225,24 @@ async def test_a_list_takes_an_empty_body_search_and_sort(house: House) -> None:
     assert [one["collection_name"] for one in got.json()["results"]] == ["gamma"]
 
 
+async def test_a_list_is_filtered_by_any_field(house: House) -> None:
+    await house.create("one")
+    await house.create("two", field_passthrough=["author"])
+    await house.client.patch("/v1/collections/two", json={"metadata": {"team": "Sea"}, "enabled": False})
+
+    async def names(filters: Any) -> list[str]:
+        answer = (await house.client.post("/v1/collections/list", json={"filters": filters})).json()
+        assert answer["total_count"] == len(answer["results"])
+        return [one["collection_name"] for one in answer["results"]]
+
+    assert await names({"metadata.team": "sea"}) == ["two"]
+    assert await names({"enabled": True}) == ["one"]
+    assert await names({"field": "collection_name", "operator": "in", "value": ["one", "three"]}) == ["one"]
+    assert await names({"NOT": [{"field": "source.bucket_ids", "value": "bkt_posts"}]}) == []
+    refused = await house.client.post("/v1/collections/list", json={"filters": {"must": []}})
+    assert refused.status_code == 422
+
+
 async def test_a_change_keeps_what_was_not_sent_and_refuses_what_is_fixed(house: House) -> None:
     await house.create("articles")
     path = "/v1/collections/articles"
@@ -266,6 +284,7 @@ async def test_a_deletion_is_refused_when_a_batch_is_active(house: House) -> Non
     await house.create("articles")
     house.service.guard_deletion(active)
 
+    assert (await house.client.get("/v1/collections/articles")).json()["indexing_status"] == "indexing"
     refused = await house.client.delete("/v1/collections/articles")
 
     assert refused.status_code == 409
