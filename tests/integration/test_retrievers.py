@@ -9,6 +9,7 @@ import httpx2 as httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from mixpeek import models
 from psycopg.types.json import Jsonb
 
 from prismhouse.api.collections.model import CollectionRow
@@ -488,3 +489,26 @@ async def test_streaming_is_refused_until_it_is_built(client: Client) -> None:
     got = await client.call("POST", "/v1/retrievers/products/execute", {"stream": True}, status=501)
 
     assert got["error"]["type"] == "NotImplementedError"
+
+
+async def test_the_generated_client_reads_every_answer(client: Client) -> None:
+    made = await client.call("POST", "/v1/retrievers", _definition())
+    path = f"/v1/retrievers/{made['retriever_id']}"
+    answers = {
+        models.RetrieverConfig: made,
+        models.RetrieverModelOutput: await client.call("GET", path),
+        models.ListRetrieversResponse: await client.call("GET", "/v1/retrievers"),
+        models.PatchRetrieverResponse: await client.call("PATCH", path, {"tags": ["x"]}),
+        models.CloneRetrieverResponse: await client.call("POST", f"{path}/clone", {"retriever_name": "other"}),
+        models.ExecuteRetrieverResponse: await client.call("POST", f"{path}/execute", {"inputs": {"query": "red"}}),
+        models.ExplainRetrieverResponse: await client.call("POST", f"{path}/execute/explain", {}),
+        models.ListExecutionsResponse: await client.call("POST", f"{path}/executions/list"),
+    }
+
+    for model, given in answers.items():
+        assert model.from_dict(given) is not None
+    for stage in await client.call("GET", "/v1/retrievers/stages"):
+        assert models.RetrieverStageDefinition.from_dict(stage) is not None
+    execution_id = answers[models.ExecuteRetrieverResponse]["execution_id"]
+    one = await client.call("GET", f"{path}/executions/{execution_id}")
+    assert models.ExecutionDetail.from_dict(one) is not None

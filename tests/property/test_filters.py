@@ -152,7 +152,7 @@ def _in_sql(connection: psycopg.Connection, tree: Any, payload: dict[str, Any]) 
     return connection.execute(ROW + condition, bound, prepare=False).fetchone() is not None
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES, payload=PAYLOADS)
 def test_sql_and_python_agree(connection: psycopg.Connection, tree: Any, payload: dict[str, Any]) -> None:
     assert _in_sql(connection, tree, payload) == matches(parse(tree), _record(payload))

@@ -12,7 +12,10 @@ Path = tuple[str, ...]
 
 
 class Kind(StrEnum):
-    """How a place compares: JSON values by their type; identifiers exactly, letter case included; times as times."""
+    """How a place compares: JSON values by their type; identifiers exactly, letter case included; times as times.
+
+    A time has no one spelling, so no text operator finds it.
+    """
 
     JSON = "json"
     TEXT = "text"

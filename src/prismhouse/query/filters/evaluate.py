@@ -132,6 +132,8 @@ def _same(value: Any, scalar: Any, kind: Kind, case_sensitive: bool) -> bool:
 def _test(condition: Condition, value: Any, kind: Kind) -> bool:
     if condition.operator in _COMPARISONS:
         return _ordered(_COMPARISONS[condition.operator], value, condition.value, kind)
+    if kind is Kind.TIME:
+        return False
     if isinstance(value, str):
         return _string(condition, value)
     if condition.operator is Operator.CONTAINS:

@@ -173,6 +173,8 @@ class _Compiler:
         operator, value = condition.operator, condition.value
         if operator in _COMPARISONS:
             return self._ordered(place, _COMPARISONS[operator], value)
+        if place.kind is Kind.TIME:
+            return "false"
         if operator in {Operator.GEO_RADIUS, Operator.GEO_BOUNDING_BOX, Operator.GEO_POLYGON}:
             return self._geo(place, operator, value)
         if operator is Operator.WORDS:
