@@ -173,3 +173,20 @@ async def test_head_answers_as_get_without_a_body(opened: Open) -> None:
 
     assert answer.status_code == 200
     assert answer.content == b""
+
+
+@pytest.mark.parametrize(
+    "call", [("GET", "/v1/buckets"), ("POST", "/v1/buckets/list"), ("POST", "/v1/collections/list")]
+)
+async def test_a_list_in_an_unknown_namespace_is_empty_and_says_why(opened: Open, call: tuple[str, str]) -> None:
+    answer = await opened.client(**{"X-Namespace": "nobody"}).request(*call)
+
+    assert answer.status_code == 200
+    assert answer.headers["x-namespace-unresolved"] == "nobody"
+    body = answer.json()
+    assert (body["results"], body["total_count"]) == ([], 0)
+    assert body["warnings"][0] | {"next_step": ""} == {
+        "resource": "namespace",
+        "reason": "unresolved",
+        "next_step": "",
+    }

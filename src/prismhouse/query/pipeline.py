@@ -14,14 +14,14 @@ from prismhouse.query.filters import EVERYTHING, And, Filter, parse
 from prismhouse.query.hits import Hit
 from prismhouse.query.search import EVERY_RANK, Window
 from prismhouse.query.stages.attribute_filter import AttributeFilter
-from prismhouse.query.stages.feature_search import FeatureSearchParameters
+from prismhouse.query.stages.feature_search import FeatureSearch, FeatureSearchParameters
 from prismhouse.query.stages.port import Embedder, Feature, Report, RunContext, Stage, Target
 from prismhouse.query.templates import MISSING, prune, render
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import NamespaceReader
 from prismhouse.storage.postgres.vectors import VectorIndex
 
-__all__ = ["Outcome", "Pipeline", "ResolveURI", "compile_pipeline"]
+__all__ = ["Outcome", "Pipeline", "ResolveURI", "RunRequest", "compile_pipeline"]
 
 ResolveURI = Callable[[Sequence[Mapping[str, Any]], str], str]
 _SEARCH_CEILING_SECONDS = 5.0
@@ -36,7 +36,18 @@ class Outcome:
     report: Report
     version: int | None
     total_ms: float
-    halted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What one run is given. `filters` joins the filters of the first stage that retrieves."""
+
+    inputs: Mapping[str, Any]
+    filters: Any
+    window: Window
+    retriever_id: str | None = None
+    return_vectors: bool = False
+    max_time_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,81 +120,12 @@ class Pipeline:
             if entry["feature_uri"] in self.indexes
         }
 
-    async def run(
-        self,
-        tx: NamespaceReader,
-        *,
-        inputs: Mapping[str, Any],
-        filters: Any,
-        embedder: Embedder,
-        window: Window,
-        retriever_id: str | None = None,
-        return_vectors: bool = False,
-        max_time_ms: float | None = None,
-    ) -> Outcome:
+    async def run(self, tx: NamespaceReader, request: RunRequest, embedder: Embedder) -> Outcome:
         """Run all stages in order. A stage that fails raises, or is skipped where it says so."""
-        started = time.perf_counter()
-        outcome = Outcome(hits=[], statistics={}, report=Report(), version=None, total_ms=0)
-        pushed: list[Filter] = [_filter(filters, inputs, ["body", "filters"], outcome.report)]
-        prepared = [(spec, self._prepare(spec, inputs)) for spec in self.stages]
-        searches_at = next((n for n, (s, _) in enumerate(prepared) if s.record.stage_id == "feature_search"), None)
-        retrieved = False
-        for number, (spec, stage) in enumerate(prepared):
-            if max_time_ms is not None and (time.perf_counter() - started) * 1000 > max_time_ms:
-                outcome.report.degraded.append(
-                    _degraded(spec, "the time budget was used up", "Raise budget_limits.max_time_ms.")
-                )
-                outcome.halted = True
-                break
-            own = _filter(spec.pre_filters, inputs, ["body", "stages", spec.name, "pre_filters"], outcome.report)
-            last = number == len(prepared) - 1
-            context = RunContext(
-                tx=tx,
-                scope=self,
-                embedder=embedder,
-                report=outcome.report,
-                stage_name=spec.name,
-                filter=_all([*(pushed if not retrieved else ()), own]),
-                window=window if last else EVERY_RANK,
-                last=last,
-                vectors=self.vector_tables() if return_vectors else {},
-                retriever_id=retriever_id,
-            )
-            before, clock, error = len(outcome.hits), time.perf_counter(), None
-            try:
-                if isinstance(stage, AttributeFilter) and not retrieved:
-                    if searches_at is not None and number < searches_at:
-                        # What passes here is what the search may find: the search applies it before scoring.
-                        pushed += [stage.filter(), own]
-                        context.metadata["pushed_down"] = True
-                    else:
-                        outcome.hits, retrieved = await stage.read(context), True
-                elif spec.record.retrieves or outcome.hits:
-                    outcome.hits = await self._within_time(spec, stage, outcome.hits, context)
-                    retrieved = retrieved or spec.record.retrieves
-            except WarehouseError as failure:
-                if not spec.skip_on_error:
-                    raise
-                error = failure.message
-                outcome.report.degraded.append(_degraded(spec, error, "Correct the stage, or remove it."))
-            outcome.version = context.version if context.version is not None else outcome.version
-            outcome.statistics[spec.name] = _statistics(before, len(outcome.hits), clock, error, context.metadata)
-        outcome.total_ms = (time.perf_counter() - started) * 1000
-        return outcome
+        return await _Run(self, tx, request, embedder).all_stages()
 
-    async def _within_time(self, spec: StageSpec, stage: Stage, hits: list[Hit], context: RunContext) -> list[Hit]:
-        if spec.record.stage_id != "feature_search":
-            return await stage.run(hits, context)
-        asked = getattr(getattr(stage, "parameters", None), "hard_timeout_ms", 5_000) / 1000
-        try:
-            async with asyncio.timeout(min(asked, _SEARCH_CEILING_SECONDS)):
-                return await stage.run(hits, context)
-        except TimeoutError:
-            reason = f"the search took longer than {min(asked, _SEARCH_CEILING_SECONDS):g} s"
-            context.report.degraded.append(_degraded(spec, reason, "Narrow it with filters, or lower top_k."))
-            return []
-
-    def _prepare(self, spec: StageSpec, inputs: Mapping[str, Any]) -> Stage:
+    def prepare(self, spec: StageSpec, inputs: Mapping[str, Any]) -> Stage:
+        """Return the stage with its templates filled in; raise Invalid for a value that does not fit."""
         parameters = spec.parameters
         if parameters is None:
             parameters = spec.filled(_emptied(prune(_empty_queries(render(spec.raw, inputs)))))
@@ -207,6 +149,91 @@ class Pipeline:
         return parameters.model_copy(update={"searches": searches})
 
 
+class _Run:
+    """One run: what passed so far, and the filters that wait for the search."""
+
+    def __init__(self, pipeline: Pipeline, tx: NamespaceReader, request: RunRequest, embedder: Embedder) -> None:
+        self._pipeline = pipeline
+        self._tx = tx
+        self._request = request
+        self._embedder = embedder
+        self._outcome = Outcome(hits=[], statistics={}, report=Report(), version=None, total_ms=0)
+        self._waiting = [self._filter(request.filters, ["body", "filters"])]
+        self._retrieved = False
+        ids = [spec.record.stage_id for spec in pipeline.stages]
+        self._search_at = ids.index("feature_search") if "feature_search" in ids else -1
+
+    async def all_stages(self) -> Outcome:
+        started = time.perf_counter()
+        outcome, budget_ms = self._outcome, self._request.max_time_ms
+        for number, spec in enumerate(self._pipeline.stages):
+            if budget_ms is not None and (time.perf_counter() - started) * 1000 > budget_ms:
+                reason, next_step = "the time budget was used up", "Raise budget_limits.max_time_ms."
+                outcome.report.degraded.append(_degraded(spec, reason, next_step))
+                break
+            await self._stage(number, spec)
+        outcome.total_ms = (time.perf_counter() - started) * 1000
+        return outcome
+
+    async def _stage(self, number: int, spec: StageSpec) -> None:
+        outcome = self._outcome
+        context = self._context(spec, last=number == len(self._pipeline.stages) - 1)
+        before, clock, error = len(outcome.hits), time.perf_counter(), None
+        try:
+            own = self._filter(spec.pre_filters, ["body", "stages", spec.name, "pre_filters"])
+            stage = self._pipeline.prepare(spec, self._request.inputs)
+            if isinstance(stage, AttributeFilter) and number < self._search_at and not self._retrieved:
+                # What passes here is what the search may find: the search applies it before scoring.
+                self._waiting += [stage.filter(), own]
+                context.metadata["pushed_down"] = True
+            elif spec.record.retrieves or outcome.hits:
+                context.filter = _all([*(() if self._retrieved else self._waiting), own])
+                outcome.hits = await self._run_stage(spec, stage, context)
+                self._retrieved = self._retrieved or spec.record.retrieves
+        except WarehouseError as failure:
+            if not spec.skip_on_error:
+                raise
+            error = failure.message
+            outcome.report.degraded.append(_degraded(spec, error, "Correct the stage, or remove it."))
+        outcome.version = outcome.version if context.version is None else context.version
+        outcome.statistics[spec.name] = _statistics(before, len(outcome.hits), clock, error, context.metadata)
+
+    def _context(self, spec: StageSpec, *, last: bool) -> RunContext:
+        return RunContext(
+            tx=self._tx,
+            scope=self._pipeline,
+            embedder=self._embedder,
+            report=self._outcome.report,
+            stage_name=spec.name,
+            window=self._request.window if last else EVERY_RANK,
+            last=last,
+            vectors=self._pipeline.vector_tables() if self._request.return_vectors else {},
+            retriever_id=self._request.retriever_id,
+        )
+
+    def _filter(self, tree: Any, path: list[Any]) -> Filter:
+        """Return the filter with its templates filled in; conditions without their input are dropped and reported."""
+        if tree is None:
+            return EVERYTHING
+        filled = prune(render(tree, self._request.inputs), self._outcome.report.relaxations)
+        return parse(_emptied(filled), path=path)
+
+    async def _run_stage(self, spec: StageSpec, stage: Stage, context: RunContext) -> list[Hit]:
+        hits = self._outcome.hits
+        if isinstance(stage, AttributeFilter) and not self._retrieved:
+            return await stage.read(context)
+        if not isinstance(stage, FeatureSearch):
+            return await stage.run(hits, context)
+        seconds = min(stage.parameters.hard_timeout_ms / 1000, _SEARCH_CEILING_SECONDS)
+        try:
+            async with asyncio.timeout(seconds):
+                return await stage.run(hits, context)
+        except TimeoutError:
+            reason, next_step = f"the search took longer than {seconds:g} s", "Narrow it with filters, or lower top_k."
+            context.report.degraded.append(_degraded(spec, reason, next_step))
+            return []
+
+
 async def compile_pipeline(
     tx: NamespaceReader, stages: Sequence[StageSpec], targets: Sequence[Target], resolve: ResolveURI
 ) -> Pipeline:
@@ -228,16 +255,6 @@ def _check_searches(pipeline: Pipeline, spec: StageSpec) -> None:
         if not isinstance(uri, str) or "{{" in uri or uri == ANY_TEXT_FEATURE or search.get("optional") or lexical:
             continue
         pipeline.feature(uri, pipeline.collection_ids(scope if isinstance(scope, list) else None))
-
-
-def _filter(tree: Any, inputs: Mapping[str, Any], path: list[Any], report: Report) -> Filter:
-    """Return the filter with its templates filled in; conditions without their input are dropped and reported."""
-    if tree is None:
-        return EVERYTHING
-    dropped: list[str] = []
-    filled = prune(render(tree, inputs), dropped)
-    report.relaxations += dropped
-    return parse(_emptied(filled), path=path)
 
 
 def _all(filters: Sequence[Filter]) -> Filter:

@@ -21,7 +21,7 @@ from prismhouse.kit import json
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
-from prismhouse.query.pipeline import Outcome
+from prismhouse.query.pipeline import Outcome, RunRequest
 from prismhouse.query.search import Window
 from prismhouse.query.stages.port import Embedder, NotBuilt
 from prismhouse.storage.postgres.database import Database, NamespaceReader
@@ -121,16 +121,15 @@ class Executor:
             page = result_page(
                 request.pagination, _limit(request), default_limit=compiled.default_limit, fingerprint=digest[:16]
             )
-            outcome = await compiled.pipeline.run(
-                tx,
+            run = RunRequest(
                 inputs=inputs.values,
                 filters=request.filters,
-                embedder=self._embedder,
                 window=Window(start=page.offset, stop=page.offset + page.limit),
                 retriever_id=compiled.retriever_id,
                 return_vectors=request.return_vectors,
                 max_time_ms=compiled.budget.get("max_time_ms"),
             )
+            outcome = await compiled.pipeline.run(tx, run, self._embedder)
         except WarehouseError as error:
             await self._check_version(tx, compiled, fresh=fresh, seen=None)
             self._note(tx, compiled, execution_id, started, status="failed", returned=0, digest="", error=error.message)
