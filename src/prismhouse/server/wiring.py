@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prismhouse.api.batches.jobs import register_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
@@ -126,6 +127,7 @@ def build(settings: Settings, dsn: str) -> House:
     )
     batches = Batches(parts)
     register_jobs(parts, batches)
+    deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
     return House(
         settings=settings,
