@@ -20,7 +20,7 @@ EXPECTED = {
     ("POST", "/v1/tasks/{task_id}/kill"): (200, "killing is idempotent; test_a_foreign_kill_changes_nothing"),
 }
 # Bodies that a schema alone does not give.
-BODIES: dict[tuple[str, str], Any] = {}
+BODIES: dict[tuple[str, str], Any] = {("PATCH", "/v1/retrievers/{retriever_id}"): {"description": "mine now"}}
 _OWNED = "owned_by_a"
 
 

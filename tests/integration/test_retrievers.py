@@ -206,6 +206,26 @@ async def test_a_run_gives_documents_best_first(client: Client) -> None:
     }  # fmt: skip
 
 
+async def test_a_document_has_the_shape_that_lists_give(client: Client, db: Database) -> None:
+    blobs = [
+        {"field": "thumb", "role": "thumbnail", "type": "image", "checksum": "abc", "size_bytes": None},
+        {"field": "text", "checksum": "def", "url": "http://x/y"},
+    ]
+    async with db.write() as tx:
+        await tx.execute("UPDATE documents SET document_blobs = %(b)s WHERE document_id = 'doc_a'", {"b": Jsonb(blobs)})
+
+    got = await _run(client, _search(), limit=1)
+
+    [document] = got["documents"]
+    assert document["thumb"] == "prismhouse://blobs/abc"
+    assert document["document_blobs"] == [
+        {"field": "thumb", "role": "thumbnail", "type": "image", "checksum": "abc", "url": "prismhouse://blobs/abc"},
+        {"field": "text", "role": "source", "type": "other", "checksum": "def", "url": "http://x/y"},
+    ]
+    assert document["_internal"]["internal_id"] == "org_1"
+    assert document["searchable_at"].endswith("Z")
+
+
 async def test_pages_join_to_the_whole_when_a_cursor_is_followed(client: Client) -> None:
     await client.call("POST", "/v1/retrievers", _definition())
     path, seen, cursor = "/v1/retrievers/products/execute", list[str](), None

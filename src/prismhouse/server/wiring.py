@@ -105,8 +105,9 @@ def build(settings: Settings, dsn: str) -> House:
     namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
-    collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    objects.use(derived=documents)
     parts = Parts(
         db=db,
         queue=jobs,

@@ -34,8 +34,8 @@ def me(caller: Caller) -> dict[str, Any]:
     }
 
 
-def organization(row: Record, users: list[Record]) -> dict[str, Any]:
-    """Return the organization with its users."""
+def organization(row: Record, users: list[Record] | None) -> dict[str, Any]:
+    """Return the organization with its users, or null in their place."""
     return {
         "organization_id": row["organization_id"],
         "organization_name": row["organization_name"],
@@ -51,7 +51,7 @@ def organization(row: Record, users: list[Record]) -> dict[str, Any]:
         "current_month_usage": 0,
         "created_at": iso(row["created_at"]),
         "updated_at": iso(row["updated_at"]),
-        "users": [user(one) for one in users],
+        "users": None if users is None else [user(one) for one in users],
         "requires_plan": False,
         "is_internal": False,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from fastapi import Request
 
@@ -193,33 +193,24 @@ class Callers:
         return dependency
 
     def namespace(self, permission: Permission) -> Callable[[Request], Awaitable[NamespaceCaller]]:
-        """For namespaced routes: header X-Namespace (or X-Namespace-Id), else `?namespace=`."""
+        """For namespaced routes: header X-Namespace (or X-Namespace-Id), else `?namespace=`.
+
+        A route whose operation id begins with `list_` answers 200 with no rows and a warning when the namespace is
+        not there; every other route answers 404. The route itself does not run and needs no code for either.
+        """
 
         async def dependency(request: Request) -> NamespaceCaller:
             named = namespace_named(request)
             origin = request.headers.get("origin")
-            inside = await self._authenticator.enter(_bearer(request), named, origin=origin)
+            try:
+                inside = await self._authenticator.enter(_bearer(request), named, origin=origin)
+            except NamespaceNotFound as error:
+                if _is_list(request):
+                    raise UnresolvedList(str(error.details["id"])) from error
+                raise
             request.state.log = {"key_id": inside.caller.key_id, "namespace_id": inside.namespace_id}
             inside.caller.require(permission)
             return inside
-
-        return dependency
-
-    def namespace_or_empty(
-        self, permission: Permission, **answer_keys: Any
-    ) -> Callable[[Request], Awaitable[NamespaceCaller]]:
-        """For list routes: an unknown namespace answers 200 with an empty list and a warning, not 404.
-
-        `answer_keys` are the keys of that empty answer beside `results`, `pagination` and `warnings`, for
-        example `total_count=0`. The route itself does not run and needs no code for the case.
-        """
-        inside = self.namespace(permission)
-
-        async def dependency(request: Request) -> NamespaceCaller:
-            try:
-                return await inside(request)
-            except NamespaceNotFound as error:
-                raise UnresolvedList(str(error.details["id"]), answer_keys) from error
 
         return dependency
 
@@ -227,10 +218,14 @@ class Callers:
 class UnresolvedList(Exception):
     """A list was asked for in a namespace that is not there: `api/web/errors.py` answers it with 200 and no rows."""
 
-    def __init__(self, namespace: str, answer_keys: Mapping[str, Any]) -> None:
+    def __init__(self, namespace: str) -> None:
         super().__init__(namespace)
         self.namespace = namespace
-        self.answer_keys = answer_keys
+
+
+def _is_list(request: Request) -> bool:
+    operation_id = getattr(request.scope.get("route"), "operation_id", None)
+    return isinstance(operation_id, str) and operation_id.startswith("list_")
 
 
 def namespace_named(request: Request) -> str | None:

@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.caller import UnresolvedList
@@ -18,6 +19,8 @@ from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 __all__ = ["envelope", "install"]
 
 _RETRY_AFTER_SECONDS = 2
+# Never sent: it stands in the access log, as it does in those of other servers.
+_CLIENT_CLOSED = 499
 _BY_STATUS = {code.status: code for code in reversed(Code)}
 _log = structlog.get_logger(__name__)
 
@@ -79,10 +82,17 @@ async def _on_unresolved_list(_: Request, error: Exception) -> Answer:
         "reason": "unresolved",
         "next_step": f"No namespace {error.namespace} is open to this key. Create it, or send another X-Namespace.",
     }
-    body = {"results": [], "pagination": pagination(page, total=0, next_cursor=None), **error.answer_keys}
+    # Lists differ in what stands beside the rows; clients take the keys they know.
+    body = {"results": [], "pagination": pagination(page, total=0, next_cursor=None), "total_count": 0, "total": 0}
     # A header holds latin-1 only, a name anything.
     named = error.namespace.encode("ascii", "backslashreplace").decode()
     return answer(body | {"warnings": [warning]}, headers={"X-Namespace-Unresolved": named[:200]})
+
+
+async def _on_disconnect(request: Request, _: Exception) -> Answer:
+    """The client went away while it sent: nobody reads this, and nothing is wrong here."""
+    _log.debug("client disconnected", method=request.method, path=request.url.path)
+    return Answer(b"", status_code=_CLIENT_CLOSED)
 
 
 async def _on_data_error(request: Request, error: Exception) -> Answer:
@@ -104,5 +114,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_framework_validation)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(UnresolvedList, _on_unresolved_list)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(psycopg.DataError, _on_data_error)
     app.add_exception_handler(Exception, _on_anything_else)

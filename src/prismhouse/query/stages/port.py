@@ -41,7 +41,7 @@ class NotBuilt(WarehouseError):
 
 
 class Embedder(Protocol):
-    """Turns queries into vectors. `embed_images` may be missing: then only text can be asked."""
+    """Turns queries into vectors. `embed_image(model, data)` may be missing: then only text can be asked."""
 
     async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d) float32` for texts."""

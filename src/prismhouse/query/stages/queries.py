@@ -110,7 +110,7 @@ async def _stored(reference: Any, feature: Feature, context: RunContext) -> Floa
     if not isinstance(reference, dict) or not isinstance(reference.get("document_id"), str):
         raise Invalid([field_fault(["body", "query", "document_ref"], "needs document_id and collection_id")])
     row = await context.tx.fetch_one(
-        f"SELECT embedding::real[] AS vector FROM {identifier(feature.index.table_name)}"  # noqa: S608 - quoted
+        f"SELECT embedding::real[] AS vector FROM {identifier(feature.index.table_name)}"
         " WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s",
         {"document_id": reference["document_id"]},
     )
@@ -121,7 +121,7 @@ async def _stored(reference: Any, feature: Feature, context: RunContext) -> Floa
 
 
 async def _image(value: Any, feature: Feature, context: RunContext) -> FloatArray:
-    embed = getattr(context.embedder, "embed_images", None)
+    embed = getattr(context.embedder, "embed_image", None)
     if embed is None or "image" not in feature.modalities:
         accepted = ", ".join([*(m for m in feature.modalities if m == "text"), "vector", "document"])
         raise QueryModeUnsupported(feature_uri=feature.index.feature_uri, mode="content", accepted=accepted)
@@ -135,4 +135,4 @@ async def _image(value: Any, feature: Feature, context: RunContext) -> FloatArra
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Invalid([field_fault(["body", "query", "value"], "is not a data: URI or base64")]) from error
-    return np.asarray((await embed(feature.model, [data]))[0], np.float32)
+    return np.asarray(await embed(feature.model, data), np.float32)

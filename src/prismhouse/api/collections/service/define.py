@@ -16,6 +16,7 @@ from prismhouse.api.collections.model import (
     output_schema,
     resolve_input_mappings,
 )
+from prismhouse.api.collections.model.client_defaults import SUBSTITUTED_WARNING, without_substituted
 from prismhouse.api.collections.model.features import FEATURE_KEYS
 from prismhouse.api.collections.model.mappings import PassthroughField, property_at
 from prismhouse.api.collections.schemas import CreateCollection, ExtractorChoice, Source
@@ -196,7 +197,8 @@ def _parameters(
     record: ExtractorRecord, request: CreateCollection, choice: ExtractorChoice, *, locked: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Join what is given; the namespace's locked parameters hold, and saying otherwise is an error."""
-    parameters = {**(choice.params or {}), **(choice.parameters or {})}
+    own = without_substituted(record.name, choice.parameters or {})
+    parameters = {**(choice.params or {}), **(own or {})}
     faults = [
         field_fault(["body", "feature_extractor", "parameters", name], f"The namespace sets it to {value!r}.")
         for name, value in locked.items()
@@ -211,7 +213,10 @@ def _parameters(
 
 
 def _warnings(choice: ExtractorChoice, passthrough: Sequence[PassthroughField], incoming: Schema) -> list[str]:
-    warnings = [
+    warnings = []
+    if without_substituted(choice.feature_extractor_name, choice.parameters or {}) is None:
+        warnings.append(SUBSTITUTED_WARNING.format(name=choice.feature_extractor_name))
+    warnings += [
         f"feature_extractor.{key} is not a known key and has no effect."
         for key in sorted(choice.model_extra or {})
         if key != "feature_extractor_id"

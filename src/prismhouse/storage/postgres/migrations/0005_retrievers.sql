@@ -125,3 +125,43 @@ $$;
 CREATE FUNCTION any_terms(given text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT replace(plainto_tsquery('english', given)::text, ' & ', ' | ')::tsquery
 $$;
+
+-- A document as lists show it. Blobs get an address, and what extraction made of them is named at the root.
+CREATE FUNCTION shown_document(d documents) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN b.named IS NULL THEN '{}' ELSE b.named END || d.payload || jsonb_build_object(
+    'document_id', d.document_id,
+    'collection_id', d.collection_id,
+    'document_blobs', coalesce(b.shown, '[]'),
+    'searchable_at', to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    '_internal', d.internal || jsonb_build_object(
+      'internal_id', (SELECT organization_id FROM namespaces AS n WHERE n.namespace_id = d.namespace_id),
+      'namespace_id', d.namespace_id,
+      'created_at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'updated_at', to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'lineage', jsonb_build_object(
+        'root_object_id', d.root_object_id,
+        'root_bucket_id', d.root_bucket_id,
+        'source_type', d.source_type,
+        'source_object_id', d.source_object_id,
+        'source_document_id', d.source_document_id,
+        'source_collection_id', d.source_collection_id,
+        'path', d.lineage_path,
+        'chain', d.lineage_chain
+      ),
+      'source_blobs', d.source_blobs,
+      'content_hash', d.content_hash,
+      'batch_id', d.batch_id
+    )
+  )
+  FROM (
+    SELECT jsonb_agg(one.blob) AS shown,
+           jsonb_object_agg(one.blob ->> 'field', one.blob -> 'url')
+             FILTER (WHERE one.blob ->> 'role' <> 'source' AND one.blob ? 'field') AS named
+    FROM (
+      SELECT jsonb_build_object(
+               'url', 'prismhouse://blobs/' || coalesce(e ->> 'checksum', 'unknown'), 'role', 'source', 'type', 'other'
+             ) || jsonb_strip_nulls(e) AS blob
+      FROM jsonb_array_elements(d.document_blobs) AS e
+    ) AS one
+  ) AS b
+$$;
