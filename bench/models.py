@@ -79,7 +79,7 @@ def _text_round(processes: int, threads: int, folder: str) -> tuple[float, float
 
 def _texts(count: int, threads: int, folder: str, start: Barrier, answers: Any) -> None:
     model = loaded(MINILM, threads=threads, cache_dir=Path(folder))
-    given = texts(count, seed=SEED, median_words=72, sigma=0.15)
+    given = texts(count, seed=SEED, median_words=52, sigma=0.15)
     model.embed(given[:8])
     start.wait()
     answers.put(_timed(lambda: model.embed(given)))

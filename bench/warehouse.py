@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from psycopg.rows import dict_row
 
 from bench.texts import texts
 from prismhouse.api.documents.model import NewDocument

@@ -65,7 +65,7 @@ class House:
         self.bucket_id = made["bucket_id"]
         return self.bucket_id
 
-    async def add_collection(self, name: str, *, source: str | None = None, **more: Any) -> str:
+    async def add_collection(self, name: str, *, source: str | None = None, body: dict[str, Any] | None = None) -> str:
         upstream = {"type": "collection", "collection_ids": [source]} if source else None
         extractor = {
             "feature_extractor_name": "text_extractor",
@@ -73,13 +73,13 @@ class House:
             "input_mappings": {"text": "text" if source else "content"},
             "field_passthrough": ["author"],
         }
-        body = {
+        asked = {
             "collection_name": name,
             "source": upstream or {"type": "bucket", "bucket_ids": [self.bucket_id]},
             "feature_extractor": extractor,
-            **more,
+            **(body or {}),
         }
-        made = await self.call("POST", "/v1/collections", body)
+        made = await self.call("POST", "/v1/collections", asked)
         self.collections[name] = made["collection_id"]
         return str(made["collection_id"])
 
@@ -89,11 +89,12 @@ class House:
         async with self.db.write() as tx:
             await tx.execute(
                 "INSERT INTO objects (namespace_id, bucket_id, object_id, fields)"
-                ' SELECT %(n)s, %(b)s, name, \'{"author": "ann"}\' FROM unnest(%(ids)s) AS name',
+                ' SELECT %(n)s, %(b)s, name, \'{"author": "ann"}\' FROM unnest(%(ids)s::text[]) AS name',
                 {"n": NAMESPACE, "b": self.bucket_id, "ids": ids},
             )
             await tx.execute(
-                "INSERT INTO blobs (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
+                "INSERT INTO blobs"
+                " (namespace_id, object_id, blob_id, ordinal, property, type, text, sha256, size_bytes)"
                 " SELECT %(n)s, name, 'blob_' || name, 0, 'content', 'text', text, repeat('0', 64), length(text)"
                 " FROM unnest(%(ids)s::text[], %(texts)s::text[]) AS given (name, text)",
                 {"n": NAMESPACE, "ids": [name for name, _ in given], "texts": [text for _, text in given]},
@@ -105,9 +106,9 @@ class House:
         rows = await self.rows("SELECT object_id, status, error FROM objects")
         return {row["object_id"]: (row["status"], row["error"]) for row in rows}
 
-    async def submit(self, object_ids: Sequence[str], **more: Any) -> str:
+    async def submit(self, object_ids: Sequence[str] | None, **more: Any) -> str:
         at = f"/v1/buckets/{self.bucket_id}/batches"
-        body = {"object_ids": list(object_ids), **more}
+        body = {**({} if object_ids is None else {"object_ids": list(object_ids)}), **more}
         batch = await self.call("POST", at, body)
         await self.call("POST", f"{at}/{batch['batch_id']}/submit")
         return str(batch["batch_id"])
@@ -136,7 +137,7 @@ class House:
             ):
                 await asyncio.sleep(0.05)
 
-    async def run(self, object_ids: Sequence[str], **more: Any) -> dict[str, Any]:
+    async def run(self, object_ids: Sequence[str] | None, **more: Any) -> dict[str, Any]:
         batch_id = await self.submit(object_ids, **more)
         async with self.working():
             return await self.ended(batch_id)

@@ -67,7 +67,7 @@ def _fake(row: Row, cache_dir: str) -> RowResult:
         ExtractedDocument(
             position=(number,),
             fields={"text": piece, "chunk_index": number},
-            vectors={"all_minilm_l6_v2_v1": np.full(384, 0.05, np.float32)},
+            vectors={"all_minilm_l6_v2_v1": np.full(384, np.nan if word == "nan" else 0.05, np.float32)},
             artifacts=[artifact] if word == "picture" else [],
         )
         for number, piece in enumerate(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import json
 import os
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,13 +161,15 @@ class Api:
         headers = {"Authorization": f"Bearer {self.server.api_key}", "Content-Type": "application/json"}
         if named := namespace or self.namespace:
             headers["X-Namespace"] = named
-        request = urllib.request.Request(f"{self.server.base_url}{path}", data=body, method=method, headers=headers)
+        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.loads(answer.read() or b"{}")
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read() or b"{}")
+            # Refused before all was sent: the answer is there to be read.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body=body, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        finally:
+            connection.close()
 
     def call(
         self, method: str, path: str, body: Any = None, *, namespace: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -57,15 +58,15 @@ def test_server_stays_up_until_stopped_when_kept(tmp_path: Path) -> None:
     process = subprocess.Popen(DEMO, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         shown = _read_until(process, "prismhouse serve --data")
-        command = shown[shown.index("curl") :].split("\n\n")[0]
+        command = shown[shown.index("export KEY") :].split("\n\n")[0]
         answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
 
-        assert '"horse.png"' in answer.stdout.replace(" ", "") or "documents" in answer.stdout
+        assert json.loads(answer.stdout)["documents"][0]["file"] == "coffee.png"
         assert (tmp_path / "prismhouse-data" / "api-key").exists()
     finally:
         process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(60) == 0
+        process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def _read_until(process: subprocess.Popen[str], text: str) -> str:

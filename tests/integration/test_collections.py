@@ -14,6 +14,7 @@ from mixpeek.models import (
     FeatureDiscoveryResponse,
     FeatureExtractorResponseModel,
     ListCollectionsResponse,
+    Parameters,
 )
 from tests.extractors import SmallCatalogue
 from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, client_of
@@ -225,6 +226,24 @@ async def test_a_list_takes_an_empty_body_search_and_sort(house: House) -> None:
     assert [one["collection_name"] for one in got.json()["results"]] == ["gamma"]
 
 
+async def test_a_list_is_filtered_by_any_field(house: House) -> None:
+    await house.create("one")
+    await house.create("two", field_passthrough=["author"])
+    await house.client.patch("/v1/collections/two", json={"metadata": {"team": "Sea"}, "enabled": False})
+
+    async def names(filters: Any) -> list[str]:
+        answer = (await house.client.post("/v1/collections/list", json={"filters": filters})).json()
+        assert answer["total_count"] == len(answer["results"])
+        return [one["collection_name"] for one in answer["results"]]
+
+    assert await names({"metadata.team": "sea"}) == ["two"]
+    assert await names({"enabled": True}) == ["one"]
+    assert await names({"field": "collection_name", "operator": "in", "value": ["one", "three"]}) == ["one"]
+    assert await names({"NOT": [{"field": "source.bucket_ids", "value": "bkt_posts"}]}) == []
+    refused = await house.client.post("/v1/collections/list", json={"filters": {"must": []}})
+    assert refused.status_code == 422
+
+
 async def test_a_change_keeps_what_was_not_sent_and_refuses_what_is_fixed(house: House) -> None:
     await house.create("articles")
     path = "/v1/collections/articles"
@@ -266,6 +285,7 @@ async def test_a_deletion_is_refused_when_a_batch_is_active(house: House) -> Non
     await house.create("articles")
     house.service.guard_deletion(active)
 
+    assert (await house.client.get("/v1/collections/articles")).json()["indexing_status"] == "indexing"
     refused = await house.client.delete("/v1/collections/articles")
 
     assert refused.status_code == 409
@@ -363,6 +383,17 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             }
         menu = await client.get("/v1/collections/features")
         FeatureDiscoveryResponse.from_dict(menu.json())
+
+
+async def test_parameters_that_the_generated_client_invents_are_left_out(house: House) -> None:
+    invented = Parameters.from_dict({}).to_dict()
+
+    made = await house.create("articles", parameters=invented)
+    wrong = await house.create("others", parameters={**invented, "sample_rate": 8000})
+
+    assert made.json()["feature_extractor"]["parameters"]["split_by"] == "none"
+    assert "extractor_type" in made.json()["warnings"][0]
+    assert wrong.status_code == 422
 
 
 class Locked:

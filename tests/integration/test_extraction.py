@@ -124,6 +124,7 @@ def test_bad_images_are_named_and_spare_the_others_when_extracted(folder: str) -
         row("words", image=Part(type="image", data=b"hello")),
         row("dot", image=Part(type="image", data=dot.getvalue())),
         row("unfetched", image=Part(type="image", url="https://example.com/a.png")),
+        row("address", image=words("https://example.com/a.png")),
         row("none"),
         row("rocket", image=photo("rocket")),
     ]
@@ -137,11 +138,12 @@ def test_bad_images_are_named_and_spare_the_others_when_extracted(folder: str) -
         "media_type_mismatch",
         "image_too_small",
         "no_file",
+        "no_file",
         None,
         None,
     ]
-    assert [len(result.documents) for result in results] == [1, 0, 0, 0, 0, 0, 0, 1]
-    assert results[6].skipped == "There is no image."
+    assert [len(result.documents) for result in results] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert results[7].skipped == "There is no image."
 
 
 def test_thumbnail_and_labels_come_along_when_an_image_is_extracted(folder: str) -> None:

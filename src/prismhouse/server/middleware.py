@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 
+import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,12 +15,15 @@ from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
 
-__all__ = ["BodyTooLarge", "Edge"]
+__all__ = ["DRAINED_BYTES", "BodyTooLarge", "Edge"]
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _WINDOW_SECONDS = 60
 # Nothing is limited by rate; clients that read the headers see that there is room.
 _REQUESTS_PER_WINDOW = "1000000"
+# A client that is still sending does not read: the answer to a body over the limit waits for this much of the rest.
+DRAINED_BYTES = 256 * 2**20
+_DRAIN_SECONDS = 20
 _QUIET_PREFIX = "/v1/health"
 _log = structlog.get_logger("prismhouse.access")
 
@@ -57,11 +61,12 @@ class Edge:
         try:
             refusal = self._refusal(scope, headers)
             if refusal is not None:
+                await _drain(headers, receive)
                 await envelope(refusal)(scope, receive, sent)
             elif scope["path"].startswith(self._unlimited):
                 await self._app(scope, receive, sent)
             else:
-                await self._app(scope, self._counted(receive), sent)
+                await self._app(scope, self._counted(headers, receive), sent)
         except Exception as error:  # noqa: BLE001 - recorded: here, or by the handler that answered
             # Starlette answers and raises again for the server's log; ours has it already (api/web/errors.py).
             if not sent.started:
@@ -92,7 +97,7 @@ class Edge:
             return BodyTooLarge(limit_bytes=self._body_bytes, setting="PRISMHOUSE_LIMITS__BODY_BYTES")
         return None
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _counted(self, headers: Headers, receive: Receive) -> Receive:
         """Count the bytes of a body without a declared length, and stop reading at the limit."""
         seen = 0
 
@@ -102,10 +107,24 @@ class Edge:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > self._body_bytes:
+                    await _drain(headers, receive)
                     raise BodyTooLarge(limit_bytes=self._body_bytes, setting="PRISMHOUSE_LIMITS__BODY_BYTES")
             return message
 
         return counted
+
+
+async def _drain(headers: Headers, receive: Receive) -> None:
+    """Read and forget the rest of a body, so that its sender comes to read the answer; bounded in bytes and time."""
+    if headers.get("expect", "").lower() == "100-continue":
+        return  # the sender waits for our word and has sent nothing
+    forgotten = 0
+    with anyio.move_on_after(_DRAIN_SECONDS):
+        while forgotten < DRAINED_BYTES:
+            message = await receive()
+            forgotten += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
 
 
 class _Broken(WarehouseError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prismhouse.api.batches.jobs import register_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
@@ -105,8 +106,9 @@ def build(settings: Settings, dsn: str) -> House:
     namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
-    collections = Collections(db, catalogue=catalogue, buckets=buckets)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    objects.use(derived=documents)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -125,6 +127,7 @@ def build(settings: Settings, dsn: str) -> House:
     )
     batches = Batches(parts)
     register_jobs(parts, batches)
+    deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
     return House(
         settings=settings,

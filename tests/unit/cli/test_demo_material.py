@@ -12,7 +12,7 @@ from prismhouse.cli.demo.questions import QUESTIONS
 def test_every_photo_has_bytes_and_a_note_when_packages_are_installed():
     photos = material.photos()
 
-    assert len(photos) == len({photo.file for photo in photos}) == 13
+    assert len(photos) == len({photo.file for photo in photos}) == 14
     assert all(photo.data.startswith((b"\x89PNG", b"\xff\xd8")) for photo in photos)
     assert all(photo.note for photo in photos)
 

@@ -34,11 +34,11 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
     read, write, delete = callers.namespace("read"), callers.namespace("write"), callers.namespace("delete")
 
     async def listed(caller: NamespaceCaller, request: Request, body: ListCollections) -> Answer:
-        page = page_of(request, body, default_limit=10)
+        page = page_of(request, body)
         found = await service.list_collections(caller.scope, body, page)
         return answer(
             {
-                "results": [collection_answer(one.row, one.documents) for one in found.results],
+                "results": [collection_answer(one) for one in found.results],
                 "pagination": pagination(page, total=found.total, next_cursor=found.next_cursor),
                 "total_count": found.total,
             }
@@ -78,7 +78,7 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
     ) -> Answer:
         made = await service.create(caller.scope, body)
         location = {"Location": f"/v1/collections/{made.row.collection_id}"}
-        return answer(collection_answer(made.row, made.documents), headers=location)
+        return answer(collection_answer(made), headers=location)
 
     @router.get(
         "/v1/collections/{collection_identifier}/features",
@@ -103,7 +103,7 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
         body: CloneCollection = Depends(body_of(CloneCollection)),
     ) -> Answer:
         copy, original = await service.clone(caller.scope, collection_identifier, body)
-        made = collection_answer(copy.row, copy.documents)
+        made = collection_answer(copy)
         return answer({"collection": made, "source_collection_id": original.collection_id})
 
     @router.get(
@@ -114,7 +114,7 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
     )
     async def get_collection(collection_identifier: str, caller: NamespaceCaller = Depends(read)) -> Answer:
         found = await service.get(caller.scope, collection_identifier)
-        return answer(collection_answer(found.row, found.documents))
+        return answer(collection_answer(found))
 
     @router.patch(
         "/v1/collections/{collection_identifier}",
@@ -129,7 +129,7 @@ def routes(service: Collections, callers: Callers) -> APIRouter:
         body: UpdateCollection = Depends(body_of(UpdateCollection)),
     ) -> Answer:
         changed = await service.update(caller.scope, collection_identifier, body)
-        return answer(collection_answer(changed.row, changed.documents))
+        return answer(collection_answer(changed))
 
     @router.delete(
         "/v1/collections/{collection_identifier}",

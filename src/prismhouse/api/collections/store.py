@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from prismhouse.kit.cursors import BadCursor
+from prismhouse.query.filters import Columns, Filter, to_sql
+from prismhouse.query.filters.columns import Kind, Place
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 
 __all__ = [
     "SORTABLE",
+    "Matching",
     "delete",
     "delete_documents",
     "disable_downstream",
@@ -22,6 +26,7 @@ __all__ = [
     "find_id",
     "find_many",
     "insert",
+    "matching",
     "page",
     "total",
     "update",
@@ -30,6 +35,26 @@ __all__ = [
 _COLUMNS = """collection_id, collection_name, description, source, source_ids, feature_extractor, input_schema,
   output_schema, vector_indexes, metadata, config, enabled, disabled_reason, schema_version, created_at, updated_at"""
 SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "collection_name": "collection_name"}
+
+# Any other field is looked up in the row as JSON, `metadata.team` and `feature_extractor.version` among them.
+_FIELDS = Columns(
+    exact={
+        "collection_id": Place(Kind.TEXT, "c.collection_id", (), ("collection_id",)),
+        "created_at": Place(Kind.TIME, "c.created_at", (), ("created_at",)),
+        "updated_at": Place(Kind.TIME, "c.updated_at", (), ("updated_at",)),
+    },
+    prefixes={},
+    root="to_jsonb(c)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A condition on `collections AS c` with its parameters."""
+
+    where: str
+    parameters: Mapping[str, Any]
+
 
 _INSERT = f"""
 INSERT INTO collections (namespace_id, collection_id, collection_name, description, source, source_ids,
@@ -61,9 +86,8 @@ SELECT {_COLUMNS} FROM collections
 WHERE namespace_id = %(namespace_id)s AND source_ids && %(source_ids)b
 ORDER BY created_at, collection_id
 """
-_MATCHING = """namespace_id = %(namespace_id)s AND (%(search)s::text IS NULL OR collection_id = %(exact)s
-  OR collection_name LIKE %(search)s OR description LIKE %(search)s)"""
-_TOTAL = f"SELECT count(*) FROM collections WHERE {_MATCHING}"
+_MATCHING = """c.namespace_id = %(namespace_id)s AND (%(search)s::text IS NULL OR c.collection_id = %(exact)s
+  OR c.collection_name LIKE %(search)s OR c.description LIKE %(search)s)"""
 _UPDATE = f"""
 UPDATE collections SET
   collection_name = %(collection_name)s, description = %(description)s, metadata = %(metadata)s,
@@ -117,34 +141,42 @@ async def fed_by(tx: NamespaceReader, source_ids: Sequence[str]) -> list[Record]
 async def page(
     tx: NamespaceReader,
     *,
-    search: str | None,
-    case_sensitive: bool,
+    matching: Matching,
     sort: str,
     descending: bool,
     after: Sequence[Any] | None,
-    limit: int | None,
+    limit: int,
     offset: int,
 ) -> list[Record]:
     """Return collections ordered by a column of SORTABLE, then by id; `after` holds both of the last one."""
     column, order, beyond = SORTABLE[sort], *(("DESC", "<") if descending else ("ASC", ">"))
-    matching = _MATCHING if case_sensitive else _MATCHING.replace(" LIKE ", " ILIKE ")
     cast = "text" if column == "collection_name" else "timestamptz"
-    keyset = f"AND ({column}, collection_id) {beyond} (%(value)s::{cast}, %(id)s)" if after else ""
+    keyset = f"AND (c.{column}, c.collection_id) {beyond} (%(value)s::{cast}, %(id)s)" if after else ""
     value, identifier = after or (None, None)
     try:
         return await tx.fetch_all(
-            f"SELECT {_COLUMNS} FROM collections WHERE {matching} {keyset}"
-            f" ORDER BY {column} {order}, collection_id {order} LIMIT %(limit)s::bigint OFFSET %(offset)s",
-            {**_search(search), "value": value, "id": identifier, "limit": limit, "offset": offset},
+            f"SELECT {_COLUMNS} FROM collections AS c WHERE {matching.where} {keyset}"
+            f" ORDER BY c.{column} {order}, c.collection_id {order} LIMIT %(limit)s OFFSET %(offset)s",
+            {**matching.parameters, "value": value, "id": identifier, "limit": limit, "offset": offset},
         )
-    except psycopg.DataError as error:  # the only text here that is not checked before is the cursor's
-        raise BadCursor from error
+    except psycopg.DataError as error:
+        if after:  # the only text here that is not checked before is the cursor's
+            raise BadCursor from error
+        raise
 
 
-async def total(tx: NamespaceReader, *, search: str | None, case_sensitive: bool) -> int:
+async def total(tx: NamespaceReader, matching: Matching) -> int:
     """Return how many collections match."""
-    statement = _TOTAL if case_sensitive else _TOTAL.replace(" LIKE ", " ILIKE ")
-    return int(await tx.fetch_value(statement, _search(search)))
+    return int(
+        await tx.fetch_value(f"SELECT count(*) FROM collections AS c WHERE {matching.where}", matching.parameters)
+    )
+
+
+def matching(*, search: str | None, case_sensitive: bool, filters: Filter) -> Matching:
+    """Return the condition for collections whose name or description holds `search` and that pass `filters`."""
+    where = _MATCHING if case_sensitive else _MATCHING.replace(" LIKE ", " ILIKE ")
+    condition, values = to_sql(filters, _FIELDS, prefix="filter")
+    return Matching(where=f"{where} AND {condition}", parameters={**_search(search), **values})
 
 
 def _search(search: str | None) -> dict[str, Any]:
@@ -170,7 +202,8 @@ async def disable_downstream(tx: NamespaceWriter, collection_id: str, reason: Ma
 
 
 async def delete_documents(tx: NamespaceWriter, collection_id: str) -> int:
-    """Delete all documents of the collection and return how many there were."""
+    """Delete all documents of the collection, which may take minutes, and return how many there were."""
+    await tx.unscoped.execute("SET LOCAL statement_timeout = '10min'")
     return await tx.execute(_DELETE_DOCUMENTS, {"collection_id": collection_id})
 
 

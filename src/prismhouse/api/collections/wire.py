@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prismhouse.api.collections.model import CollectionRow
+from prismhouse.api.collections.service import Counted
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
 
 __all__ = ["collection_answer", "features_answer", "menu_answer"]
 
 FreeForm = dict[str, Any]
+_INDEXING = {None: "unknown", False: "quiesced", True: "indexing"}
 
 
-def collection_answer(row: CollectionRow, documents: int) -> FreeForm:
+def collection_answer(counted: Counted) -> FreeForm:
     """Return a CollectionResponse."""
+    row, documents = counted.row, counted.documents
     config = row.config
     extractor = dict(row.feature_extractor)
     extractor["parameters"] = {"extractor_type": row.extractor_name, **extractor["parameters"]}
@@ -57,9 +60,9 @@ def collection_answer(row: CollectionRow, documents: int) -> FreeForm:
         "retriever_enrichments": config.get("retriever_enrichments"),
         "retriever_transform": None,
         "taxonomy_count": len(config.get("taxonomy_applications") or ()),
-        "retriever_count": len(config.get("retriever_enrichments") or ()),
-        "indexing_status": "quiesced",
-        "indexing_status_scoped": True,
+        "retriever_count": None,
+        "indexing_status": _INDEXING[counted.indexing],
+        "indexing_status_scoped": counted.indexing is not None,
         "warnings": config.get("warnings") or None,
     }
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from prismhouse.kit import json
+from prismhouse.kit.errors import Invalid
 from prismhouse.kit.ids import BatchId, BucketId, CollectionId, DocumentId, ObjectId
 
 __all__ = ["RESERVED_INTERNAL_KEYS", "RESERVED_ROOT_KEYS", "NewDocument", "StoredDocument", "storable_json"]
@@ -75,7 +74,7 @@ def storable_json(value: Any) -> str:
     """
     try:
         raw = json.dumps(value)
-    except (orjson.JSONEncodeError, UnicodeEncodeError):
+    except Invalid:
         raw = json.dumps(_cleaned(value))
     if b"\\u0000" in raw:
         raw = json.dumps(_cleaned(value))

@@ -21,9 +21,10 @@ from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetched, Fetcher
 
-__all__ = ["MAX_TEXT_BYTES", "Bytes", "Gatherer", "content_hash_of", "release"]
+__all__ = ["FETCHES_AT_A_TIME", "MAX_TEXT_BYTES", "Bytes", "Gatherer", "content_hash_of", "release"]
 
 MAX_TEXT_BYTES = 64 * 1024
+FETCHES_AT_A_TIME = 8
 _CONCURRENCY = 8
 _LABELS = {
     FieldType.PDF: "PDF",
@@ -56,10 +57,15 @@ class Gatherer:
         self._blobs = blobs
         self._fetcher = fetcher
         self._limits = limits
-        self._slots = asyncio.Semaphore(_CONCURRENCY)
+        self._store_slots = asyncio.Semaphore(_CONCURRENCY)
 
-    async def fill(self, draft: Draft) -> list[Bytes | None]:
+    async def fill(self, draft: Draft, fetch_slots: asyncio.Semaphore | None = None) -> list[Bytes | None]:
         """Fill in what is known of each blob; return the bytes that must be stored (None: kept as text).
+
+        Args:
+            draft: gets `filled` and `content_hash`.
+            fetch_slots: shared by the drafts of one request. Requests do not share any: slow servers that one of
+                them names must not hold up the others.
 
         Raises:
             Invalid: bytes of another kind than the field's, or another checksum.
@@ -68,7 +74,7 @@ class Gatherer:
         held: list[Bytes | None] = []
         try:
             for blob in draft.blobs:
-                filled, data = await self._fill(blob)
+                filled, data = await self._fill(blob, fetch_slots or asyncio.Semaphore(1))
                 held.append(data)
                 draft.filled.append(filled)
                 _check_sum(blob, filled)
@@ -80,13 +86,17 @@ class Gatherer:
 
     async def store(self, namespace_id: NamespaceId, held: Iterable[Bytes | None]) -> None:
         """Store bytes; returns when all survive a power cut."""
-        await asyncio.gather(*(self._store(namespace_id, data) for data in held if data is not None))
+        stores = (self._store(namespace_id, data) for data in held if data is not None)
+        # All have ended before the first fault is raised: the caller closes the files they read.
+        for result in await asyncio.gather(*stores, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def _store(self, namespace_id: NamespaceId, data: Bytes) -> None:
-        async with self._slots:
+        async with self._store_slots:
             await self._blobs.put(namespace_id, data if isinstance(data, bytes) else data.chunks())
 
-    async def _fill(self, blob: BlobDraft) -> tuple[Filled, Bytes | None]:
+    async def _fill(self, blob: BlobDraft, fetch_slots: asyncio.Semaphore) -> tuple[Filled, Bytes | None]:
         source = blob.source
         if isinstance(source, InlineText):
             mime_type = _named_mime(source.filename) or _DEFAULT_MIME.get(blob.type, "text/plain")
@@ -97,11 +107,11 @@ class Gatherer:
                 text = _decoded(blob, source.data, None)
                 return _text(text, mime_type=mime_type, filename=source.filename, url=None)
             return _raw(source.data, mime_type=mime_type, filename=source.filename)
-        return await self._fetch(blob, source)
+        async with fetch_slots:
+            return await self._fetch(blob, source)
 
     async def _fetch(self, blob: BlobDraft, source: Remote) -> tuple[Filled, Bytes | None]:
-        async with self._slots:
-            fetched = await self._fetcher.fetch(source.url, max_bytes=self._limits.blob_bytes)
+        fetched = await self._fetcher.fetch(source.url, max_bytes=self._limits.blob_bytes)
         try:
             filename = source.filename or fetched.filename
             _check_not_empty(blob, fetched)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from prismhouse.api.web.storable import unstorable
 from prismhouse.kit.errors import Invalid, field_fault
 
 __all__ = ["RequestModel", "body_of", "body_schema", "faults_of", "free_body_of"]
@@ -55,8 +56,6 @@ def body_of(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
 
 def _check_storable(raw: bytes) -> None:
     """Refuse, for every route at once, JSON that Python reads but the database cannot keep as it was sent."""
-    from prismhouse.api.web.storable import unstorable  # its own model is a RequestModel
-
     try:
         value = json.loads(raw, parse_constant=float)
     except (ValueError, RecursionError):

@@ -7,13 +7,13 @@ retrievers find documents again.
 from __future__ import annotations
 
 import base64
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from prismhouse.cli.demo import material
+from prismhouse.cli.demo.excerpt import excerpt
 from prismhouse.cli.demo.faults import DemoFailed
 from prismhouse.cli.demo.house import House
 from prismhouse.cli.demo.questions import QUESTIONS, Question
@@ -25,13 +25,30 @@ BATCH_TIMEOUT_SECONDS = 150.0
 POLL_SECONDS = 0.2
 ANSWERS_SHOWN = 3
 TERMINAL_STATES = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
-RETRIEVERS = {
-    "ask-texts": ("the texts", ("passages",)),
-    "ask-photos": ("the photos", ("pictures",)),
-    "ask-both": ("photos and notes", ("scrapbook",)),
-}
-
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What a retriever of the demo searches: one of the vectors that a collection's documents have."""
+
+    where: str
+    collection: str
+    query: Json
+    vector: int = 0
+
+
+BY_TEXT = {"input_mode": "text", "value": "{{INPUT.query}}"}
+BY_DOCUMENT = {
+    "input_mode": "document",
+    "document_ref": {"collection_id": "{{INPUT.collection_id}}", "document_id": "{{INPUT.document_id}}"},
+}
+SEARCHES = {
+    "ask-texts": Search(where="the texts", collection="passages", query=BY_TEXT),
+    "ask-photos": Search(where="the photos", collection="pictures", query=BY_TEXT),
+    "ask-both": Search(where="photos and notes", collection="scrapbook", query=BY_TEXT),
+    "look-alikes": Search(where="the photos, by their looks", collection="pictures", query=BY_DOCUMENT, vector=1),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +57,6 @@ class Outcome:
 
     namespace_name: str
     namespace_id: str
-    bucket_ids: Mapping[str, str]
-    retriever_ids: Mapping[str, str]
 
 
 def run_flow(house: House, screen: Screen) -> Outcome:
@@ -53,13 +68,11 @@ def run_flow(house: House, screen: Screen) -> Outcome:
     objects = add_objects(house, screen, buckets)
     feature_uris = make_collections(house, screen, buckets)
     run_batches(house, screen, buckets, objects)
-    retrievers = make_retrievers(house, screen, feature_uris)
+    make_retrievers(house, screen, feature_uris)
     for question in QUESTIONS:
-        ask(house, screen, question, retrievers)
+        ask(house, screen, question)
     screen.note(f"All of it took {screen.total()}.")
-    return Outcome(
-        namespace_name=namespace_name, namespace_id=namespace_id, bucket_ids=buckets, retriever_ids=retrievers
-    )
+    return Outcome(namespace_name=namespace_name, namespace_id=namespace_id)
 
 
 def start(house: House, screen: Screen) -> None:
@@ -107,8 +120,8 @@ def add_objects(house: House, screen: Screen, buckets: Mapping[str, str]) -> dic
     return made
 
 
-def make_collections(house: House, screen: Screen, buckets: Mapping[str, str]) -> dict[str, str]:
-    """Declare what is to be made of the objects; return where the vectors will be, by collection name."""
+def make_collections(house: House, screen: Screen, buckets: Mapping[str, str]) -> dict[str, list[str]]:
+    """Declare what is to be made of the objects; return the addresses of the vectors, by collection name."""
     recipes: dict[str, tuple[str, str, Json, Json]] = {
         "passages": (
             "library",
@@ -125,7 +138,7 @@ def make_collections(house: House, screen: Screen, buckets: Mapping[str, str]) -
             for name, (bucket, extractor, inputs, parameters) in recipes.items()
         }
         step.result = ", ".join(f"{name} ({extractor})" for name, (_, extractor, _, _) in recipes.items())
-    return {name: collection["vector_indexes"][0]["feature_uri"] for name, collection in made.items()}
+    return {name: [index["feature_uri"] for index in each["vector_indexes"]] for name, each in made.items()}
 
 
 def run_batches(house: House, screen: Screen, buckets: Mapping[str, str], objects: Mapping[str, Sequence[str]]) -> None:
@@ -141,28 +154,27 @@ def run_batches(house: House, screen: Screen, buckets: Mapping[str, str], object
         step.result = ", ".join(f"{count} documents from {name}" for name, count in written.items())
 
 
-def make_retrievers(house: House, screen: Screen, feature_uris: Mapping[str, str]) -> dict[str, str]:
-    """Store the searches under names; return their ids by name."""
-    with screen.step("Retrievers", "are stored searches") as step:
-        made = {
-            name: house.post("/retrievers", _retriever(name, collections, feature_uris))
-            for name, (_, collections) in RETRIEVERS.items()
-        }
-        step.result = ", ".join(made)
-    return {name: retriever["retriever_id"] for name, retriever in made.items()}
+def make_retrievers(house: House, screen: Screen, feature_uris: Mapping[str, Sequence[str]]) -> None:
+    """Store the searches under names."""
+    with screen.step("Retrievers", "are stored searches: stages that find, filter and sort documents") as step:
+        for name, search in SEARCHES.items():
+            house.post("/retrievers", _retriever(name, search, feature_uris[search.collection][search.vector]))
+        step.result = ", ".join(SEARCHES)
 
 
-def ask(house: House, screen: Screen, question: Question, retrievers: Mapping[str, str]) -> None:
+def ask(house: House, screen: Screen, question: Question) -> None:
     """Ask one question and show the best answers; raise DemoFailed when there are none."""
+    search = SEARCHES[question.retriever]
+    inputs = _document_of(house, search, question.like) if question.like else {"query": question.text}
     began = time.monotonic()
-    answer = house.post(f"/retrievers/{retrievers[question.retriever]}/execute", {"inputs": {"query": question.text}})
-    screen.question(RETRIEVERS[question.retriever][0], question.text, time.monotonic() - began)
-    documents = answer["documents"][:ANSWERS_SHOWN]
+    answer = house.post(f"/retrievers/{question.retriever}/execute", {"inputs": inputs})
+    screen.question(search.where, question.text, time.monotonic() - began)
+    documents = [each for each in answer["documents"] if each["document_id"] != inputs.get("document_id")]
     if not documents:
         raise DemoFailed(f"No answer to: {question.text}")
-    for rank, document in enumerate(documents, start=1):
-        hit = Hit(rank=rank, score=document["score"], file=document["file"], excerpt=_excerpt(document))
-        screen.hit(hit)
+    for rank, document in enumerate(documents[:ANSWERS_SHOWN], start=1):
+        found = excerpt(document, question.text)
+        screen.hit(Hit(rank=rank, score=document["score"], file=document["file"], excerpt=found))
 
 
 def _text_object(text: material.Text) -> Json:
@@ -226,32 +238,21 @@ def _processed(batch: Json, total: int) -> int:
     return int(((batch.get("progress") or {}).get("percent") or 0) * total / 100)
 
 
-def _retriever(name: str, collections: Sequence[str], feature_uris: Mapping[str, str]) -> Json:
-    searches = [
-        {
-            "feature_uri": feature_uris[collection],
-            "collection_identifiers": [collection],
-            "query": {"input_mode": "text", "value": "{{INPUT.query}}"},
-            "top_k": 50,
-        }
-        for collection in collections
-    ]
-    stage = {
-        "stage_name": "search",
-        "stage_type": "filter",
-        "config": {"stage_id": "feature_search", "parameters": {"searches": searches, "final_top_k": 10}},
-    }
+def _document_of(house: House, search: Search, file: str) -> Json:
+    """Return the inputs that name the document made of a file."""
+    listed = house.post(f"/collections/{search.collection}/documents/list", {"filters": {"file": file}})
+    if not listed["results"]:
+        raise DemoFailed(f"No document of {file} in {search.collection}.")
+    document = listed["results"][0]
+    return {"collection_id": document["collection_id"], "document_id": document["document_id"]}
+
+
+def _retriever(name: str, search: Search, feature_uri: str) -> Json:
+    inputs = ("query",) if search.query is BY_TEXT else ("collection_id", "document_id")
+    parameters = {"searches": [{"feature_uri": feature_uri, "query": search.query}], "final_top_k": 10}
     return {
         "retriever_name": name,
-        "collection_identifiers": list(collections),
-        "input_schema": {"query": {"type": "text", "required": True}},
-        "stages": [stage],
+        "collection_identifiers": [search.collection],
+        "input_schema": {each: {"type": "string", "required": True} for each in inputs},
+        "stages": [{"stage_name": "search", "config": {"stage_id": "feature_search", "parameters": parameters}}],
     }
-
-
-def _excerpt(document: Json, width: int = 96) -> str:
-    """Return the labels of a photo, or the beginning of a text, on one line."""
-    if labels := document.get("labels"):
-        return "looks like " + ", ".join(f"{label['label']} {label['confidence']:.0%}" for label in labels[:3])
-    text = re.sub(r"\s+", " ", str(document.get("text", ""))).strip()
-    return f'"{text[:width]}..."' if len(text) > width else f'"{text}"'

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from prismhouse.cli.demo.faults import DemoFailed
 
 __all__ = ["House"]
 
+USUAL_PORT = 8080
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
 REQUEST_TIMEOUT_SECONDS = 60.0
@@ -46,7 +48,7 @@ class House:
     def start(self) -> None:
         """Start the server and return when it says that it is ready; raise DemoFailed when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        port = _free_port()
+        port = _free_port(USUAL_PORT)
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "prismhouse", "serve"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--data", str(self.data_dir)]
@@ -152,8 +154,12 @@ class House:
         return f"\nEnd of its log, {self.log_file}:\n  " + "\n  ".join(tail)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_port(wanted: int) -> int:
+    """Return the wanted port, or another one when something listens there."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            free: int = probe.getsockname()[1]
+            return free
+    raise DemoFailed("No TCP port of 127.0.0.1 is free.")

@@ -29,6 +29,7 @@ SCIKIT_IMAGE_PHOTOS = (
     "hubble_deep_field.jpg",
     "moon.png",
     "motorcycle_left.png",
+    "motorcycle_right.png",
     "retina.jpg",
     "rocket.jpg",
 )

@@ -10,27 +10,28 @@ __all__ = ["next_steps"]
 
 def next_steps(house: House, outcome: Outcome) -> str:
     """Return the address, the key and a few lines for the shell and for Python."""
-    retriever = outcome.retriever_ids["ask-photos"]
     return f"""\
 The server stays up until you press Ctrl-C. Its data: {house.data_dir}
 
-  address    {house.url}
-  API key    {house.key}   (also in {house.data_dir / "api-key"})
-  namespace  {outcome.namespace_name}
-  all calls  {house.url}/docs
+  address     {house.url}
+  operations  {house.url}/docs
+  API key     {house.key}
+              (also in {house.data_dir / "api-key"})
+  namespace   {outcome.namespace_name}
 
-Ask for a photo, from a shell:
+Ask for a photo, in another shell:
 
-  curl -s {house.url}/v1/retrievers/{retriever}/execute \\
-    -H 'Authorization: Bearer {house.key}' -H 'X-Namespace: {outcome.namespace_name}' \\
-    -H 'Content-Type: application/json' -d '{{"inputs": {{"query": "a horse"}}, "limit": 3}}'
+  export KEY={house.key}
+  curl -s {house.url}/v1/retrievers/ask-photos/execute -H "Authorization: Bearer $KEY" \\
+    -H "X-Namespace: {outcome.namespace_name}" -d '{{"inputs": {{"query": "something to drink"}}, "limit": 3}}'
 
 The same in Python, with the official client (pip install mixpeek):
 
+  import os
   from mixpeek import Mixpeek
-  house = Mixpeek("{house.key}", namespace="{outcome.namespace_name}", base_url="{house.url}/v1")
-  for photo in house.retrievers.execute("ask-photos", inputs={{"query": "a cup of coffee"}}).documents[:3]:
-      print(photo.score, photo.file)
+  client = Mixpeek(os.environ["KEY"], namespace="{outcome.namespace_name}", base_url="{house.url}/v1")
+  for photo in client.retrievers.execute("ask-photos", inputs={{"query": "something to drink"}}).documents[:3]:
+      print(round(photo.score, 3), photo.file, photo.labels[0].label)
 
 Start it again later, with the same data and key:
 

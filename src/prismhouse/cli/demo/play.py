@@ -31,7 +31,7 @@ def run(*, keep: bool = False, data_dir: Path | None = None) -> int:
             outcome = run_flow(house, screen)
             if keep:
                 _stay(house, screen, next_steps(house, outcome))
-            _stop(house, screen)
+            _stop(house, screen, f"its data stays in {folder}" if keep or data_dir else "its data is removed")
     except DemoFailed as failure:
         screen.failure(str(failure))
         return 1
@@ -51,10 +51,10 @@ def _stay(house: House, screen: Screen, text: str) -> None:
     raise DemoFailed(f"The server ended by itself. Its log: {house.log_file}")
 
 
-def _stop(house: House, screen: Screen) -> None:
+def _stop(house: House, screen: Screen, about_data: str) -> None:
     with screen.step("Stop", "the server finishes its requests and closes its database") as step:
         house.stop()
-        step.result = f"data kept in {house.data_dir}" if house.data_dir.is_absolute() else ""
+        step.result = about_data
 
 
 @contextmanager

@@ -154,8 +154,11 @@ class _MultimodalExtractor:
         if not text.strip():
             return []
         model = loaded(CONSE, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
-        fields = {"modality": "text", "text": text}
-        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={CONSE: model.embed([text])[0]})]
+        made = model.text.embed_texts([text])
+        fields: dict[str, Any] = {"modality": "text", "text": text}
+        if made.truncated[0]:
+            fields["embedding_truncated"] = True
+        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={CONSE: made.vectors[0]})]
 
 
 def _not_built(name: str) -> list[ExtractedDocument]:
@@ -183,6 +186,10 @@ _RECORD = ExtractorRecord(
         "properties": {
             "modality": {"type": "string", "description": "Input the document comes from: image, gif or text."},
             "text": {"type": "string", "description": "The text, for texts."},
+            "embedding_truncated": {
+                "type": "boolean",
+                "description": "True when the text is longer than the model reads.",
+            },
             **PICTURE_FIELDS,
         },
     },

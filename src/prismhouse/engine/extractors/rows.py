@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -13,6 +14,8 @@ from prismhouse.kit.errors import WarehouseError
 
 __all__ = ["failed", "failure_of", "guarded", "parts", "read_bytes", "read_text", "settled"]
 
+_SHOWN_CHARS = 200
+_ADDRESS = re.compile(r"[a-z0-9]+://\S+$", re.IGNORECASE)
 _log = structlog.get_logger(__name__)
 
 
@@ -73,9 +76,10 @@ def parts(row: Row, name: str) -> list[Part]:
 
 def read_bytes(part: Part) -> bytes:
     """Return the part's bytes; raise MediaFault when it was never fetched."""
-    if part.data is None and part.path is None and part.text is None:
-        message = f"There is no stored file for this input ({part.url or part.value!r}). Upload it as a blob."
-        raise MediaFault("no_file", message)
+    address = part.text if part.text is not None else part.url
+    if part.data is None and part.path is None and (part.text is None or _ADDRESS.match(part.text)):
+        shown = repr((address or repr(part.value))[:_SHOWN_CHARS])
+        raise MediaFault("no_file", f"There is no stored file for this input ({shown}). Upload it as a blob.")
     return part.load()
 
 

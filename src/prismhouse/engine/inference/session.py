@@ -26,8 +26,8 @@ def require(packages: Sequence[str], *, extra: str, needed_for: str) -> None:
 def open_session(model: Path | bytes, threads: int) -> Any:
     """Return an onnxruntime session on the CPU with `threads` threads that sleep while they wait.
 
-    Threads that spin take cores from the other processes: two processes of one thread and one of two
-    threads were both faster without it. Shapes differ from call to call, so memory patterns are off.
+    Two threads that spin took 45 ms of processor time a text, sleeping ones 31 ms, and what spins is taken from
+    other processes. Shapes differ from call to call, so memory patterns are off.
     """
     import onnxruntime
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import structlog
 
 from prismhouse.api.batches.service.parts import Parts
@@ -97,7 +98,7 @@ async def _run(
 
 def _complete(rows: Sequence[Row], results: Sequence[RowResult]) -> list[RowResult]:
     """A row that came back without a result is a failure, not a silence."""
-    known = {result.row_id: result for result in results}
+    known = {result.row_id: _with_numbers(result) for result in results}
     lost = RowFailure(
         stage="extract",
         code="no_result",
@@ -105,6 +106,16 @@ def _complete(rows: Sequence[Row], results: Sequence[RowResult]) -> list[RowResu
         error_type=ErrorType.PERMANENT,
     )
     return [known.get(row.row_id) or _failed(row, lost) for row in rows]
+
+
+def _with_numbers(result: RowResult) -> RowResult:
+    """A vector that holds no number could not be stored, and would take its whole chunk along."""
+    vectors = [vector for item in result.documents for vector in item.vectors.values()]
+    if all(np.isfinite(vector).all() for vector in vectors):
+        return result
+    message = "The model gave a vector that holds no number for it."
+    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=ErrorType.PERMANENT)
+    return RowResult(row_id=result.row_id, failure=failure)
 
 
 def _failed(row: Row, failure: RowFailure) -> RowResult:

@@ -22,6 +22,8 @@ from prismhouse.storage.postgres.database import NamespaceWriter
 
 __all__ = ["end_batch", "end_tier"]
 
+_REASON_CHARACTERS = 2000
+
 
 async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
     """End a tier whose chunks are done: start the next one, or end the batch, which `tx` has locked."""
@@ -65,6 +67,7 @@ async def end_batch(
     category: FailureCategory | None = None,
 ) -> None:
     """Set the terminal state of a batch that `tx` has locked, and tell everyone."""
+    reason = reason and reason.replace("\x00", "")[:_REASON_CHARACTERS]
     replaced = 0
     if batch.dedup_strategy == "replace" and status in (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_ERRORS):
         replaced = await chunks.remove_replaced(tx, batch.batch_id, batch.collection_ids)

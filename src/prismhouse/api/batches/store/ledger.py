@@ -191,7 +191,7 @@ async def failed_rows(
     parameters = {
         "batch_id": batch_id,
         "tier": tier,
-        "collection_id": collection_id,
+        "collection_id": collection_id and collection_id.replace("\x00", ""),
         "limit": limit,
         "offset": offset,
     }

@@ -1,6 +1,6 @@
 """What a user can do with collections. `collections.py` is the service, `define.py` what creation works out."""
 
-from prismhouse.api.collections.service.collections import Collections
+from prismhouse.api.collections.service.collections import Collections, Counted
 from prismhouse.api.collections.service.define import Buckets, Catalogue, Registry
 from prismhouse.api.collections.service.errors import (
     CollectionBusy,
@@ -16,6 +16,7 @@ __all__ = [
     "CollectionNameTaken",
     "CollectionNotFound",
     "Collections",
+    "Counted",
     "ImmutableField",
     "Registry",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prismhouse.api.collections import store
@@ -26,10 +27,12 @@ from prismhouse.api.collections.service.errors import (
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.kit import json
 from prismhouse.kit.clock import iso, utc_now
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import CollectionId
+from prismhouse.query.filters import parse
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
@@ -43,10 +46,11 @@ _CURSOR_LENGTH = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """A collection with its number of documents."""
+    """A collection with its number of documents; `indexing` says whether a batch is writing, None: not asked."""
 
     row: CollectionRow
     documents: int
+    indexing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,26 +143,25 @@ class Collections:
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             row = await self.resolve(tx, identifier)
-            return await _counted(tx, row)
+            active = await self._active_batches(tx, row.collection_id) if self._active_batches else None
+            return replace(await _counted(tx, row), indexing=None if active is None else bool(active))
 
     async def list_collections(self, scope: Scope, request: ListCollections, page: Page) -> CollectionPage:
         """Return a page of collections, newest first unless a sort is given."""
-        sorts = request.sorts or ([request.sort] if request.sort else [])
-        sort, descending = (sorts[0].field, sorts[0].direction == "desc") if sorts else ("created_at", True)
-        if sort not in store.SORTABLE:
-            message = f"Collections are sorted by one of: {', '.join(store.SORTABLE)}."
-            raise Invalid([field_fault(["body", "sort", "field"], message)])
-        mark = f"{sort} {descending} {request.search} {request.case_sensitive}"
-        after = decode_cursor(page.cursor, length=_CURSOR_LENGTH, fingerprint=mark) if page.cursor else None
-        if after and not all(isinstance(value, str) for value in after):
-            raise BadCursor
+        sort, descending = _order(request)
+        mark = _mark(request)
+        after = _after(page.cursor, mark) if page.cursor else None
+        matching = store.matching(
+            search=request.search,
+            case_sensitive=request.case_sensitive,
+            filters=parse(request.filters, case_sensitive=request.case_sensitive),
+        )
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            total = await store.total(tx, search=request.search, case_sensitive=request.case_sensitive)
+            total = await store.total(tx, matching)
             records = await store.page(
                 tx,
-                search=request.search,
-                case_sensitive=request.case_sensitive,
+                matching=matching,
                 sort=sort,
                 descending=descending,
                 after=after,
@@ -249,6 +252,30 @@ class Collections:
         """Return the feature keys whose extractor is in the catalogue."""
         by_name = {(record.name, record.version): record for record in self._catalogue.all()}
         return [(key, by_name[named]) for key, named in FEATURE_KEYS.items() if named in by_name]
+
+
+def _order(request: ListCollections) -> tuple[str, bool]:
+    """Return the column to sort by and whether descending; of several sorts the first one counts."""
+    asked = request.sorts[0] if request.sorts else request.sort
+    if asked is None:
+        return "created_at", True
+    if asked.field not in store.SORTABLE:
+        message = f"Collections are sorted by one of: {', '.join(store.SORTABLE)}."
+        raise Invalid([field_fault(["body", "sort", "field"], message)])
+    return asked.field, asked.direction == "desc"
+
+
+def _after(cursor: str, mark: str) -> list[str]:
+    values = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
+    if not all(isinstance(value, str) for value in values):
+        raise BadCursor
+    return values
+
+
+def _mark(request: ListCollections) -> str:
+    """Return what a cursor is bound to: the same collections in the same order."""
+    asked = request.model_dump(include={"filters", "sort", "sorts", "search", "case_sensitive"})
+    return hashlib.blake2b(json.dumps(asked), digest_size=6).hexdigest()
 
 
 async def _counted(tx: NamespaceReader, row: CollectionRow) -> Counted:

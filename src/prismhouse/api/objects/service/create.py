@@ -11,7 +11,7 @@ from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.buckets.service import BucketNotActive, BucketRow, Buckets
 from prismhouse.api.objects import store
 from prismhouse.api.objects.drafts import Draft, draft_of
-from prismhouse.api.objects.gather import Bytes, Gatherer, content_hash_of, release
+from prismhouse.api.objects.gather import FETCHES_AT_A_TIME, Bytes, Gatherer, content_hash_of, release
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import EventLog
 from prismhouse.api.objects.service.replays import Created, apart, duplicates, idempotent, late_duplicates, without
@@ -107,7 +107,9 @@ class Creation:
     async def _fill_all(
         self, drafts: Sequence[Draft], failures: dict[int, WarehouseError]
     ) -> dict[int, list[Bytes | None]]:
-        results = await asyncio.gather(*(self._gatherer.fill(draft) for draft in drafts), return_exceptions=True)
+        slots = asyncio.Semaphore(FETCHES_AT_A_TIME)
+        fills = (self._gatherer.fill(draft, slots) for draft in drafts)
+        results = await asyncio.gather(*fills, return_exceptions=True)
         held: dict[int, list[Bytes | None]] = {}
         unexpected: BaseException | None = None
         for draft, result in zip(drafts, results, strict=True):

@@ -90,14 +90,14 @@ class Removal:
             async with self._db.write() as tx:
                 scoped = tx.within(namespace_id)
                 await store.hold_bytes(scoped, exclusive=True)
-                taken = await store.take_garbage(scoped, _HASHES_AT_A_TIME)
-                unused = [sha256 for sha256, used in taken if not used]
+                listed = await store.hold_garbage(scoped, _HASHES_AT_A_TIME)
+                unused = await store.take_garbage(scoped, listed)
                 if unused:
                     await store.raise_generation(scoped)
                 for sha256 in unused:
                     await self._blobs.delete(namespace_id, sha256)
             deleted += len(unused)
-            if len(taken) < _HASHES_AT_A_TIME:
+            if len(listed) < _HASHES_AT_A_TIME:
                 return deleted
 
     async def sweep_all(self) -> int:

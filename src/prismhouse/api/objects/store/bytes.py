@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader
@@ -11,6 +11,7 @@ __all__ = [
     "add_garbage",
     "generation",
     "hold_bytes",
+    "hold_garbage",
     "is_garbage",
     "namespaces_with_garbage",
     "raise_generation",
@@ -44,26 +45,39 @@ async def add_garbage(tx: NamespaceWriter, hashes: Iterable[str]) -> None:
     await tx.execute(
         """
         INSERT INTO blob_garbage (namespace_id, sha256)
-        SELECT %(namespace_id)s, h FROM unnest(%(hashes)b::text[]) AS h ORDER BY h ON CONFLICT DO NOTHING""",
+        SELECT %(namespace_id)s, h FROM unnest(%(hashes)b::text[]) AS h ORDER BY h
+        ON CONFLICT (namespace_id, sha256) DO UPDATE SET created_at = now()""",
         {"hashes": sorted(set(hashes))},
     )
 
 
-async def take_garbage(tx: NamespaceWriter, limit: int) -> list[tuple[str, bool]]:
-    """Take up to `limit` hashes off the list; return each with whether a blob still refers to it."""
+async def hold_garbage(tx: NamespaceWriter, limit: int) -> list[str]:
+    """Lock up to `limit` listed hashes; waits for deletions that are listing one of them again."""
+    rows = await tx.fetch_all(
+        """
+        SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s
+        ORDER BY sha256 LIMIT %(limit)s FOR UPDATE""",
+        {"limit": limit},
+    )
+    return [row["sha256"] for row in rows]
+
+
+async def take_garbage(tx: NamespaceWriter, hashes: Sequence[str]) -> list[str]:
+    """Take hashes that `hold_garbage` locked off the list; return those that no blob refers to.
+
+    A statement of its own: its snapshot has the deletions that `hold_garbage` waited for.
+    """
     rows = await tx.fetch_all(
         """
         WITH taken AS (
-          DELETE FROM blob_garbage g USING (
-            SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s ORDER BY sha256 LIMIT %(limit)s
-          ) s WHERE g.namespace_id = %(namespace_id)s AND g.sha256 = s.sha256 RETURNING g.sha256
+          DELETE FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b) RETURNING sha256
         )
-        SELECT sha256, EXISTS (
-          SELECT 1 FROM blobs b WHERE b.namespace_id = %(namespace_id)s AND b.sha256 = taken.sha256 AND b.text IS NULL
-        ) AS used FROM taken""",
-        {"limit": limit},
+        SELECT sha256 FROM taken WHERE NOT EXISTS (
+          SELECT 1 FROM blobs b WHERE b.namespace_id = %(namespace_id)s AND b.sha256 = taken.sha256 AND b.text IS NULL)
+        ORDER BY sha256""",
+        {"hashes": [*hashes]},
     )
-    return [(row["sha256"], row["used"]) for row in rows]
+    return [row["sha256"] for row in rows]
 
 
 async def raise_generation(tx: NamespaceWriter) -> None:

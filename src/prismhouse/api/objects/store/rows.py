@@ -202,7 +202,8 @@ async def delete(tx: NamespaceWriter, object_id: str) -> Record:
           WHERE namespace_id = %(namespace_id)s AND object_id = %(object_id)s
         ), garbage AS (
           INSERT INTO blob_garbage (namespace_id, sha256)
-          SELECT DISTINCT %(namespace_id)s, sha256 FROM files WHERE stored ON CONFLICT DO NOTHING
+          SELECT DISTINCT %(namespace_id)s, sha256 FROM files WHERE stored ORDER BY sha256
+          ON CONFLICT (namespace_id, sha256) DO UPDATE SET created_at = now()
         ), gone AS (
           DELETE FROM objects WHERE namespace_id = %(namespace_id)s AND object_id = %(object_id)s
           RETURNING (status = 'FAILED')::int AS failed
@@ -235,7 +236,8 @@ async def delete_some(tx: NamespaceWriter, bucket_id: str, limit: int) -> int:
         ), garbage AS (
           INSERT INTO blob_garbage (namespace_id, sha256)
           SELECT DISTINCT b.namespace_id, b.sha256 FROM blobs b JOIN doomed USING (object_id)
-          WHERE b.namespace_id = %(namespace_id)s AND b.text IS NULL ON CONFLICT DO NOTHING
+          WHERE b.namespace_id = %(namespace_id)s AND b.text IS NULL ORDER BY b.sha256
+          ON CONFLICT (namespace_id, sha256) DO UPDATE SET created_at = now()
         ), gone AS (
           DELETE FROM objects o USING doomed d
           WHERE o.namespace_id = %(namespace_id)s AND o.object_id = d.object_id RETURNING 1
