@@ -541,3 +541,22 @@ async def test_records_of_runs_wait_when_the_database_does_not_answer(service: R
     async with database.read() as tx:
         assert await tx.fetch_value("SELECT count(*) FROM retriever_executions") == 1
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"inputs": {"query": "red\x00"}}, 422),
+        ({"inputs": {"query": "red", "big": 2**70}}, 422),
+        ({"inputs": {"query": "red"}, "filters": {"title": "a\x00"}}, 422),
+        ({"inputs": {"query": "red"}, "collection_identifiers": ["a\x00"]}, 422),
+    ],
+)
+async def test_values_that_the_database_cannot_hold_are_no_server_errors(
+    client: Client, body: dict[str, Any], status: int
+) -> None:
+    stage = _stage("feature_search", searches=[{"feature_uri": URI, "lexical": True}])
+
+    given = {"collection_identifiers": ["shop"], "stages": [stage], **body}
+    await client.call("POST", "/v1/retrievers/execute", given, status=status)
+    await client.call("GET", "/v1/retrievers/a%00b", status=404)

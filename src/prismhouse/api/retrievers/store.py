@@ -74,6 +74,8 @@ async def insert(
 
 async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> Record | None:
     """Return the record with this id or name; an id counts before a name."""
+    if "\x00" in identifier:
+        return None
     return await tx.fetch_one(_FIND + (" FOR UPDATE" if lock else ""), {"identifier": identifier})
 
 
@@ -92,6 +94,7 @@ async def delete(tx: NamespaceWriter, retriever_id: str) -> int:
 
 async def list_page(tx: NamespaceReader, *, search: str | None, limit: int, offset: int) -> list[Record]:
     """Return a page, newest first; `matching` counts all."""
+    search = search.replace("\x00", "") if search else None
     return await tx.fetch_all(_LIST, {"search": search, "limit": limit, "offset": offset})
 
 
@@ -121,4 +124,6 @@ async def list_executions(
 
 async def find_execution(tx: NamespaceReader, *, retriever_id: str | None, execution_id: str) -> Record | None:
     """Return one run."""
+    if "\x00" in execution_id:
+        return None
     return await tx.fetch_one(_EXECUTION, {"retriever_id": retriever_id, "execution_id": execution_id})

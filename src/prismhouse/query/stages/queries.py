@@ -69,7 +69,8 @@ def text_of(query: Any, feature_uri: str) -> str:
     mode, value = _value(query)
     if mode != "text":
         raise QueryModeUnsupported(feature_uri=f"lexical search on {feature_uri}", mode=mode, accepted="text")
-    return str(value)[:_MAX_TEXT]
+    # U+0000 ends a text for the database; between words it means no more than a space.
+    return str(value)[:_MAX_TEXT].replace("\x00", " ")
 
 
 async def vector_of(query: Any, feature: Feature, context: RunContext) -> FloatArray:
@@ -109,13 +110,14 @@ def _checked(value: Any, feature: Feature) -> FloatArray:
 async def _stored(reference: Any, feature: Feature, context: RunContext) -> FloatArray:
     if not isinstance(reference, dict) or not isinstance(reference.get("document_id"), str):
         raise Invalid([field_fault(["body", "query", "document_ref"], "needs document_id and collection_id")])
+    document_id = reference["document_id"].replace("\x00", "")
     row = await context.tx.fetch_one(
         f"SELECT embedding::real[] AS vector FROM {identifier(feature.index.table_name)}"
         " WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s",
-        {"document_id": reference["document_id"]},
+        {"document_id": document_id},
     )
     if row is None:
-        message = f"document {reference['document_id']} has no vector of {feature.index.feature_uri}"
+        message = f"document {document_id} has no vector of {feature.index.feature_uri}"
         raise Invalid([field_fault(["body", "query", "document_ref"], message)])
     return np.asarray(row["vector"], np.float32)
 

@@ -17,6 +17,7 @@ from prismhouse.api.retrievers.service.compile import Collections, Compiled, com
 from prismhouse.api.retrievers.service.errors import RetrieverNotFound
 from prismhouse.api.retrievers.service.log import ExecutionLog
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
@@ -80,6 +81,8 @@ class Executor:
             "input_schema": request.input_schema,
             "budget_limits": request.budget_limits.model_dump() if request.budget_limits else None,
         }
+        if faults := unstorable(definition, ["body"]):
+            raise Invalid(faults)
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             compiled = await compile_definition(tx, self._collections, scope, definition)
@@ -200,7 +203,10 @@ def _limit(request: ExecuteRetriever | AdhocExecute) -> int | None:
 def _digest(compiled: Compiled, inputs: CheckedInputs, request: ExecuteRetriever | AdhocExecute) -> str:
     stages = None if compiled.retriever_id else [spec.wire for spec in compiled.pipeline.stages]
     asked = [compiled.retriever_id, stages, inputs.values, request.filters]
-    raw = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+    try:
+        raw = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise Invalid([field_fault(["body", "inputs"], f"cannot be used: {error}")]) from error
     return hashlib.sha1(raw, usedforsecurity=False).hexdigest()
 
 
