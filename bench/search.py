@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.harness import Report, milliseconds, run_alone, wait_until_quiet
-from bench.warehouse import Loaded, load, recorded_statement, sql_seconds
+from bench.warehouse import Loaded, load, record_statement, sql_seconds
 from prismhouse.cli.demo.house import House
 
 SEED = 11
@@ -106,8 +106,8 @@ def _measure_filter(
     answers, over_http = _timed_posts(house, f"/v1/retrievers/{loaded.vector_retriever_id}/execute", bodies)
     found = [{int(document["document_id"][4:]) for document in answer["documents"]} for answer in answers]
     recall = float(np.mean([len(a & b) / NEIGHBOURS for a, b in zip(found, exact_neighbours(data, rule), strict=True)]))
-    statements = [recorded_statement(loaded, query, filters, NEIGHBOURS) for query in data.queries]
-    alone = sql_seconds(loaded, statements, WARM_UP)
+    recorded = asyncio.run(record_statement(house, loaded, filters=filters, vector=data.queries[0], limit=NEIGHBOURS))
+    alone = sql_seconds(loaded, recorded, data.queries, warm_up=WARM_UP)
     http_ms, sql_ms = milliseconds(over_http), milliseconds(alone)
     report.figure(f"filter {name}: HTTP", http_ms, "ms")
     report.figure(f"filter {name}: SQL", sql_ms, "ms")

@@ -12,18 +12,22 @@ import psycopg
 
 from bench.texts import texts
 from prismhouse.api.documents.model import NewDocument
-from prismhouse.api.documents.service import Documents
+from prismhouse.api.retrievers.schemas import ExecuteRetriever
+from prismhouse.api.web.caller import Scope
 from prismhouse.cli.demo.house import House
-from prismhouse.kit.ids import CollectionId, DocumentId, NamespaceId
+from prismhouse.kit.ids import CollectionId, DocumentId, NamespaceId, OrganizationId
+from prismhouse.server.wiring import House as Product
+from prismhouse.server.wiring import build
+from prismhouse.settings import Settings
 from prismhouse.storage.postgres import vectors as vector_store
-from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.database import NamespaceReader
 from prismhouse.storage.postgres.embedded import running_dsn
+from prismhouse.storage.postgres.halfvec import HalfVector, half_vector
 
-__all__ = ["Loaded", "load", "recorded_statement", "sql_seconds"]
+__all__ = ["Loaded", "Recorded", "load", "record_statement", "sql_seconds"]
 
 SEED = 13
 ROWS_PER_TRANSACTION = 1000
-SESSION_OPTIONS = "-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=80 -c default_transaction_read_only=on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +44,31 @@ class Loaded:
     index_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A statement as the product sent it; `vector_name` is the parameter that holds the query vector."""
+
+    text: str
+    parameters: dict[str, Any]
+    prepare: bool | None
+    vector_name: str
+    session: dict[str, str]
+
+
 async def load(house: House, vectors: npt.NDArray[np.float32], fields: dict[str, npt.NDArray[np.int64]]) -> Loaded:
     """Declare everything over HTTP, write the documents and their vectors set by set, build the index."""
     namespace_id, collection = _declare(house)
     dsn = running_dsn(house.data_dir / "postgres")
-    db = Database(dsn, pool_size=2)
-    await db.open()
+    product = build(Settings(data_dir=house.data_dir), dsn)
+    await product.open()
     began = time.perf_counter()
-    await _write(db, namespace_id, collection, vectors, fields)
+    await _write(product, namespace_id, collection, vectors, fields)
     written = time.perf_counter()
-    await vector_store.build_approximate_indexes(db, namespace_id)
+    await vector_store.build_approximate_indexes(product.db, namespace_id)
     indexed = time.perf_counter()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
-    await db.close()
+    await product.close()
     uri = collection["vector_indexes"][0]["feature_uri"]
     return Loaded(
         dsn=dsn,
@@ -80,13 +95,13 @@ def _declare(house: House) -> tuple[NamespaceId, dict[str, Any]]:
 
 
 async def _write(
-    db: Database,
+    product: Product,
     namespace_id: NamespaceId,
     collection: dict[str, Any],
     vectors: npt.NDArray[np.float32],
     fields: dict[str, npt.NDArray[np.int64]],
 ) -> None:
-    documents, collection_id = Documents(db), collection["collection_id"]
+    db, collection_id = product.db, collection["collection_id"]
     uri = collection["vector_indexes"][0]["feature_uri"]
     prose = texts(ROWS_PER_TRANSACTION, seed=SEED, median_words=80, sigma=0.3)
     async with db.read() as tx:
@@ -96,7 +111,7 @@ async def _write(
         rows = [_document(collection_id, number, prose[number - start], fields) for number in numbers]
         async with db.write() as writer:
             tx = writer.within(namespace_id)
-            await documents.write(tx, rows)
+            await product.documents.write(tx, rows)
             await vector_store.write(
                 tx,
                 index,
@@ -133,3 +148,50 @@ def _retriever(house: House, name: str, uri: str, mode: str, input_type: str) ->
     }
     made: str = house.post("/retrievers", body)["retriever_id"]
     return made
+
+
+async def record_statement(
+    house: House, loaded: Loaded, *, filters: dict[str, Any] | None, vector: npt.NDArray[np.float32], limit: int
+) -> Recorded:
+    """Run the retriever once with the product's own code in this process, and keep the search's statement."""
+    sent: list[tuple[str, dict[str, Any], bool | None]] = []
+    fetch_one = NamespaceReader.fetch_one
+
+    async def recording(
+        self: NamespaceReader, statement: Any, parameters: Any = None, *, prepare: bool | None = None
+    ) -> Any:
+        sent.append((statement, {**(parameters or {}), "namespace_id": self.namespace_id}, prepare))
+        return await fetch_one(self, statement, parameters, prepare=prepare)
+
+    product = build(Settings(data_dir=house.data_dir), loaded.dsn)
+    await product.open()
+    request = ExecuteRetriever(inputs={"vector": vector.tolist()}, limit=limit, filters=filters)
+    scope = Scope(organization_id=OrganizationId("bench"), namespace_id=loaded.namespace_id)
+    NamespaceReader.fetch_one = recording  # type: ignore[method-assign]
+    try:
+        await product.retrievers.execute(scope, loaded.vector_retriever_id, request)
+    finally:
+        NamespaceReader.fetch_one = fetch_one  # type: ignore[method-assign]
+    async with product.db.read() as unit:
+        rows = await unit.fetch_all("SELECT name, setting FROM pg_settings WHERE source = 'client'")
+    await product.close()
+    for text, parameters, prepare in sent:
+        for name, value in parameters.items():
+            if isinstance(value, HalfVector):
+                session = {row["name"]: row["setting"] for row in rows}
+                return Recorded(text=text, parameters=parameters, prepare=prepare, vector_name=name, session=session)
+    raise SystemExit("The retriever sent no statement with a vector.")
+
+
+def sql_seconds(loaded: Loaded, recorded: Recorded, queries: npt.NDArray[np.float32], *, warm_up: int) -> list[float]:
+    """Return how long the statement takes for each query vector, all rows read."""
+    vectors = [half_vector(query) for query in queries]
+    options = " ".join(f"-c {name}={value}" for name, value in recorded.session.items() if "." in name)
+    seconds = []
+    with psycopg.connect(loaded.dsn, autocommit=True, row_factory=dict_row, options=options) as connection:
+        for vector in [*vectors[:warm_up], *vectors]:
+            began = time.perf_counter()
+            parameters = {**recorded.parameters, recorded.vector_name: vector}
+            connection.execute(recorded.text, parameters, prepare=recorded.prepare).fetchall()
+            seconds.append(time.perf_counter() - began)
+    return seconds[warm_up:]
