@@ -149,7 +149,9 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         documents=documents,
         batches=batches,
-        retrievers=Retrievers(db, collections=collections, embedder=embedder),
+        retrievers=Retrievers(
+            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+        ),
     )
 
 
