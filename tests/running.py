@@ -106,17 +106,20 @@ def launch(data_dir: Path, environment: dict[str, str], *, port: int | None = No
     port = port or free_port()
     log_file = data_dir.with_name(f"{data_dir.name}.log")
     command = [sys.executable, "-m", "prismhouse", "serve", "--port", str(port), "--data", str(data_dir)]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRISMHOUSE_")}
-    source = str(Path(__file__).parents[1] / "src")
     with log_file.open("ab") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**inherited, "PYTHONPATH": source, **ENVIRONMENT, **environment},
+            env=_environment(environment),
         )
     return RunningServer(process, "127.0.0.1", port, data_dir, log_file, environment)
+
+
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRISMHOUSE_")}
+    return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **ENVIRONMENT, **more}
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +148,23 @@ def private_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def private_worker() -> Iterator[Callable[[RunningServer], subprocess.Popen[bytes]]]:
+    """Give a function that starts one more worker beside a server."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(server: RunningServer) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "prismhouse", "worker", "--data", str(server.data_dir)]
+        with server.log_file.open("ab") as log:
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=_environment(server.environment)))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(STOP_SECONDS)
 
 
 class Api:
