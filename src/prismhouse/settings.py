@@ -84,9 +84,13 @@ class InferenceSettings(_Group):
 
 class WorkerSettings(_Group):
     processes: int = Field(1, ge=1, le=64, description="Worker processes started by `serve`.")
-    concurrency: int = Field(4, ge=1, le=256, description="Jobs a worker process runs at once.")
-    chunk_rows: int = Field(128, ge=1, le=5000, description="Rows of a batch in one job.")
-    chunks_in_flight: int = Field(4, ge=1, le=1000, description="Jobs of one batch that may be queued at a time.")
+    concurrency: int | None = Field(
+        None, ge=1, le=256, description="Jobs a worker process runs at once. Unset: two per extraction process."
+    )
+    chunk_rows: int = Field(128, ge=1, le=5000, description="Most rows of a batch in one job.")
+    chunks_in_flight: int | None = Field(
+        None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."
+    )
     max_attempts: int = Field(
         3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
     )

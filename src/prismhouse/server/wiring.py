@@ -73,7 +73,7 @@ class House:
         await run_worker(
             self.jobs,
             stop=stop,
-            concurrency=worker.concurrency,
+            concurrency=adapters.concurrency(self.settings),
             stalled_after_seconds=worker.stalled_after_seconds,
             stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
         )
@@ -124,6 +124,7 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         catalogue=catalogue,
         worker=settings.worker,
+        chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
     )
