@@ -11,12 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.running import api, api_of, private_server, server, unique_name, web_404
+from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate
 
-__all__ = ["api", "api_of", "private_server", "server", "unique_name", "web_404"]
+__all__ = ["api", "api_of", "private_server", "private_worker", "server", "unique_name", "web_404"]
 
 
 @pytest.fixture(scope="session", autouse=True)

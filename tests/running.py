@@ -153,6 +153,27 @@ def private_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
         running.stop()
 
 
+@pytest.fixture
+def private_worker() -> Iterator[Callable[[RunningServer], subprocess.Popen[bytes]]]:
+    """Give a function that starts one more worker beside a server."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(server: RunningServer) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "prismhouse", "worker", "--data", str(server.data_dir)]
+        with server.log_file.open("ab") as log:
+            started.append(
+                subprocess.Popen(
+                    command, stdout=log, stderr=log, env={**clean_environment(), **ENVIRONMENT, **server.environment}
+                )
+            )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
 class Api:
     """Calls in one namespace."""
 

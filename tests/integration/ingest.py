@@ -31,7 +31,7 @@ class PatientQueue:
     handlers: dict[str, JobHandler] = field(default_factory=dict)
     jobs: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def register(self, name: str, handler: JobHandler) -> None:
+    def register(self, name: str, handler: JobHandler, **_: Any) -> None:
         self.handlers[name] = handler
 
     async def enqueue(
