@@ -23,7 +23,7 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     from prismhouse.storage.postgres.embedded import EmbeddedPostgres
 
-    with EmbeddedPostgres(Path(tmp_path_factory.mktemp("postgres"))) as server:
+    with EmbeddedPostgres(Path(tmp_path_factory.mktemp("postgres")), durable=False) as server:
         yield server.dsn
 
 
