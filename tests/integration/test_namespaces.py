@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -301,3 +302,18 @@ async def test_an_end_that_was_moved_deletes_nothing_at_the_old_time(estate: Est
     await estate.jobs.handlers[EXPIRE_JOB](**(old | {"warned": True}))
 
     assert (await estate.client().get(path)).status_code == 200
+
+
+async def test_a_name_taken_at_the_same_moment_is_a_conflict_and_no_fault_of_ours(estate: Estate) -> None:
+    client = estate.client()
+    ids = [
+        (await client.post("/v1/namespaces", json={"namespace_name": f"was {n}"})).json()["namespace_id"]
+        for n in range(6)
+    ]
+
+    answers = await asyncio.gather(
+        *(client.patch(f"/v1/namespaces/{one}", json={"namespace_name": "now"}) for one in ids)
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
+    assert {answer.json()["error"]["type"] for answer in answers if answer.status_code == 409} == {"AlreadyExistsError"}

@@ -26,6 +26,6 @@ class Swept:
 async def test_sweeping_goes_on_when_one_sweep_failed() -> None:
     objects = Swept()
 
-    await asyncio.wait_for(keep_swept(cast(Any, objects), objects.stop, every_seconds=0), 5)
+    await asyncio.wait_for(keep_swept(cast("Any", objects), objects.stop, every_seconds=0), 5)
 
     assert objects.looks == 2
