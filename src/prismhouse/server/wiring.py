@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
+from prismhouse.server.housekeeping import keep_swept
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
@@ -66,17 +68,23 @@ class House:
         await self.db.open()
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
-        """Run queued jobs until `stop` is set, then finish or give back what runs."""
+        """Run queued jobs, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
         worker = self.settings.worker
-        await run_worker(
-            self.jobs,
-            stop=stop,
-            concurrency=worker.concurrency,
-            stalled_after_seconds=worker.stalled_after_seconds,
-            stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
-        )
+        sweeping = asyncio.create_task(keep_swept(self.objects, stop))
+        try:
+            await run_worker(
+                self.jobs,
+                stop=stop,
+                concurrency=worker.concurrency,
+                stalled_after_seconds=worker.stalled_after_seconds,
+                stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
+            )
+        finally:
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
