@@ -82,6 +82,37 @@ async def test_bad_rows_are_named_when_their_neighbours_finish(house: House) -> 
     assert marked[ids["fine"]] == ("COMPLETED", None)
 
 
+async def test_a_lost_part_is_an_error_when_its_neighbours_are_written(house: House) -> None:
+    await house.add_collection("notes")
+    part, feature, _ = ids = await house.add_objects("part one|two", "feature", "fine")
+
+    shown = await house.run(ids)
+
+    assert (shown["status"], shown["documents_written"]) == ("COMPLETED_WITH_ERRORS", 4)
+    assert (shown["failed_object_count"], shown["failed_objects"]) == (0, None)
+    assert "1 rows lost a part" in shown["status_message"]
+    assert shown["partial_object_count"] == 2
+    assert sorted(shown["partial_objects"], key=lambda item: item["error"]) == [
+        {"object_id": feature, "error": "a feature is missing", "missing_feature": "thumbnail"},
+        {"object_id": part, "error": "a part is missing", "missing_feature": None},
+    ]
+    at = f"/v1/buckets/{house.bucket_id}/batches/{shown['batch_id']}"
+    listed = await house.call("GET", f"{at}/failed-documents")
+    assert listed["total"] == 2
+    assert {(row["object_id"], row["code"], row["partial"]) for row in listed["results"]} == {(part, "bad_part", True)}
+    assert (await house.call("GET", f"{at}/audit"))["all_balanced"] is True
+    assert (await house.marked())[part] == ("COMPLETED", "a part is missing")
+
+
+async def test_a_missing_feature_is_no_error_when_everything_is_written(house: House) -> None:
+    await house.add_collection("notes")
+
+    shown = await house.run(await house.add_objects("feature", "fine"))
+
+    assert (shown["status"], shown["partial_object_count"]) == ("COMPLETED", 1)
+    assert (await house.marked())[shown["partial_objects"][0]["object_id"]] == ("COMPLETED", None)
+
+
 async def test_a_batch_that_wrote_nothing_fails_and_says_why(house: House) -> None:
     await house.add_collection("notes")
 

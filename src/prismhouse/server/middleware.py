@@ -76,17 +76,18 @@ class Edge:
             _write_log(scope, state, sent.status, time.perf_counter() - started)
 
     def _canonical_path(self, scope: Scope) -> None:
-        """Give `/api/v1/...` and paths without `/v1` the path they mean."""
+        """Give `/api/v1/...` and paths without `/v1` the path they mean, and both spellings of it alike."""
         path: str = scope["path"]
         if path.startswith("/api/v1/"):
-            wanted = path[4:]
+            before, after = "/api", ""
         elif not path.startswith("/v1/") and path.partition("/")[2].partition("/")[0] in self._roots:
-            wanted = f"/v1{path}"
+            before, after = "", "/v1"
         else:
-            wanted = path
-        if wanted != path:
-            scope["path"] = wanted
-            scope["raw_path"] = wanted.encode("utf-8", "surrogatepass")
+            return
+        raw: bytes | None = scope.get("raw_path")
+        scope["path"] = after + path.removeprefix(before)
+        if raw is not None:
+            scope["raw_path"] = after.encode() + raw.removeprefix(before.encode())
 
     def _refusal(self, scope: Scope, headers: Headers) -> WarehouseError | None:
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:

@@ -204,7 +204,8 @@ async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids
           AND batch_objects.namespace_id = %(namespace_id)s AND batch_objects.batch_id = %(batch_id)s
           AND batch_objects.object_id = old.root_object_id AND old.batch_id IS DISTINCT FROM %(batch_id)s
           AND NOT EXISTS (SELECT 1 FROM row_failures failed WHERE failed.namespace_id = %(namespace_id)s
-            AND failed.batch_id = %(batch_id)s AND failed.object_id = old.root_object_id)
+            AND failed.batch_id = %(batch_id)s AND failed.object_id = old.root_object_id
+            AND failed.missing_feature IS NULL)
         """,
         {"batch_id": batch_id, "collection_ids": list(collection_ids)},
     )
