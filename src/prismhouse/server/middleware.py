@@ -24,6 +24,7 @@ _REQUESTS_PER_WINDOW = "1000000"
 # A client that is still sending does not read: the answer to a body over the limit waits for this much of the rest.
 DRAINED_BYTES = 256 * 2**20
 _DRAIN_SECONDS = 20
+_READ_ENCODINGS = frozenset({"", "identity"})
 _QUIET_PREFIX = "/v1/health"
 _log = structlog.get_logger("prismhouse.access")
 
@@ -92,6 +93,10 @@ class Edge:
     def _refusal(self, scope: Scope, headers: Headers) -> WarehouseError | None:
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             return Invalid([field_fault(["path"], "must not contain U+0000")])
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in _READ_ENCODINGS and not scope["path"].startswith(self._unlimited or ("\x00",)):
+            message = f"Bodies encoded as {encoding[:40]} are not read. Send the body itself, without this header."
+            return Invalid([field_fault(["header", "Content-Encoding"], message)])
         length = headers.get("content-length", "")
         too_large = length.isdecimal() and int(length[:20]) > self._body_bytes
         if too_large and not scope["path"].startswith(self._unlimited or ("\x00",)):

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+import psycopg
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from structlog.testing import capture_logs
@@ -190,3 +191,25 @@ async def test_405_names_every_method_of_the_path_when_there_are_several_routes(
         refused = await client.options("/v1/things")
 
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_a_statement_out_of_time_is_503_with_the_next_step() -> None:
+    router = APIRouter()
+
+    @router.get("/v1/slow")
+    async def slow() -> Answer:
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    transport = httpx2.ASGITransport(assemble([router], body_bytes=2048))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://house") as client:
+        refused = await client.get("/v1/slow")
+
+    assert refused.status_code == 503
+    assert "STATEMENT_TIMEOUT_SECONDS" in refused.json()["error"]["message"]
+
+
+async def test_an_encoded_body_is_refused_by_the_name_of_its_header(client: httpx2.AsyncClient) -> None:
+    refused = await client.post("/v1/things/x/parts", content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+
+    assert refused.status_code == 422
+    assert "Content-Encoding" in refused.json()["error"]["message"]
