@@ -101,25 +101,28 @@ class RunningServer:
         return launch(self.data_dir, self.environment, port=self.port)
 
 
-def launch(data_dir: Path, environment: dict[str, str], *, port: int | None = None) -> RunningServer:
-    """Start `prismhouse serve` without waiting for it."""
+def launch(
+    data_dir: Path, environment: dict[str, str], *, port: int | None = None, program: Path | None = None
+) -> RunningServer:
+    """Start `prismhouse serve` without waiting for it: of this source, or of an installed `program`."""
     port = port or free_port()
     log_file = data_dir.with_name(f"{data_dir.name}.log")
-    command = [sys.executable, "-m", "prismhouse", "serve", "--port", str(port), "--data", str(data_dir)]
+    command = [str(program)] if program else [sys.executable, "-m", "prismhouse"]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            command,
+            [*command, "serve", "--port", str(port), "--data", str(data_dir)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=_environment(environment),
+            env={**clean_environment(source=not program), **ENVIRONMENT, **environment},
         )
     return RunningServer(process, "127.0.0.1", port, data_dir, log_file, environment)
 
 
-def _environment(more: dict[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRISMHOUSE_")}
-    return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **ENVIRONMENT, **more}
+def clean_environment(*, source: bool = True) -> dict[str, str]:
+    """Return the environment without settings of ours, and with this source to import or none."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PRISMHOUSE_", "PYTHONPATH"))}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1] / "src")} if source else kept
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +161,11 @@ def private_worker() -> Iterator[Callable[[RunningServer], subprocess.Popen[byte
     def start(server: RunningServer) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "prismhouse", "worker", "--data", str(server.data_dir)]
         with server.log_file.open("ab") as log:
-            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=_environment(server.environment)))
+            started.append(
+                subprocess.Popen(
+                    command, stdout=log, stderr=log, env={**clean_environment(), **ENVIRONMENT, **server.environment}
+                )
+            )
         return started[-1]
 
     yield start

@@ -441,9 +441,9 @@ async def test_new_objects_are_processed_at_once_when_asked(house: House) -> Non
     raw = {"blobs": [{"property": "content", "type": "text", "data": "hello"}]}
 
     async with house.working():
-        _, made = await house.objects.create(scope, house.bucket_id, raw, auto_process=True)
-        assert made is not None
-        shown = await house.ended(made[0])
+        created = await house.objects.create(scope, house.bucket_id, raw, auto_process=True)
+        assert created.processing is not None
+        shown = await house.ended(created.processing[0])
 
     assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 1)
 

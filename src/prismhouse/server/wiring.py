@@ -66,7 +66,7 @@ class House:
         await self.db.open()
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
-        """Run queued jobs until `stop` is set, then finish or give back what runs."""
+        """Run queued jobs, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
         worker = self.settings.worker

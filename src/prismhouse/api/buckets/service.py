@@ -10,7 +10,7 @@ from prismhouse.api.buckets import store
 from prismhouse.api.buckets.errors import BucketGone, BucketLocked, BucketNameTaken, BucketNotActive, BucketNotFound
 from prismhouse.api.buckets.model import normalize_schema
 from prismhouse.api.buckets.rules import changed_schema, changed_unique_key, check_unique_key, filters_of, sorts_of
-from prismhouse.api.buckets.schemas import CreateBucket, ListBuckets, UpdateBucket
+from prismhouse.api.buckets.schemas import UNSERVED, CreateBucket, ListBuckets, UpdateBucket
 from prismhouse.api.buckets.store import BatchStats, BucketRow
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
@@ -73,7 +73,7 @@ class Buckets:
         self._jobs = jobs
         self._before_delete: list[EmptyBucket] = []
         self._batches: BatchBook | None = None
-        jobs.register(DELETE_JOB, self.finish_delete)
+        jobs.register(DELETE_JOB, self.finish_delete, on_give_up=self._give_up_delete)
 
     def on_delete(self, empty: EmptyBucket) -> None:
         """Have a noun above remove its part of a bucket before the bucket goes; runs again after a crash."""
@@ -85,7 +85,10 @@ class Buckets:
 
     async def resolve(self, tx: NamespaceReader, identifier: str) -> BucketRow:
         """Return the bucket with this id or name; raise BucketNotFound."""
-        row = await store.find(tx, identifier) if "\x00" not in identifier else None
+        return await self._found(tx, identifier, lock=False)
+
+    async def _found(self, tx: NamespaceReader, identifier: str, *, lock: bool) -> BucketRow:
+        row = await store.find(tx, identifier, lock=lock) if "\x00" not in identifier else None
         if row is None:
             raise BucketNotFound(resource="bucket", id=identifier)
         return row
@@ -148,7 +151,7 @@ class Buckets:
         given = request.model_fields_set
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
-            row = await self.resolve(scoped, identifier)
+            row = await self._found(scoped, identifier, lock=True)
             if row.status == "IN_PROGRESS":
                 raise BucketGone(bucket_id=row.bucket_id)
             values: dict[str, Any] = {}
@@ -203,10 +206,13 @@ class Buckets:
         return shown, total, encode_cursor([offset + page.limit], fingerprint) if more else None
 
     async def delete(self, scope: Scope, identifier: str, *, force: bool = False) -> tuple[BucketRow, TaskId]:
-        """Begin the deletion: the bucket takes nothing new from now on and goes when the task ends."""
+        """Begin the deletion: the bucket takes nothing new from now on and goes when the task ends.
+
+        A deletion that runs is not begun again: its task is returned. One that failed is.
+        """
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
-            row = await self.resolve(scoped, identifier)
+            row = await self._found(scoped, identifier, lock=True)
             if row.is_locked and not force:
                 raise BucketLocked(bucket_id=row.bucket_id)
             running = row.config.get("delete_task_id")
@@ -253,6 +259,17 @@ class Buckets:
             await store.delete(tx.within(namespace_id), bucket_id)
             await self._tasks.update(tx, task_id, status="COMPLETED", outputs=[bucket_id])
 
+    async def _give_up_delete(
+        self, error: BaseException, *, namespace_id: NamespaceId, bucket_id: BucketId, task_id: TaskId, **_: str
+    ) -> None:
+        reason = f"The deletion failed again and again: {error}. DELETE /v1/buckets/{bucket_id} starts it anew."
+        async with self._db.write() as tx:
+            scoped = tx.within(namespace_id)
+            row = await store.find(scoped, bucket_id, lock=True)
+            if row is not None:
+                await store.update(scoped, bucket_id, {"config": {**row.config, "delete_task_id": None}})
+            await self._tasks.update(tx, task_id, status="FAILED", error=reason)
+
 
 def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
     if faults := unstorable(request.model_dump(mode="json", exclude_unset=True), ["body"]):
@@ -260,5 +277,4 @@ def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
 
 
 def _config(request: CreateBucket | UpdateBucket) -> dict[str, Any]:
-    names = {"storage_class", "destination", "ingest_filter", "source_adapter"}
-    return request.model_dump(mode="json", include=names, exclude_unset=True)
+    return request.model_dump(mode="json", include=set(UNSERVED), exclude_unset=True)

@@ -63,10 +63,10 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         caller: NamespaceCaller = Depends(callers.namespace("write")),
         body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
-        created, processing = await service.create(
+        created = await service.create(
             caller.scope, bucket_identifier, body.root, policy=policy, auto_process=auto_process
         )
-        return answer(with_consistency(created.object, processing))
+        return answer(with_consistency(created))
 
     @router.get(_OBJECTS, operation_id="list_objects_get_buckets", summary="List Objects")
     async def list_get(
@@ -100,10 +100,10 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         caller: NamespaceCaller = Depends(callers.namespace("write")),
         body: CreateObjects = Depends(free_body_of(CreateObjects)),
     ) -> Answer:
-        created, failures, processing = await service.create_many(
+        created, failures = await service.create_many(
             caller.scope, bucket_identifier, body.objects, auto_process=auto_process
         )
-        return answer(batch_result(len(body.objects), created, failures, processing), 200 if created else 422)
+        return answer(batch_result(len(body.objects), created, failures), 200 if created else 422)
 
     @router.post(
         f"{_OBJECTS}/bulk-soft-delete",

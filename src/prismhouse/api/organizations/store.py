@@ -109,11 +109,9 @@ async def insert_user(tx: Writer, values: Mapping[str, Any]) -> Record | None:
     """Add a user; None when the organization has one with this email."""
     return await tx.fetch_one(
         """INSERT INTO users (user_id, organization_id, email, user_name, avatar_url, role, status, metadata)
-           SELECT %(user_id)s, %(organization_id)s, %(email)s, %(user_name)s, %(avatar_url)s, %(role)s, %(status)s,
-                  %(metadata)s
-           WHERE NOT EXISTS (SELECT FROM users WHERE organization_id = %(organization_id)s
-                             AND lower(email) = lower(%(email)s))
-           ON CONFLICT (organization_id, email) DO NOTHING RETURNING *""",
+           VALUES (%(user_id)s, %(organization_id)s, %(email)s, %(user_name)s, %(avatar_url)s, %(role)s, %(status)s,
+                   %(metadata)s)
+           ON CONFLICT (organization_id, lower(email)) DO NOTHING RETURNING *""",
         {**values, "metadata": Jsonb(values.get("metadata") or {})},
     )
 
