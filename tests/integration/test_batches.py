@@ -229,6 +229,22 @@ async def test_objects_are_skipped_replaced_or_repeated_as_asked(house: House) -
     assert len(await documents()) == 5
 
 
+async def test_no_document_is_lost_when_two_replacing_batches_run_at_once(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects(*["slow 0.02 a|b"] * 24)
+    await house.run(ids)
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    made = [await house.call("POST", at, {"object_ids": ids, "dedup_strategy": "replace"}) for _ in range(2)]
+    for batch in made:
+        await house.call("POST", f"{at}/{batch['batch_id']}/submit?force=true")
+
+    async with house.working():
+        shown = [await house.ended(batch["batch_id"]) for batch in made]
+
+    assert [batch["status"] for batch in shown] == ["COMPLETED", "COMPLETED"]
+    assert (await house.rows("SELECT count(*) AS n FROM documents"))[0]["n"] == 48
+
+
 async def test_a_second_batch_on_the_same_objects_is_refused_until_forced(house: House) -> None:
     await house.add_collection("notes")
     ids = await house.add_objects("a")
