@@ -245,6 +245,24 @@ async def test_no_document_is_lost_when_two_replacing_batches_run_at_once(house:
     assert (await house.rows("SELECT count(*) AS n FROM documents"))[0]["n"] == 48
 
 
+async def test_documents_stay_when_a_replacing_run_filters_their_objects_out(house: House) -> None:
+    collection_id = await house.add_collection("notes")
+    first, second = ids = await house.add_objects("a|b", "c|d")
+    await house.run(ids)
+    async with house.db.write() as tx:
+        await tx.execute("UPDATE objects SET fields = '{\"author\": \"bob\"}' WHERE object_id = %(o)s", {"o": second})
+        await tx.execute("UPDATE blobs SET text = 'e' WHERE object_id = %(o)s", {"o": first})
+    only = {"AND": [{"field": "author", "operator": "eq", "value": "ann"}]}
+    body = {"dedup_strategy": "replace", "source_filters": only}
+    made = await house.call("POST", f"/v1/collections/{collection_id}/trigger", body, status=202)
+    async with house.working():
+        shown = await house.ended(made["batch_ids"][0])
+
+    assert shown["status"] == "COMPLETED", shown
+    rows = await house.rows("SELECT payload ->> 'text' AS text FROM documents")
+    assert sorted(row["text"] for row in rows) == ["c", "d", "e"]
+
+
 async def test_a_second_batch_on_the_same_objects_is_refused_until_forced(house: House) -> None:
     await house.add_collection("notes")
     ids = await house.add_objects("a")
