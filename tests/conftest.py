@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,9 +11,19 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate
+
+__all__ = ["api", "api_of", "private_server", "private_worker", "server", "unique_name", "web_404"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_reaches_children() -> None:
+    """A shell's background job ignores SIGINT, and so would every program that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

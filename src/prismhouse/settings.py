@@ -88,6 +88,9 @@ class WorkerSettings(_Group):
     max_attempts: int = Field(
         3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
     )
+    draft_minutes: float | None = Field(
+        None, gt=0, description="A draft that nobody touches for so many minutes is cancelled. Unset: drafts stay."
+    )
     stalled_after_seconds: float = Field(
         15, ge=1, description="A job whose worker is silent for this long is taken over."
     )

@@ -166,6 +166,18 @@ async def test_a_namespace_is_found_by_id_name_header_and_query(opened: Open) ->
     assert_envelope(await client.get("/v1/buckets/x?namespace=nobody"), 404, "NotFoundError")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_namespace_is_found_by_a_header_beyond_ascii(opened: Open, encoding: str) -> None:
+    client = opened.client()
+    await client.post(CREATE, json={"namespace_name": "naïve"})
+    await client.post(CREATE, json={"namespace_name": "second"})
+
+    header = (b"X-Namespace", "naïve".encode(encoding))
+    answer = await client.get("/v1/buckets/none", headers=[header])
+
+    assert "No bucket none" in str(assert_envelope(answer, 404, "NotFoundError")["message"])
+
+
 async def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(opened: Open) -> None:
     client = opened.client("")
 

@@ -32,7 +32,7 @@ class PatientQueue:
     on_give_up: dict[str, GiveUpHandler] = field(default_factory=dict)
     jobs: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
+    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, **_: Any) -> None:
         self.handlers[name] = handler
         if on_give_up is not None:
             self.on_give_up[name] = on_give_up

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.batches import NAMESPACE, House, open_house
 from tests.web import KeysAreNames
 
+from prismhouse.api.batches.service import Batches
 from prismhouse.storage.postgres.database import Database
 
 
@@ -413,7 +415,7 @@ async def test_deleting_the_bucket_cancels_its_batches(house: House) -> None:
     assert (await house.tasks.read("org_one", shown["task_id"]))["status"] == shown["status"]
 
 
-async def test_a_draft_that_nobody_touches_is_cancelled(house: House) -> None:
+async def test_a_draft_that_nobody_touches_is_cancelled_when_the_settings_say_so(house: House) -> None:
     at = f"/v1/buckets/{house.bucket_id}/batches"
     old = (await house.call("POST", at))["batch_id"]
     young = (await house.call("POST", at))["batch_id"]
@@ -422,8 +424,12 @@ async def test_a_draft_that_nobody_touches_is_cancelled(house: House) -> None:
             "UPDATE batches SET updated_at = now() - interval '1 hour' WHERE batch_id = %(id)s", {"id": old}
         )
 
+    await house.batches.expire_draft(namespace_id=NAMESPACE, batch_id=old)
+    assert (await house.read(old))["status"] == "DRAFT"
+    worker = house.parts.worker.model_copy(update={"draft_minutes": 30})
+    reaping = Batches(replace(house.parts, worker=worker))
     for batch_id in (old, young):
-        await house.batches.expire_draft(namespace_id=NAMESPACE, batch_id=batch_id)
+        await reaping.expire_draft(namespace_id=NAMESPACE, batch_id=batch_id)
 
     assert (await house.read(old))["status"] == "CANCELED"
     assert (await house.read(young))["status"] == "DRAFT"
@@ -440,3 +446,36 @@ async def test_new_objects_are_processed_at_once_when_asked(house: House) -> Non
         shown = await house.ended(created.processing[0])
 
     assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 1)
+
+
+async def test_a_bucket_tells_of_its_batches(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects("fine", "bad")
+    await house.call("POST", f"/v1/buckets/{house.bucket_id}/batches")
+    await house.run(ids[:1])
+    await house.run(ids[1:])
+    expected = {"total": 3, "active": 0, "completed": 1, "failed": 1}
+
+    assert (await house.call("GET", f"/v1/buckets/{house.bucket_id}"))["batch_stats"] == expected
+    await house.submit(ids[1:])
+    [listed] = (await house.call("POST", "/v1/buckets/list", {}))["results"]
+    assert listed["batch_stats"] == expected | {"total": 4, "active": 1}
+
+
+async def test_sources_are_renamed_when_the_collection_maps_their_fields(house: House) -> None:
+    schema = {"properties": {"body": {"type": "text"}, "by": {"type": "string"}}}
+    other = (await house.call("POST", "/v1/buckets", {"bucket_name": "b", "bucket_schema": schema}))["bucket_id"]
+    entries = [{"source_path": "body", "target_path": "content"}, {"source_path": "by", "target_path": "author"}]
+    source = {"type": "bucket", "bucket_ids": [house.bucket_id, other], "field_map": {other: entries}}
+    await house.add_collection("both", body={"source": source})
+    scope = (await KeysAreNames().enter("sk_one", None, origin=None)).scope
+    raw = {"by": "bob", "blobs": [{"property": "body", "type": "text", "data": "hello"}]}
+    created, _ = await house.objects.create(scope, other, raw)
+    at = f"/v1/buckets/{other}/batches"
+    async with house.working():
+        made = await house.call("POST", at, {"object_ids": [created.object.object_id], "auto_submit": True})
+        house.bucket_id = other
+        shown = await house.ended(made["batch_id"])
+    assert shown["status"] == "COMPLETED", shown
+    [row] = await house.rows("SELECT payload FROM documents")
+    assert {name: row["payload"][name] for name in ("text", "author")} == {"text": "hello", "author": "bob"}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
@@ -18,6 +18,7 @@ from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
+from prismhouse.api.objects.jobs import register_jobs as register_object_jobs
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
@@ -117,6 +118,7 @@ def build(settings: Settings, dsn: str) -> House:
     collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
     objects.use(derived=documents)
+    register_object_jobs(jobs, objects)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -134,7 +136,7 @@ def build(settings: Settings, dsn: str) -> House:
         extraction=_extraction(settings),
     )
     batches = Batches(parts)
-    register_jobs(parts, batches)
+    register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
     return House(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -144,7 +145,7 @@ def shown(row: BucketRow) -> dict[str, Any]:
         "stats_updated_at": iso(row.stats_updated_at),
         "status": row.status,
         "is_locked": row.is_locked,
-        "batch_stats": None,
+        "batch_stats": asdict(row.batches),
         "storage_stats": None,
         "source_adapter": adapter,
     }

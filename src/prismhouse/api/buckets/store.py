@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,16 @@ from prismhouse.kit.ids import BucketId
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 
 __all__ = ["BucketRow", "count", "delete", "find", "hold", "insert", "page", "totals", "update"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStats:
+    """How many batches a bucket has had."""
+
+    total: int = 0
+    active: int = 0
+    completed: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,7 @@ class BucketRow:
     size_bytes: int
     last_upload_at: datetime | None
     stats_updated_at: datetime | None
+    batches: BatchStats = field(default_factory=BatchStats)
 
 
 _SELECT = """

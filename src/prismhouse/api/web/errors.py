@@ -124,6 +124,18 @@ async def _on_conflict(request: Request, error: Exception) -> Answer:
     return envelope(AlreadyThere() if isinstance(error, psycopg.errors.UniqueViolation) else GoneMeanwhile())
 
 
+class TookTooLong(WarehouseError):
+    """The database stopped this request after its longest time; nothing was stored."""
+
+    code = Code.UNAVAILABLE
+    hint = "Ask for less: narrower filters, shorter patterns; or raise PRISMHOUSE_DATABASE__STATEMENT_TIMEOUT_SECONDS."
+
+
+async def _on_time_out(request: Request, _: Exception) -> Answer:
+    _log.warning("a statement ran out of time", method=request.method, path=request.url.path)
+    return envelope(TookTooLong())
+
+
 async def _on_anything_else(request: Request, error: Exception) -> Answer:
     request_id = getattr(request.state, "request_id", None)
     _log.error("request failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
@@ -141,4 +153,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(psycopg.DataError, _on_data_error)
     app.add_exception_handler(psycopg.errors.UniqueViolation, _on_conflict)
     app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_conflict)
+    app.add_exception_handler(psycopg.errors.QueryCanceled, _on_time_out)
+    app.add_exception_handler(TimeoutError, _on_time_out)
     app.add_exception_handler(Exception, _on_anything_else)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ class _GaveUp(Exception):
 class _Registered:
     handler: JobHandler
     on_give_up: GiveUpHandler | None
+    cron: str | None
 
 
 class ProcrastinateQueue:
@@ -70,11 +71,13 @@ class ProcrastinateQueue:
         """What this process can run."""
         return sorted(self._registered)
 
-    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
+    def register(
+        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+    ) -> None:
         """See `JobQueue.register`."""
         if name in self._registered:
             raise ValueError(f"the job {name} is registered already")
-        self._registered[name] = _Registered(handler, on_give_up)
+        self._registered[name] = _Registered(handler, on_give_up, cron)
 
     async def enqueue(
         self,
@@ -101,8 +104,11 @@ class ProcrastinateQueue:
             },
         )
 
-    def app(self) -> App:
-        """Return a Procrastinate app with a task for each registered job, for one run of a worker."""
+    def app(self, *, on_worker: Callable[[int], Awaitable[None]] | None = None) -> App:
+        """Return a Procrastinate app with a task for each registered job, for one run of a worker.
+
+        `on_worker` is awaited with the id under which the worker is going to take jobs, before it takes any.
+        """
         from procrastinate import App, PsycopgConnector
 
         app = App(
@@ -115,13 +121,26 @@ class ProcrastinateQueue:
             )
         )
         for name, registered in self._registered.items():
-            app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
+            task = app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
                 self._guarded(name, registered)
             )
+            if registered.cron is not None:
+                app.periodic(cron=registered.cron, lock=name, queueing_lock=name)(task)
+        if on_worker is not None:
+            register = app.job_manager.register_worker
+
+            async def announce() -> int:
+                worker_id = await register()
+                await on_worker(worker_id)
+                return worker_id
+
+            app.job_manager.register_worker = announce  # type: ignore[method-assign]
         return app
 
     def _guarded(self, name: str, registered: _Registered) -> JobHandler:
         async def run(context: JobContext, **arguments: Any) -> None:
+            if registered.cron is not None:
+                arguments.pop("timestamp", None)
             attempt = context.job.attempts + 1
             try:
                 if attempt > self.max_attempts * _PATIENCE:

@@ -299,6 +299,8 @@ def _reason(error: Exception) -> str:
         return "it did not answer in time"
     if isinstance(error, httpx2.ConnectError):
         return str(error) if "resolve" in str(error) else "the connection failed"
+    if isinstance(error, httpx2.InvalidURL):
+        return "it is not a valid URL"
     if isinstance(error, zlib.error):
         return "the answer is not valid gzip"
     return "the connection broke or the answer was not HTTP"
