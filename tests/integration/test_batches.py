@@ -504,7 +504,7 @@ async def test_sources_are_renamed_when_the_collection_maps_their_fields(house: 
     await house.add_collection("both", body={"source": source})
     scope = (await KeysAreNames().enter("sk_one", None, origin=None)).scope
     raw = {"by": "bob", "blobs": [{"property": "body", "type": "text", "data": "hello"}]}
-    created, _ = await house.objects.create(scope, other, raw)
+    created = await house.objects.create(scope, other, raw)
     at = f"/v1/buckets/{other}/batches"
     async with house.working():
         made = await house.call("POST", at, {"object_ids": [created.object.object_id], "auto_submit": True})
