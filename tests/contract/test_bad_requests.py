@@ -124,7 +124,17 @@ async def test_405_says_which_methods_there_are(opened: Open) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "limit=x", "offset=-1", "offset=10001", "page=0", "cursor=%25%25", "namespace=%00"],
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "offset=-1",
+        "offset=10001",
+        "page=0",
+        "page=999&limit=1000",
+        "cursor=%25%25",
+        "namespace=%00",
+    ],
 )
 async def test_paging_out_of_range_is_refused(opened: Open, query: str) -> None:
     answer = await opened.client().get(f"/v1/namespaces?{query}")
@@ -154,6 +164,18 @@ async def test_a_namespace_is_found_by_id_name_header_and_query(opened: Open) ->
             assert (await client.get("/v1/buckets", headers={header: name})).status_code == 200
     assert (await client.get("/v1/buckets?namespace=by%20name")).status_code == 200
     assert_envelope(await client.get("/v1/buckets/x?namespace=nobody"), 404, "NotFoundError")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_namespace_is_found_by_a_header_beyond_ascii(opened: Open, encoding: str) -> None:
+    client = opened.client()
+    await client.post(CREATE, json={"namespace_name": "naïve"})
+    await client.post(CREATE, json={"namespace_name": "second"})
+
+    header = (b"X-Namespace", "naïve".encode(encoding))
+    answer = await client.get("/v1/buckets/none", headers=[header])
+
+    assert "No bucket none" in str(assert_envelope(answer, 404, "NotFoundError")["message"])
 
 
 async def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(opened: Open) -> None:

@@ -195,6 +195,17 @@ async def test_search_finds_text_anywhere_without_letter_case(house: House) -> N
     assert await house.names("articles", search='"') == []
 
 
+@pytest.mark.parametrize("call", ["GET", "POST"])
+async def test_a_search_too_long_to_run_in_time_is_refused(house: House, call: str) -> None:
+    text = "x" * 501
+    path = f"/v1/collections/articles/documents?search={text}" if call == "GET" else "/v1/documents/list"
+
+    answer = await house.client.request(call, path, json={"search": text} if call == "POST" else None)
+
+    assert answer.status_code == 422
+    assert "500 characters" in answer.text
+
+
 async def test_filters_choose_by_fields_metadata_and_lineage(house: House) -> None:
     await house.add("articles", {"a": {"n": 1, "author": "Ada"}, "b": {"n": 5}}, root_object_id=ObjectId("obj_1"))
     await house.add("articles", {"c": {"n": 9, "metadata": {"author": "ada"}}}, root_object_id=ObjectId("obj_2"))

@@ -53,10 +53,10 @@ _STEP_COST = 4
 # sentences by MiniLM with ef_search 120, at 5 %: 0.987 without a surplus, 0.994 with 1.5, 0.996 with 2.
 _SURPLUS_OF_FEW = 2.0
 _SURPLUS = 1.5
-# Up to one match in _FEW, so many matches at most are read rather than walked to: where documents lie in tight groups,
-# a walk to the few of a group that match leaves out the next group (measured: recall 0.95 at 5 %, walked).
-_FEW = 14
-_READABLE = 10_000
+# Below one match in so many the graph loses neighbours of clustered vectors (recall at 10 of 0.94, measured:
+# bench/search), so that up to so many matches an index found are read and compared one by one: about 20 ms.
+_SPARSE = 12
+_FEW = 10_000
 _SCORES = {"cosine": "1 - distance", "dot": "-distance", "euclidean": "1 / (1 + distance)"}
 
 
@@ -291,7 +291,7 @@ _APPROXIMATE = "(SELECT approximate FROM vector_indexes WHERE table_name = %(t{n
 _COMMON = f" AND (SELECT hits * {_RARE} >= looked FROM sample{{n}})"
 _CHEAPER = (
     " AND (SELECT hits::float8 ^ 2 * reltuples >= looked::float8 ^ 2 * wanted *"
-    f" {_STEP_COST} AND (hits * {_FEW} > looked OR hits::float8 * reltuples > looked::float8 * {_READABLE})"
+    f" {_STEP_COST} AND (hits * {_SPARSE} >= looked OR hits * reltuples >= looked * {_FEW}::float8)"
     " FROM sample{n}, pg_class WHERE oid = '{table}'::regclass)"
 )
 # A scalar subquery cannot be turned into a join, so the planner keeps the index walk and tests as it goes.

@@ -24,6 +24,7 @@ _REQUESTS_PER_WINDOW = "1000000"
 # A client that is still sending does not read: the answer to a body over the limit waits for this much of the rest.
 DRAINED_BYTES = 256 * 2**20
 _DRAIN_SECONDS = 20
+_READ_ENCODINGS = frozenset({"", "identity"})
 _QUIET_PREFIX = "/v1/health"
 _log = structlog.get_logger("prismhouse.access")
 
@@ -76,21 +77,26 @@ class Edge:
             _write_log(scope, state, sent.status, time.perf_counter() - started)
 
     def _canonical_path(self, scope: Scope) -> None:
-        """Give `/api/v1/...` and paths without `/v1` the path they mean."""
+        """Give `/api/v1/...` and paths without `/v1` the path they mean, and both spellings of it alike."""
         path: str = scope["path"]
         if path.startswith("/api/v1/"):
-            wanted = path[4:]
+            before, after = "/api", ""
         elif not path.startswith("/v1/") and path.partition("/")[2].partition("/")[0] in self._roots:
-            wanted = f"/v1{path}"
+            before, after = "", "/v1"
         else:
-            wanted = path
-        if wanted != path:
-            scope["path"] = wanted
-            scope["raw_path"] = wanted.encode("utf-8", "surrogatepass")
+            return
+        raw: bytes | None = scope.get("raw_path")
+        scope["path"] = after + path.removeprefix(before)
+        if raw is not None:
+            scope["raw_path"] = after.encode() + raw.removeprefix(before.encode())
 
     def _refusal(self, scope: Scope, headers: Headers) -> WarehouseError | None:
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             return Invalid([field_fault(["path"], "must not contain U+0000")])
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in _READ_ENCODINGS and not scope["path"].startswith(self._unlimited or ("\x00",)):
+            message = f"Bodies encoded as {encoding[:40]} are not read. Send the body itself, without this header."
+            return Invalid([field_fault(["header", "Content-Encoding"], message)])
         length = headers.get("content-length", "")
         too_large = length.isdecimal() and int(length[:20]) > self._body_bytes
         if too_large and not scope["path"].startswith(self._unlimited or ("\x00",)):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
+import psycopg
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from structlog.testing import capture_logs
@@ -165,3 +167,49 @@ async def test_head_gives_the_headers_of_get(client: httpx2.AsyncClient) -> None
 
     assert head.headers["content-length"] == full.headers["content-length"]
     assert head.content == b""
+
+
+@pytest.mark.parametrize("name", ["with/slash", "a/", "/a", "a//b", "special/", "x/parts", "日本 語", "a%2Fb", "?#&"])
+async def test_a_name_is_one_segment_when_it_is_sent_encoded(client: httpx2.AsyncClient, name: str) -> None:
+    encoded = quote(name, safe="")
+
+    for path in (f"/v1/things/{encoded}", f"/things/{encoded}/", f"/api/v1/things/{encoded}"):
+        assert (await client.get(path)).json() == {"found": name}
+
+
+async def test_an_encoded_slash_reaches_no_other_operation(client: httpx2.AsyncClient) -> None:
+    assert (await client.post("/v1/things/x%2Fparts")).status_code == 405
+    assert (await client.get("/v1%2Fthings%2Fspecial")).status_code == 404
+
+
+async def test_405_names_every_method_of_the_path_when_there_are_several_routes() -> None:
+    router = APIRouter()
+    for method in ("GET", "POST"):
+        router.add_api_route("/v1/things", lambda: answer({}), methods=[method])
+    transport = httpx2.ASGITransport(assemble([router], body_bytes=2048))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://house") as client:
+        refused = await client.options("/v1/things")
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_a_statement_out_of_time_is_503_with_the_next_step() -> None:
+    router = APIRouter()
+
+    @router.get("/v1/slow")
+    async def slow() -> Answer:
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    transport = httpx2.ASGITransport(assemble([router], body_bytes=2048))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://house") as client:
+        refused = await client.get("/v1/slow")
+
+    assert refused.status_code == 503
+    assert "STATEMENT_TIMEOUT_SECONDS" in refused.json()["error"]["message"]
+
+
+async def test_an_encoded_body_is_refused_by_the_name_of_its_header(client: httpx2.AsyncClient) -> None:
+    refused = await client.post("/v1/things/x/parts", content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+
+    assert refused.status_code == 422
+    assert "Content-Encoding" in refused.json()["error"]["message"]

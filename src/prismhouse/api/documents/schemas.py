@@ -56,7 +56,7 @@ class ListDocuments(PagingKeys, RequestModel):
 
     filters: Any = None
     sort: Sort | None = None
-    search: str | None = None
+    search: str | None = Field(None, max_length=500)
     partition: Partition | None = None
     return_presigned_urls: bool = False
     return_vectors: bool | None = False

@@ -88,7 +88,7 @@ class ListObjects(RequestModel, PagingKeys):
 
     filters: Any = None
     sort: Sort | None = None
-    search: str | None = None
+    search: str | None = Field(None, max_length=500)
     select: list[str] | None = None
     return_presigned_urls: bool = False
     case_sensitive: bool = False

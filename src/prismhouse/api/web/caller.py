@@ -231,4 +231,13 @@ def _is_list(request: Request) -> bool:
 def namespace_named(request: Request) -> str | None:
     """Return the namespace a request names, as an id or a name; the header wins over `?namespace=`."""
     headers = request.headers
-    return headers.get("x-namespace") or headers.get("x-namespace-id") or request.query_params.get("namespace") or None
+    named = headers.get("x-namespace") or headers.get("x-namespace-id")
+    return _sent(named) if named else request.query_params.get("namespace") or None
+
+
+def _sent(header: str) -> str:
+    """Return a header as its sender wrote it: names hold any letter, and most clients send UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
