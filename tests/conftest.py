@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
 
 from prismhouse.storage.postgres.database import Database
@@ -64,15 +64,31 @@ def template_database(postgres_dsn: str) -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="session")
+def fresh_database(postgres_dsn: str, template_database: str) -> Iterator[Callable[[], str]]:
+    """Give a function that makes a database with the newest schema; what is left of them goes at the end."""
+    names = []
+
+    def make() -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        names.append(name)
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+        return make_conninfo(postgres_dsn, dbname=name)
+
+    yield make
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
-def dsn(postgres_dsn: str, template_database: str) -> Iterator[str]:
+def dsn(postgres_dsn: str, fresh_database: Callable[[], str]) -> Iterator[str]:
     """The DSN of a fresh database with the newest schema."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
+    made = fresh_database()
+    yield made
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    yield make_conninfo(postgres_dsn, dbname=name)
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        connection.execute(f'DROP DATABASE "{conninfo_to_dict(made)["dbname"]}" WITH (FORCE)')
 
 
 @pytest.fixture
