@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -147,6 +148,8 @@ def run_alone(measure: Callable[[argparse.Namespace], int], description: str, *f
     parser.add_argument("--no-assert", dest="check", action="store_false", help="exit with 0 whatever was measured")
     for flag in flags:
         parser.add_argument(flag.pop("name"), **flag)
+    # SIGTERM ends a measurement as Ctrl-C does, so that no server is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(measure(parser.parse_args()))
 
 

@@ -72,7 +72,9 @@ def _children(task: Path) -> list[str]:
 
 
 def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:80]
+    """Return the program without its folder, and its first words."""
+    program, *words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    return " ".join([program if ":" in program else Path(program).name, *words[:3]]).strip()
 
 
 def _pss_kb(pid: int) -> int:

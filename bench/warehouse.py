@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from psycopg.rows import dict_row
 
 from bench.texts import texts
 from prismhouse.api.documents.model import NewDocument

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
+from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate
+
+# What passes once passes always, on a slow machine too. `pytest --hypothesis-profile thorough` looks for new cases.
+settings.register_profile(
+    "steady",
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("steady"), max_examples=5000, derandomize=False)
+settings.load_profile("steady")
+
+__all__ = ["api", "api_of", "private_server", "private_worker", "server", "unique_name", "web_404"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_reaches_children() -> None:
+    """A shell's background job ignores SIGINT, and so would every program that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +48,7 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     from prismhouse.storage.postgres.embedded import EmbeddedPostgres
 
-    with EmbeddedPostgres(Path(tmp_path_factory.mktemp("postgres"))) as server:
+    with EmbeddedPostgres(Path(tmp_path_factory.mktemp("postgres")), durable=False) as server:
         yield server.dsn
 
 

@@ -60,6 +60,13 @@ def _fake(row: Row, cache_dir: str) -> RowResult:
         case "slow":
             time.sleep(float(text.split(" ")[1]))
     pieces = text.split("|")
+    lost = RowFailure(
+        stage="decode",
+        code="bad_part",
+        message=f"a {word} is missing",
+        error_type=ErrorType.PERMANENT,
+        missing_feature="thumbnail" if word == "feature" else None,
+    )
     artifact = Artifact(
         field="thumbnail", role="thumbnail", type="image", data=text.encode(), content_type="image/webp", filename="t"
     )
@@ -72,4 +79,5 @@ def _fake(row: Row, cache_dir: str) -> RowResult:
         )
         for number, piece in enumerate(pieces)
     ]
-    return RowResult(row_id=row.row_id, documents=documents)
+    losses = [lost, lost] if word in {"part", "feature"} else []
+    return RowResult(row_id=row.row_id, documents=documents, partial_failures=losses)

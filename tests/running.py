@@ -101,22 +101,28 @@ class RunningServer:
         return launch(self.data_dir, self.environment, port=self.port)
 
 
-def launch(data_dir: Path, environment: dict[str, str], *, port: int | None = None) -> RunningServer:
-    """Start `prismhouse serve` without waiting for it."""
+def launch(
+    data_dir: Path, environment: dict[str, str], *, port: int | None = None, program: Path | None = None
+) -> RunningServer:
+    """Start `prismhouse serve` without waiting for it: of this source, or of an installed `program`."""
     port = port or free_port()
     log_file = data_dir.with_name(f"{data_dir.name}.log")
-    command = [sys.executable, "-m", "prismhouse", "serve", "--port", str(port), "--data", str(data_dir)]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRISMHOUSE_")}
-    source = str(Path(__file__).parents[1] / "src")
+    command = [str(program)] if program else [sys.executable, "-m", "prismhouse"]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            command,
+            [*command, "serve", "--port", str(port), "--data", str(data_dir)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**inherited, "PYTHONPATH": source, **ENVIRONMENT, **environment},
+            env={**clean_environment(source=not program), **ENVIRONMENT, **environment},
         )
     return RunningServer(process, "127.0.0.1", port, data_dir, log_file, environment)
+
+
+def clean_environment(*, source: bool = True) -> dict[str, str]:
+    """Return the environment without settings of ours, and with this source to import or none."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PRISMHOUSE_", "PYTHONPATH"))}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1] / "src")} if source else kept
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +151,27 @@ def private_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def private_worker() -> Iterator[Callable[[RunningServer], subprocess.Popen[bytes]]]:
+    """Give a function that starts one more worker beside a server."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(server: RunningServer) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "prismhouse", "worker", "--data", str(server.data_dir)]
+        with server.log_file.open("ab") as log:
+            started.append(
+                subprocess.Popen(
+                    command, stdout=log, stderr=log, env={**clean_environment(), **ENVIRONMENT, **server.environment}
+                )
+            )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(STOP_SECONDS)
 
 
 class Api:

@@ -37,7 +37,9 @@ class RememberedJobs:
         self.on_give_up: dict[str, GiveUpHandler] = {}
         self.waiting: list[tuple[str, dict[str, Any]]] = []
 
-    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
+    def register(
+        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+    ) -> None:
         self.handlers[name] = handler
         if on_give_up is not None:
             self.on_give_up[name] = on_give_up

@@ -19,7 +19,7 @@ from prismhouse.api.web.caller import Callers
 from prismhouse.kit.ids import TaskId, new_id
 from prismhouse.settings import LimitSettings, OutboundSettings
 from prismhouse.storage.blobs.local import LocalBlobStore
-from prismhouse.storage.jobs.queue import JobHandler
+from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler
 from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, Writer
 
@@ -29,10 +29,13 @@ class PatientQueue:
     """Keeps jobs until `run_all`."""
 
     handlers: dict[str, JobHandler] = field(default_factory=dict)
+    on_give_up: dict[str, GiveUpHandler] = field(default_factory=dict)
     jobs: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def register(self, name: str, handler: JobHandler) -> None:
+    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, **_: Any) -> None:
         self.handlers[name] = handler
+        if on_give_up is not None:
+            self.on_give_up[name] = on_give_up
 
     async def enqueue(
         self,

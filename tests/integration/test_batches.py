@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.batches import NAMESPACE, House, open_house
 from tests.web import KeysAreNames
 
+from prismhouse.api.batches.service import Batches
 from prismhouse.storage.postgres.database import Database
 
 
@@ -80,6 +82,37 @@ async def test_bad_rows_are_named_when_their_neighbours_finish(house: House) -> 
     marked = await house.marked()
     assert marked[ids["bad one"]] == ("FAILED", "bad one is bad")
     assert marked[ids["fine"]] == ("COMPLETED", None)
+
+
+async def test_a_lost_part_is_an_error_when_its_neighbours_are_written(house: House) -> None:
+    await house.add_collection("notes")
+    part, feature, _ = ids = await house.add_objects("part one|two", "feature", "fine")
+
+    shown = await house.run(ids)
+
+    assert (shown["status"], shown["documents_written"]) == ("COMPLETED_WITH_ERRORS", 4)
+    assert (shown["failed_object_count"], shown["failed_objects"]) == (0, None)
+    assert "1 rows lost a part" in shown["status_message"]
+    assert shown["partial_object_count"] == 2
+    assert sorted(shown["partial_objects"], key=lambda item: item["error"]) == [
+        {"object_id": feature, "error": "a feature is missing", "missing_feature": "thumbnail"},
+        {"object_id": part, "error": "a part is missing", "missing_feature": None},
+    ]
+    at = f"/v1/buckets/{house.bucket_id}/batches/{shown['batch_id']}"
+    listed = await house.call("GET", f"{at}/failed-documents")
+    assert listed["total"] == 2
+    assert {(row["object_id"], row["code"], row["partial"]) for row in listed["results"]} == {(part, "bad_part", True)}
+    assert (await house.call("GET", f"{at}/audit"))["all_balanced"] is True
+    assert (await house.marked())[part] == ("COMPLETED", "a part is missing")
+
+
+async def test_a_missing_feature_is_no_error_when_everything_is_written(house: House) -> None:
+    await house.add_collection("notes")
+
+    shown = await house.run(await house.add_objects("feature", "fine"))
+
+    assert (shown["status"], shown["partial_object_count"]) == ("COMPLETED", 1)
+    assert (await house.marked())[shown["partial_objects"][0]["object_id"]] == ("COMPLETED", None)
 
 
 async def test_a_batch_that_wrote_nothing_fails_and_says_why(house: House) -> None:
@@ -194,6 +227,40 @@ async def test_objects_are_skipped_replaced_or_repeated_as_asked(house: House) -
     forced = await house.run(ids, dedup_strategy="force")
     assert forced["documents_written"] == 2
     assert len(await documents()) == 5
+
+
+async def test_no_document_is_lost_when_two_replacing_batches_run_at_once(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects(*["slow 0.02 a|b"] * 24)
+    await house.run(ids)
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    made = [await house.call("POST", at, {"object_ids": ids, "dedup_strategy": "replace"}) for _ in range(2)]
+    for batch in made:
+        await house.call("POST", f"{at}/{batch['batch_id']}/submit?force=true")
+
+    async with house.working():
+        shown = [await house.ended(batch["batch_id"]) for batch in made]
+
+    assert [batch["status"] for batch in shown] == ["COMPLETED", "COMPLETED"]
+    assert (await house.rows("SELECT count(*) AS n FROM documents"))[0]["n"] == 48
+
+
+async def test_documents_stay_when_a_replacing_run_filters_their_objects_out(house: House) -> None:
+    collection_id = await house.add_collection("notes")
+    first, second = ids = await house.add_objects("a|b", "c|d")
+    await house.run(ids)
+    async with house.db.write() as tx:
+        await tx.execute('UPDATE objects SET fields = \'{"author": "bob"}\' WHERE object_id = %(o)s', {"o": second})
+        await tx.execute("UPDATE blobs SET text = 'e' WHERE object_id = %(o)s", {"o": first})
+    only = {"AND": [{"field": "author", "operator": "eq", "value": "ann"}]}
+    body = {"dedup_strategy": "replace", "source_filters": only}
+    made = await house.call("POST", f"/v1/collections/{collection_id}/trigger", body, status=202)
+    async with house.working():
+        shown = await house.ended(made["batch_ids"][0])
+
+    assert shown["status"] == "COMPLETED", shown
+    rows = await house.rows("SELECT payload ->> 'text' AS text FROM documents")
+    assert sorted(row["text"] for row in rows) == ["c", "d", "e"]
 
 
 async def test_a_second_batch_on_the_same_objects_is_refused_until_forced(house: House) -> None:
@@ -382,7 +449,7 @@ async def test_deleting_the_bucket_cancels_its_batches(house: House) -> None:
     assert (await house.tasks.read("org_one", shown["task_id"]))["status"] == shown["status"]
 
 
-async def test_a_draft_that_nobody_touches_is_cancelled(house: House) -> None:
+async def test_a_draft_that_nobody_touches_is_cancelled_when_the_settings_say_so(house: House) -> None:
     at = f"/v1/buckets/{house.bucket_id}/batches"
     old = (await house.call("POST", at))["batch_id"]
     young = (await house.call("POST", at))["batch_id"]
@@ -391,8 +458,12 @@ async def test_a_draft_that_nobody_touches_is_cancelled(house: House) -> None:
             "UPDATE batches SET updated_at = now() - interval '1 hour' WHERE batch_id = %(id)s", {"id": old}
         )
 
+    await house.batches.expire_draft(namespace_id=NAMESPACE, batch_id=old)
+    assert (await house.read(old))["status"] == "DRAFT"
+    worker = house.parts.worker.model_copy(update={"draft_minutes": 30})
+    reaping = Batches(replace(house.parts, worker=worker))
     for batch_id in (old, young):
-        await house.batches.expire_draft(namespace_id=NAMESPACE, batch_id=batch_id)
+        await reaping.expire_draft(namespace_id=NAMESPACE, batch_id=batch_id)
 
     assert (await house.read(old))["status"] == "CANCELED"
     assert (await house.read(young))["status"] == "DRAFT"
@@ -404,8 +475,41 @@ async def test_new_objects_are_processed_at_once_when_asked(house: House) -> Non
     raw = {"blobs": [{"property": "content", "type": "text", "data": "hello"}]}
 
     async with house.working():
-        _, made = await house.objects.create(scope, house.bucket_id, raw, auto_process=True)
-        assert made is not None
-        shown = await house.ended(made[0])
+        created = await house.objects.create(scope, house.bucket_id, raw, auto_process=True)
+        assert created.processing is not None
+        shown = await house.ended(created.processing[0])
 
     assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 1)
+
+
+async def test_a_bucket_tells_of_its_batches(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects("fine", "bad")
+    await house.call("POST", f"/v1/buckets/{house.bucket_id}/batches")
+    await house.run(ids[:1])
+    await house.run(ids[1:])
+    expected = {"total": 3, "active": 0, "completed": 1, "failed": 1}
+
+    assert (await house.call("GET", f"/v1/buckets/{house.bucket_id}"))["batch_stats"] == expected
+    await house.submit(ids[1:])
+    [listed] = (await house.call("POST", "/v1/buckets/list", {}))["results"]
+    assert listed["batch_stats"] == expected | {"total": 4, "active": 1}
+
+
+async def test_sources_are_renamed_when_the_collection_maps_their_fields(house: House) -> None:
+    schema = {"properties": {"body": {"type": "text"}, "by": {"type": "string"}}}
+    other = (await house.call("POST", "/v1/buckets", {"bucket_name": "b", "bucket_schema": schema}))["bucket_id"]
+    entries = [{"source_path": "body", "target_path": "content"}, {"source_path": "by", "target_path": "author"}]
+    source = {"type": "bucket", "bucket_ids": [house.bucket_id, other], "field_map": {other: entries}}
+    await house.add_collection("both", body={"source": source})
+    scope = (await KeysAreNames().enter("sk_one", None, origin=None)).scope
+    raw = {"by": "bob", "blobs": [{"property": "body", "type": "text", "data": "hello"}]}
+    created = await house.objects.create(scope, other, raw)
+    at = f"/v1/buckets/{other}/batches"
+    async with house.working():
+        made = await house.call("POST", at, {"object_ids": [created.object.object_id], "auto_submit": True})
+        house.bucket_id = other
+        shown = await house.ended(made["batch_id"])
+    assert shown["status"] == "COMPLETED", shown
+    [row] = await house.rows("SELECT payload FROM documents")
+    assert {name: row["payload"][name] for name in ("text", "author")} == {"text": "hello", "author": "bob"}

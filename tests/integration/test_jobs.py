@@ -147,7 +147,7 @@ async def test_the_worker_goes_on_when_its_connections_are_killed(dsn: str, db: 
         await until(lambda: seen == [1, 2])
 
 
-async def test_a_job_is_taken_over_when_its_worker_is_killed(dsn: str, db: Database) -> None:
+async def test_a_job_is_taken_over_at_once_when_its_worker_is_killed(dsn: str, db: Database) -> None:
     program = textwrap.dedent(
         """
         import asyncio, sys
@@ -158,7 +158,7 @@ async def test_a_job_is_taken_over_when_its_worker_is_killed(dsn: str, db: Datab
             await asyncio.sleep(3600)
         queue = ProcrastinateQueue(sys.argv[1])
         queue.register("long", handler)
-        asyncio.run(run_worker(queue, stop=asyncio.Event(), stalled_after_seconds=1))
+        asyncio.run(run_worker(queue, stop=asyncio.Event(), stalled_after_seconds=3600))
         """
     )
     process = await asyncio.create_subprocess_exec(
@@ -178,5 +178,74 @@ async def test_a_job_is_taken_over_when_its_worker_is_killed(dsn: str, db: Datab
     finally:
         process.send_signal(signal.SIGKILL)
         await process.wait()
-    async with working(queue):
+    async with working(queue, stalled_after_seconds=3600):
         await asyncio.wait_for(done.wait(), DEADLINE_SECONDS)
+
+
+async def test_a_job_stays_with_its_worker_when_another_one_comes(dsn: str, db: Database) -> None:
+    started: list[str] = []
+    end = asyncio.Event()
+
+    async def long() -> None:
+        started.append("long")
+        await end.wait()
+
+    async def short() -> None:
+        started.append("short")
+
+    first, second = ProcrastinateQueue(dsn), ProcrastinateQueue(dsn)
+    for queue in (first, second):
+        queue.register("long", long)
+    second.register("short", short)
+    async with working(first, concurrency=1):
+        await enqueue(db, first, "long", {})
+        await until(lambda: started == ["long"])
+        async with working(second):
+            await enqueue(db, second, "short", {})
+            await until(lambda: started == ["long", "short"])
+            end.set()
+
+
+async def test_a_job_runs_again_when_its_end_could_not_be_recorded(dsn: str, db: Database) -> None:
+    queue = ProcrastinateQueue(dsn)
+    ran: list[int] = []
+
+    async def handler() -> None:
+        ran.append(1)
+
+    queue.register("once more", handler)
+    async with db.write() as tx:
+        await tx.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$"
+        )
+        await tx.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    async with working(queue, stalled_after_seconds=3600):
+        await enqueue(db, queue, "once more", {})
+        await until(lambda: len(ran) >= 2)
+        async with db.write() as tx:
+            await tx.execute("DROP TRIGGER refuse ON procrastinate_jobs")
+
+        async def gone() -> bool:
+            return not await statuses(db)
+
+        await until(gone)
+
+
+async def test_a_periodic_job_runs_once_when_two_workers_know_it(dsn: str, db: Database) -> None:
+    ran: list[str] = []
+
+    async def tick() -> None:
+        ran.append("tick")
+
+    queues = [ProcrastinateQueue(dsn), ProcrastinateQueue(dsn)]
+    for queue in queues:
+        queue.register("tick", tick, cron="* * * * *")
+    async with working(queues[0]), working(queues[1]):
+        await until(lambda: bool(ran))
+    async with db.read() as tx:
+        [row] = await tx.fetch_all("SELECT count(*) AS n FROM procrastinate_periodic_defers WHERE task_name = 'tick'")
+
+    assert row["n"] == 1
+    assert len(ran) <= 2, "more than one in the minute, or two when it turned"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.tenants import Estate, raise_estate
@@ -12,6 +13,7 @@ from tests.tenants import Estate, raise_estate
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.kit.clock import utc_now
 from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.locks import Lock
 
 USER = "/v1/organizations/users/admin@localhost"
 
@@ -198,3 +200,50 @@ async def test_the_command_line_makes_lists_and_revokes_without_http(estate: Est
     await estate.organizations.revoke_key("from-cli")
 
     assert (await estate.client(key).get("/v1/me")).status_code == 401
+
+
+async def test_a_narrowed_key_makes_no_namespace_and_stops_no_task(estate: Estate) -> None:
+    client = estate.client()
+    await client.post("/v1/namespaces", json={"namespace_name": "ns_r", "namespace_id": "ns_r"})
+    organization_id = (await client.get("/v1/me")).json()["organization_id"]
+    values: dict[str, Any] = {"namespace_id": "ns_r", "task_type": "materialize", "inputs": [], "additional_data": {}}
+    async with estate.db.write() as tx:
+        task_id = await estate.tasks.create(tx, organization_id=organization_id, **values)
+    scopes = [{"resource_type": "namespace", "resource_id": "ns_*", "operations": ["read_data"]}]
+    made = await client.post(f"{USER}/api-keys", json={"name": "narrow", "scopes": scopes})
+    scoped = estate.client(made.json()["key"])
+
+    created = await scoped.post("/v1/namespaces", json={"namespace_name": "ns_x", "namespace_id": "ns_x"})
+    killed = await scoped.delete(f"/v1/tasks/{task_id}")
+
+    assert (created.status_code, killed.status_code) == (403, 403)
+    assert (await scoped.get(f"/v1/tasks/{task_id}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("operations", "missing"),
+    [
+        (["write_data"], "read_data"),
+        (["read_data", "delete_data"], "write_data"),
+        (["execute_retriever"], "read_data"),
+        (["read_data", "write_data", "execute_retriever"], None),
+    ],
+)
+async def test_operations_that_would_leave_a_dead_key_are_refused(
+    estate: Estate, operations: list[str], missing: str | None
+) -> None:
+    scopes = [{"resource_type": "namespace", "resource_id": "*", "operations": operations}]
+
+    answer = await estate.client().post(f"{USER}/api-keys", json={"name": "k", "scopes": scopes})
+
+    assert answer.status_code == (422 if missing else 200)
+    assert missing is None or f"must include {missing}" in answer.text
+
+
+async def test_a_server_starts_while_another_process_builds_an_index(db: Database) -> None:
+    async with db.write() as tx:
+        await tx.fetch_value("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": int(Lock.BUILD_INDEXES)})
+
+        key = await asyncio.wait_for(Organizations(db).bootstrap(), 5)
+
+    assert key is not None

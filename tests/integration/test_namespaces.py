@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -199,7 +200,7 @@ async def test_deletion_hides_at_once_and_empties_in_the_background(estate: Esta
     await estate.jobs.run()
     task = (await client.get(f"/v1/tasks/{answer['task_id']}")).json()
     assert (task["status"], task["task_type"]) == ("COMPLETED", "api_namespaces_delete")
-    assert estate.blobs.emptied == [namespace_id]
+    assert set(estate.blobs.emptied) == {namespace_id}
     async with estate.db.read() as tx:
         assert await tx.fetch_value("SELECT count(*) FROM namespaces") == 1
 
@@ -301,3 +302,50 @@ async def test_an_end_that_was_moved_deletes_nothing_at_the_old_time(estate: Est
     await estate.jobs.handlers[EXPIRE_JOB](**(old | {"warned": True}))
 
     assert (await estate.client().get(path)).status_code == 200
+
+
+async def test_a_name_taken_at_the_same_moment_is_a_conflict_and_no_fault_of_ours(estate: Estate) -> None:
+    client = estate.client()
+    ids = [
+        (await client.post("/v1/namespaces", json={"namespace_name": f"was {n}"})).json()["namespace_id"]
+        for n in range(6)
+    ]
+
+    answers = await asyncio.gather(
+        *(client.patch(f"/v1/namespaces/{one}", json={"namespace_name": "now"}) for one in ids)
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
+    assert {answer.json()["error"]["type"] for answer in answers if answer.status_code == 409} == {"AlreadyExistsError"}
+
+
+async def test_an_extractor_is_registered_once_when_two_collections_bring_it(estate: Estate) -> None:
+    made = await make(estate, "empty", features=[])
+    wanted = [(record.name, record.version) for record, _ in estate.namespaces.extractors()][:1]
+
+    async def register() -> None:
+        async with estate.db.write() as tx:
+            await estate.namespaces.extractors_registered(tx.within(made["namespace_id"]), wanted)
+            first_wrote.set()
+            await second_waits.wait()
+
+    async def commit_when_the_second_waits() -> None:
+        await first_wrote.wait()
+        async with estate.db.read() as tx, asyncio.timeout(10):
+            while not await tx.fetch_value("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+        second_waits.set()
+
+    first_wrote, second_waits = asyncio.Event(), asyncio.Event()
+    await asyncio.gather(register(), register(), commit_when_the_second_waits())
+
+    shown = (await estate.client().get(f"{ALL}/{made['namespace_id']}")).json()
+    assert [entry["feature_extractor_name"] for entry in shown["feature_extractors"]] == [wanted[0][0]]
+
+
+async def test_repairing_vectors_is_refused_and_not_passed_over(estate: Estate) -> None:
+    made = await make(estate, "first")
+
+    answer = await estate.client().patch(f"{ALL}/{made['namespace_id']}", json={"repair_vectors": True})
+
+    assert answer.status_code == 501

@@ -143,7 +143,9 @@ class Processing:
 
     seen: list[ObjectId] = field(default_factory=list)
 
-    async def submit(self, scope: Any, bucket_id: str, object_ids: Sequence[ObjectId]) -> tuple[str, str]:
+    async def submit(
+        self, tx: NamespaceWriter, scope: Any, bucket_id: str, object_ids: Sequence[ObjectId]
+    ) -> tuple[str, str]:
         self.seen += object_ids
         return "btch_1", "task_1"
 
@@ -161,6 +163,66 @@ async def test_new_objects_are_processed_at_once_when_asked(house: House, bucket
     assert "batch_id" not in again
     assert many.json()["succeeded"][0]["batch_id"] == "btch_1"
     assert processing.seen == [created["object_id"], many.json()["succeeded"][0]["object_id"]]
+
+
+class Refusing:
+    """Takes nothing for processing."""
+
+    async def submit(self, *_: Any) -> tuple[str, str]:
+        raise StoreDown
+
+
+@pytest.mark.parametrize("unique", [None, {"fields": ["sku"], "default_policy": "upsert"}])
+async def test_a_repeated_request_is_processed_when_the_first_one_could_not_be(
+    house: House, unique: dict[str, Any] | None
+) -> None:
+    bucket = await house.bucket({"raw": {"type": "binary"}, "sku": {"type": "string"}}, unique_key=unique)
+    blob = {"property": "raw", "type": "binary", "data": {"base64": "AAEC"}}
+    body = {"blobs": [blob], "sku": "a", "idempotency_key": "k"}
+    path, processing = f"/v1/buckets/{bucket}/objects", Processing()
+    house.objects.use(auto_process=Refusing())
+
+    first = await house.client.post(path, json=body, params={"auto_process": "true"})
+    left = (await house.client.get(f"/v1/buckets/{bucket}")).json()["object_count"]
+    swept = await house.objects.sweep()
+    house.objects.use(auto_process=processing)
+    second = await house.object(bucket, body, auto_process="true")
+
+    assert (first.status_code, left, swept) == (503, 0, 1)
+    assert second["batch_id"] == "btch_1"
+    assert processing.seen == [second["object_id"]]
+    assert len(house.files()) == 1
+
+
+async def test_no_bytes_stay_when_the_namespace_goes_before_the_rows_are_written(house: House, bucket: str) -> None:
+    async with house.db.read() as tx:
+        found = await house.buckets.resolve(tx.within(ONE), bucket)
+
+    async def namespace_goes(*_: Any) -> None:
+        async with house.db.write() as tx:
+            await tx.execute("DELETE FROM namespaces WHERE namespace_id = 'ns_one'")
+
+    house.buckets.open_for_writes = namespace_goes  # type: ignore[method-assign]
+    blob = {"property": "raw", "type": "binary", "data": {"base64": "AAEC"}}
+    answer = await house.client.post(f"/v1/buckets/{found.bucket_id}/objects", json={"blobs": [blob]})
+
+    assert answer.status_code >= 400
+    assert house.files() == []
+
+
+async def test_failures_of_hidden_objects_are_not_counted(house: House, bucket: str) -> None:
+    path = f"/v1/buckets/{bucket}"
+    created = await house.object(bucket, {"blobs": [text("a")]})
+    hide = {"object_ids": [created["object_id"]], "reason": "withdrawn"}
+    await house.client.post(f"{path}/objects/bulk-soft-delete", json=hide)
+
+    async with house.db.write() as tx:
+        await house.objects.mark(tx.within(ONE), {created["object_id"]: ("FAILED", "too late")})
+
+    assert (await house.client.get(path)).json()["failed_object_count"] == 0
+    async with house.db.read() as tx:
+        events = await tx.fetch_all("SELECT payload FROM events WHERE event_type = 'objects.soft_deleted.batch'")
+    assert [event["payload"]["reason"] for event in events] == ["withdrawn"]
 
 
 class StoreDown(WarehouseError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -115,6 +116,16 @@ async def test_a_large_answer_goes_to_a_file_and_comes_back_whole(server: RudeSe
 
     assert fetched.size_bytes == len(body)
     assert await fetched.read() == body
+    fetched.close()
+
+
+async def test_all_members_are_read_when_a_gzip_answer_has_several(server: RudeServer, fetcher: Fetcher) -> None:
+    parts = [b"one" * 1000, bytes(300_000), b"three"]
+    url = server.answer("/", b"".join(map(gzip.compress, parts)) + bytes(512), Content_Encoding="gzip")
+
+    fetched = await fetcher.fetch(url)
+
+    assert await fetched.read() == b"".join(parts)
     fetched.close()
 
 
@@ -243,6 +254,19 @@ async def test_a_bomb_is_refused_before_it_unfolds(server: RudeServer, fetchers:
     url = server.answer("/", bomb, Content_Encoding="gzip")
 
     assert "more than 1048576 bytes" in await refusal(fetchers(max_bytes=1 << 20), url)
+
+
+async def test_a_bomb_is_unfolded_in_small_pieces_when_the_limit_is_large(
+    server: RudeServer, fetchers: Callable[..., Fetcher]
+) -> None:
+    url = server.answer("/", gzip.compress(bytes(200 << 20)), Content_Encoding="gzip")
+    fetcher = fetchers(max_bytes=100 << 20)
+    tracemalloc.start()
+    try:
+        assert "more than" in await refusal(fetcher, url)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

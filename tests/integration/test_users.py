@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -92,3 +93,12 @@ async def test_health_says_503_while_the_database_is_gone_and_the_process_stays_
     assert health.json()["error"]["type"] == "UnavailableError"
     assert (await client.get("/v1/health/liveness")).status_code == 200
     assert (await client.get("/v1/health/deep")).json()["status"] == "DEGRADED"
+
+
+async def test_a_user_is_made_once_when_two_requests_differ_in_case_only(estate: Estate) -> None:
+    client = estate.client()
+    emails = ["Ann@example.com", "ann@example.com", "ANN@example.com"]
+
+    answers = await asyncio.gather(*(client.post(USERS, json={"email": email, "user_name": "Ann"}) for email in emails))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]

@@ -22,6 +22,7 @@ def tiers(draw: st.DrawFn) -> Counts:
         processed=processed,
         failed=failed,
         skipped=skipped,
+        incomplete=draw(st.integers(0, processed)),
         documents_written=processed * draw(st.integers(1, 3)),
     )
 
@@ -34,10 +35,11 @@ def test_success_is_said_only_when_it_is_true(given: list[Counts]) -> None:
     if outcome is Outcome.COMPLETED:
         assert not total.failed
         assert not total.lost
+        assert not total.incomplete
         assert total.documents_written or total.deduplicated
     if outcome is Outcome.COMPLETED_WITH_ERRORS:
         assert total.documents_written or total.deduplicated
-        assert total.failed or total.lost
+        assert total.failed or total.lost or total.incomplete
     if outcome is Outcome.FAILED:
         nothing = not (total.documents_written or total.deduplicated)
         assert nothing or any(tier_outcome(tier) is Outcome.FAILED for tier in given)

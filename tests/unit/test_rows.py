@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,24 @@ def test_documents_inherit_what_passes_through() -> None:
         "picture": "http://x/1",
         "lang": "en",
     }
+
+
+def test_a_target_path_nests_beside_what_stands_there() -> None:
+    entries = [
+        {"source_path": "views", "target_path": "stats.views"},
+        {"source_path": "author", "target_path": "stats.by.name"},
+        {"source_path": "content", "target_path": "nested.content"},
+        {"source_path": "author", "target_path": "views.author"},
+    ]
+    mapping = SourceMapping(inputs={"text": ["content"]}, passthrough=entries, include_all_source_fields=True)
+    before = deepcopy(SOURCE.fields)
+
+    inherited = build_row(SOURCE, mapping).inherited
+
+    assert inherited["stats"] == {"views": 7, "by": {"name": "ann"}}
+    assert inherited["nested"] == {"list": [{"name": "x"}], "content": "field text"}
+    assert inherited["views"] == {"author": "ann"}
+    assert before == SOURCE.fields
 
 
 def test_all_fields_are_inherited_when_asked() -> None:

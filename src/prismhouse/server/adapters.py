@@ -16,7 +16,18 @@ from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
-__all__ = ["AdapterNotBuilt", "DatabaseURLMalformed", "blobs", "check_adapters", "compute", "processes"]
+__all__ = [
+    "AdapterNotBuilt",
+    "DatabaseURLMalformed",
+    "blobs",
+    "check_adapters",
+    "chunks_in_flight",
+    "compute",
+    "concurrency",
+    "processes",
+]
+
+_LEAST_JOBS = 4
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -77,3 +88,13 @@ def compute(settings: Settings) -> Compute:
 def processes(settings: Settings) -> int:
     """Return how many extraction processes one worker process may have."""
     return settings.compute.processes or max(1, (os.cpu_count() or 1) // settings.worker.processes)
+
+
+def concurrency(settings: Settings) -> int:
+    """Return how many jobs a worker runs at once: while one computes, another one reads or writes."""
+    return settings.worker.concurrency or max(_LEAST_JOBS, 2 * processes(settings))
+
+
+def chunks_in_flight(settings: Settings) -> int:
+    """Return how many jobs of one batch are queued at a time: what keeps all extraction processes busy."""
+    return settings.worker.chunks_in_flight or max(_LEAST_JOBS, 2 * processes(settings) * settings.worker.processes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -22,13 +23,22 @@ _FRESH_SECONDS = 2.0
 _PATIENCE_SECONDS = 2.0
 _WORKER_SILENT = timedelta(seconds=60)
 _TAGS: list[Any] = ["Health"]
+_SERVICES = ("cache", "metadata", "vector_store", "object_storage", "task_queue", "inference")
+
+
+Check = Callable[[], Awaitable[str | None]]
 
 
 class Probe:
-    """Looks at the database at most every two seconds, however many ask."""
+    """Looks at the database, and at what `checks` names, at most every two seconds, however many ask.
 
-    def __init__(self, db: Database) -> None:
+    A check returns what is wrong, or None.
+    """
+
+    def __init__(self, db: Database, checks: Mapping[str, Check]) -> None:
         self._db = db
+        self._checks = checks
+        self._faults: dict[str, str] = {}
         self._lock = asyncio.Lock()
         self._taken_at = float("-inf")
         self._pulse: Pulse | None = None
@@ -43,7 +53,15 @@ class Probe:
             raise DatabaseUnavailable(reason=self._failure)
         return self._pulse
 
+    async def faults(self) -> dict[str, str]:
+        """Return what is wrong, by the name of its check."""
+        async with self._lock:
+            if time.monotonic() - self._taken_at > _FRESH_SECONDS:
+                await self._look()
+        return self._faults
+
     async def _look(self) -> None:
+        self._faults = {name: fault for name, check in self._checks.items() if (fault := await _patiently(check))}
         try:
             self._pulse = await asyncio.wait_for(take_pulse(self._db), _PATIENCE_SECONDS)
         except TimeoutError:
@@ -53,16 +71,26 @@ class Probe:
         self._taken_at = time.monotonic()
 
 
-def routes(db: Database) -> APIRouter:
+async def _patiently(check: Check) -> str | None:
+    try:
+        return await asyncio.wait_for(check(), _PATIENCE_SECONDS)
+    except TimeoutError:
+        return f"No answer in {_PATIENCE_SECONDS:g} s."
+
+
+def routes(db: Database, *, object_storage: Check | None = None, inference: Check | None = None) -> APIRouter:
     """Return the health routes; none asks for a key."""
     router = APIRouter()
-    probe = Probe(db)
+    given = {"object_storage": object_storage, "inference": inference}
+    probe = Probe(db, {name: check for name, check in given.items() if check is not None})
 
     @router.get("/v1/health", operation_id="healthcheck_health", tags=_TAGS, summary="Ready, or degraded, or 503")
     async def health() -> Answer:
         pulse = await probe.pulse()
-        status = "healthy" if _has_worker(pulse) else "degraded"
-        reasons = [] if _has_worker(pulse) else ["No worker takes jobs: batches wait."]
+        reasons = [*(await probe.faults()).values()]
+        if not _has_worker(pulse):
+            reasons.insert(0, "No worker takes jobs: batches wait.")
+        status = "degraded" if reasons else "healthy"
         content = {"status": status, "alive": True, "ready": True, "degraded": bool(reasons), "reasons": reasons}
         return answer(content | {"version": __version__})
 
@@ -93,25 +121,19 @@ def _has_worker(pulse: Pulse) -> bool:
 
 async def _dependencies(probe: Probe) -> dict[str, Any]:
     """Return the contract's six flags. Cache, metadata and vectors are one database here."""
+    errors = dict(await probe.faults())
     try:
         pulse = await probe.pulse()
     except DatabaseUnavailable as error:
-        names = ("cache", "metadata", "vector_store", "task_queue")
-        data = dict.fromkeys(names, False) | {"object_storage": True, "inference": True}
-        return {"status": "DEGRADED", "data": data, "errors": dict.fromkeys(names, error.message)}
-    worker = _has_worker(pulse)
-    data = {
-        "cache": True,
-        "metadata": True,
-        "vector_store": pulse.vectors,
-        "object_storage": True,
-        "task_queue": worker,
-        "inference": True,
-    }
-    errors = {} if worker else {"task_queue": "No worker was seen in the last minute; `prismhouse worker` starts one."}
+        errors |= dict.fromkeys(("cache", "metadata", "vector_store", "task_queue"), error.message)
+        return {"status": "DEGRADED", "data": {name: name not in errors for name in _SERVICES}, "errors": errors}
+    if not _has_worker(pulse):
+        errors["task_queue"] = "No worker was seen in the last minute; `prismhouse worker` starts one."
+    if not pulse.vectors:
+        errors["vector_store"] = "The extension pgvector is not there."
     return {
-        "status": "OK" if all(data.values()) else "DEGRADED",
-        "data": data,
+        "status": "DEGRADED" if errors else "OK",
+        "data": {name: name not in errors for name in _SERVICES},
         "errors": errors or None,
         "meta": {"version": __version__, "jobs_waiting": pulse.jobs_waiting},
     }

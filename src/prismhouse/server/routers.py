@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 
 from prismhouse.api.batches.routes import routes as batch_routes
@@ -14,6 +16,7 @@ from prismhouse.api.organizations.routes import routes as organization_routes
 from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.web.caller import Callers
+from prismhouse.engine.inference.registry import listed
 from prismhouse.server import health
 from prismhouse.server.wiring import House
 
@@ -24,7 +27,7 @@ def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
     callers = Callers(house.namespaces)
     return [
-        health.routes(house.db),
+        health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
         organization_routes(house.organizations, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
@@ -35,3 +38,10 @@ def routers(house: House) -> list[APIRouter]:
         document_routes(house.documents, callers),
         retriever_routes(house.retrievers, callers),
     ]
+
+
+async def _missing_models() -> str | None:
+    models = await asyncio.to_thread(listed)
+    if any(model.installed for model in models):
+        return None
+    return "No model can run here; `prismhouse models list` says what is missing."

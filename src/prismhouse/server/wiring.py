@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
@@ -17,6 +17,7 @@ from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
+from prismhouse.api.objects.jobs import register_jobs as register_object_jobs
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
@@ -65,14 +66,14 @@ class House:
         await self.db.open()
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
-        """Run queued jobs until `stop` is set, then finish or give back what runs."""
+        """Run queued jobs, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
         worker = self.settings.worker
         await run_worker(
             self.jobs,
             stop=stop,
-            concurrency=worker.concurrency,
+            concurrency=adapters.concurrency(self.settings),
             stalled_after_seconds=worker.stalled_after_seconds,
             stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
         )
@@ -109,6 +110,7 @@ def build(settings: Settings, dsn: str) -> House:
     collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
     objects.use(derived=documents)
+    register_object_jobs(jobs, objects)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -122,11 +124,12 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         catalogue=catalogue,
         worker=settings.worker,
+        chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
     )
     batches = Batches(parts)
-    register_jobs(parts, batches)
+    register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
     return House(

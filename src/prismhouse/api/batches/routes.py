@@ -260,6 +260,7 @@ def _failed(row: Any) -> dict[str, Any]:
         "document_id": row["document_id"],
         "collection_id": row["collection_id"],
         "tier_num": row["tier"],
+        "partial": row["part"] > 0,
         "stage": row["stage"],
         "code": row["code"],
         "error": row["message"],

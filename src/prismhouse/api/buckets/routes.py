@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from prismhouse.api.buckets.schemas import CreateBucket, ListBuckets, UpdateBucket
+from prismhouse.api.buckets.schemas import UNSERVED, CreateBucket, ListBuckets, UpdateBucket
 from prismhouse.api.buckets.service import BucketRow, Buckets
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
@@ -17,6 +18,7 @@ from prismhouse.kit.clock import iso
 __all__ = ["routes"]
 
 _TAGS: list[Any] = ["Buckets"]
+_SECRET = ("secret", "token", "password", "credential", "private")
 
 
 def routes(service: Buckets, callers: Callers) -> APIRouter:
@@ -123,8 +125,8 @@ def shown(row: BucketRow) -> dict[str, Any]:
     """Return a bucket as the API shows it; secrets of the source adapter stay inside."""
     adapter = row.config.get("source_adapter")
     if adapter:
-        adapter = {key: value for key, value in adapter.items() if key not in {"webhook_secret", "connection"}}
-    return {
+        adapter = {name: value for name, value in adapter.items() if not _is_secret(name)}
+    answered = {
         "bucket_id": row.bucket_id,
         "bucket_name": row.bucket_name,
         "description": row.description,
@@ -143,10 +145,17 @@ def shown(row: BucketRow) -> dict[str, Any]:
         "stats_updated_at": iso(row.stats_updated_at),
         "status": row.status,
         "is_locked": row.is_locked,
-        "batch_stats": {"total": 0, "active": 0, "completed": 0, "failed": 0},
+        "batch_stats": asdict(row.batches),
         "storage_stats": None,
         "source_adapter": adapter,
     }
+    if unserved := [name for name in UNSERVED if row.config.get(name)]:
+        answered["warnings"] = [f"{name} is kept but has no effect in this version." for name in unserved]
+    return answered
+
+
+def _is_secret(name: str) -> bool:
+    return name == "connection" or any(word in name.lower() for word in _SECRET)
 
 
 def _stats(rows: list[BucketRow]) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 
-__all__ = ["CreateBucket", "ListBuckets", "Policy", "UniqueKey", "UpdateBucket"]
+__all__ = ["UNSERVED", "CreateBucket", "ListBuckets", "Policy", "UniqueKey", "UpdateBucket"]
 
 Policy = Literal["insert", "update", "upsert"]
+# Keys that are kept and given back, each with a warning: nothing here acts on them yet.
+UNSERVED = ("storage_class", "destination", "ingest_filter", "source_adapter")
 StorageClass = Literal["standard", "nearline", "coldline", "archive"]
 
 

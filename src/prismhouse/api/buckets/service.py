@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from prismhouse.api.buckets import store
 from prismhouse.api.buckets.errors import BucketGone, BucketLocked, BucketNameTaken, BucketNotActive, BucketNotFound
 from prismhouse.api.buckets.model import normalize_schema
 from prismhouse.api.buckets.rules import changed_schema, changed_unique_key, check_unique_key, filters_of, sorts_of
-from prismhouse.api.buckets.schemas import CreateBucket, ListBuckets, UpdateBucket
-from prismhouse.api.buckets.store import BucketRow
+from prismhouse.api.buckets.schemas import UNSERVED, CreateBucket, ListBuckets, UpdateBucket
+from prismhouse.api.buckets.store import BatchStats, BucketRow
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
@@ -20,7 +21,7 @@ from prismhouse.kit.ids import BucketId, NamespaceId, OrganizationId, TaskId, ne
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Writer
 
-__all__ = ["BucketGone", "BucketNotActive", "BucketNotFound", "BucketRow", "Buckets"]
+__all__ = ["BatchStats", "BucketGone", "BucketNotActive", "BucketNotFound", "BucketRow", "Buckets"]
 
 DELETE_JOB = "buckets.delete"
 EmptyBucket = Callable[[Scope, BucketId], Awaitable[None]]
@@ -55,6 +56,14 @@ class TaskBook(Protocol):
     ) -> None: ...
 
 
+class BatchBook(Protocol):
+    """What buckets need of `Batches`."""
+
+    async def stats_of_buckets(self, tx: NamespaceReader, bucket_ids: Sequence[str]) -> Mapping[str, BatchStats]:
+        """Return the numbers of those buckets that have batches."""
+        ...
+
+
 class Buckets:
     """Schema-validated containers of raw objects."""
 
@@ -63,15 +72,23 @@ class Buckets:
         self._tasks = tasks
         self._jobs = jobs
         self._before_delete: list[EmptyBucket] = []
-        jobs.register(DELETE_JOB, self.finish_delete)
+        self._batches: BatchBook | None = None
+        jobs.register(DELETE_JOB, self.finish_delete, on_give_up=self._give_up_delete)
 
     def on_delete(self, empty: EmptyBucket) -> None:
         """Have a noun above remove its part of a bucket before the bucket goes; runs again after a crash."""
         self._before_delete.append(empty)
 
+    def use(self, batches: BatchBook) -> None:
+        """Give what stands above buckets; called at wiring."""
+        self._batches = batches
+
     async def resolve(self, tx: NamespaceReader, identifier: str) -> BucketRow:
         """Return the bucket with this id or name; raise BucketNotFound."""
-        row = await store.find(tx, identifier) if "\x00" not in identifier else None
+        return await self._found(tx, identifier, lock=False)
+
+    async def _found(self, tx: NamespaceReader, identifier: str, *, lock: bool) -> BucketRow:
+        row = await store.find(tx, identifier, lock=lock) if "\x00" not in identifier else None
         if row is None:
             raise BucketNotFound(resource="bucket", id=identifier)
         return row
@@ -123,7 +140,8 @@ class Buckets:
     async def read(self, scope: Scope, identifier: str) -> BucketRow:
         """Return one bucket."""
         async with self._db.read() as tx:
-            return await self.resolve(tx.within(scope.namespace_id), identifier)
+            scoped = tx.within(scope.namespace_id)
+            return (await self._counted(scoped, [await self.resolve(scoped, identifier)]))[0]
 
     async def update(
         self, scope: Scope, identifier: str, request: UpdateBucket, *, force_schema_break: bool = False
@@ -133,7 +151,7 @@ class Buckets:
         given = request.model_fields_set
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
-            row = await self.resolve(scoped, identifier)
+            row = await self._found(scoped, identifier, lock=True)
             if row.status == "IN_PROGRESS":
                 raise BucketGone(bucket_id=row.bucket_id)
             values: dict[str, Any] = {}
@@ -151,7 +169,13 @@ class Buckets:
                 values["unique_key"] = changed_unique_key(row, request.unique_key)
             values["config"] = {**row.config, **_config(request)}
             await store.update(scoped, row.bucket_id, values)
-            return await self.resolve(scoped, row.bucket_id)
+            return (await self._counted(scoped, [await self.resolve(scoped, row.bucket_id)]))[0]
+
+    async def _counted(self, tx: NamespaceReader, rows: Sequence[BucketRow]) -> list[BucketRow]:
+        if self._batches is None or not rows:
+            return [*rows]
+        stats = await self._batches.stats_of_buckets(tx, [row.bucket_id for row in rows])
+        return [replace(row, batches=stats.get(row.bucket_id, row.batches)) for row in rows]
 
     async def list(self, scope: Scope, request: ListBuckets, page: Page) -> tuple[list[BucketRow], int, str | None]:
         """Return buckets, the number of matches, and the cursor of the next page."""
@@ -177,14 +201,18 @@ class Buckets:
             total = await store.totals(
                 scoped, search=request.search, filters=filters, case_sensitive=request.case_sensitive
             )
-        more = len(rows) > page.limit
-        return rows[: page.limit], total, encode_cursor([offset + page.limit], fingerprint) if more else None
+            more = len(rows) > page.limit
+            shown = await self._counted(scoped, rows[: page.limit])
+        return shown, total, encode_cursor([offset + page.limit], fingerprint) if more else None
 
     async def delete(self, scope: Scope, identifier: str, *, force: bool = False) -> tuple[BucketRow, TaskId]:
-        """Begin the deletion: the bucket takes nothing new from now on and goes when the task ends."""
+        """Begin the deletion: the bucket takes nothing new from now on and goes when the task ends.
+
+        A deletion that runs is not begun again: its task is returned. One that failed is.
+        """
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
-            row = await self.resolve(scoped, identifier)
+            row = await self._found(scoped, identifier, lock=True)
             if row.is_locked and not force:
                 raise BucketLocked(bucket_id=row.bucket_id)
             running = row.config.get("delete_task_id")
@@ -231,6 +259,17 @@ class Buckets:
             await store.delete(tx.within(namespace_id), bucket_id)
             await self._tasks.update(tx, task_id, status="COMPLETED", outputs=[bucket_id])
 
+    async def _give_up_delete(
+        self, error: BaseException, *, namespace_id: NamespaceId, bucket_id: BucketId, task_id: TaskId, **_: str
+    ) -> None:
+        reason = f"The deletion failed again and again: {error}. DELETE /v1/buckets/{bucket_id} starts it anew."
+        async with self._db.write() as tx:
+            scoped = tx.within(namespace_id)
+            row = await store.find(scoped, bucket_id, lock=True)
+            if row is not None:
+                await store.update(scoped, bucket_id, {"config": {**row.config, "delete_task_id": None}})
+            await self._tasks.update(tx, task_id, status="FAILED", error=reason)
+
 
 def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
     if faults := unstorable(request.model_dump(mode="json", exclude_unset=True), ["body"]):
@@ -238,5 +277,4 @@ def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
 
 
 def _config(request: CreateBucket | UpdateBucket) -> dict[str, Any]:
-    names = {"storage_class", "destination", "ingest_filter", "source_adapter"}
-    return request.model_dump(mode="json", include=names, exclude_unset=True)
+    return request.model_dump(mode="json", include=set(UNSERVED), exclude_unset=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,18 @@ __all__ = ["BucketRow", "count", "delete", "find", "hold", "insert", "page", "to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStats:
+    """How many batches a bucket has had."""
+
+    total: int = 0
+    active: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BucketRow:
-    """A bucket with its exact counts. `config` holds storage_class, destination, ingest_filter, source_adapter."""
+    """A bucket with its exact counts. `config` holds what nothing acts on yet, and the task of a deletion."""
 
     bucket_id: BucketId
     bucket_name: str
@@ -36,6 +46,7 @@ class BucketRow:
     size_bytes: int
     last_upload_at: datetime | None
     stats_updated_at: datetime | None
+    batches: BatchStats = field(default_factory=BatchStats)
 
 
 _SELECT = """
@@ -68,11 +79,11 @@ async def insert(tx: NamespaceWriter, values: Mapping[str, Any]) -> bool:
     )
 
 
-async def find(tx: NamespaceReader, identifier: str) -> BucketRow | None:
-    """Return the bucket with this id, else the one with this name."""
+async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> BucketRow | None:
+    """Return the bucket with this id, else the one with this name; `lock` keeps it as it is until `tx` ends."""
     row = await tx.fetch_one(
         f"{_SELECT} AND (b.bucket_id = %(identifier)s OR b.bucket_name = %(identifier)s)"
-        " ORDER BY b.bucket_id = %(identifier)s DESC LIMIT 1",
+        f" ORDER BY b.bucket_id = %(identifier)s DESC LIMIT 1 {'FOR NO KEY UPDATE OF b' if lock else ''}",
         {"identifier": identifier},
     )
     return None if row is None else BucketRow(**row)

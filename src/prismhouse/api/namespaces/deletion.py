@@ -109,6 +109,8 @@ class Deletion:
         await self._blobs.delete_namespace(namespace)
         async with self._db.write() as tx:
             await store.delete(tx.within(namespace))
+            # Once more, while nobody can add rows or take the id: a request that began before may have stored bytes.
+            await self._blobs.delete_namespace(namespace)
             outputs = [{"namespace_id": namespace_id, **{f"{name}_deleted": n for name, n in deleted.items()}}]
             await self._receipts.update(tx, task_id, status="COMPLETED", outputs=outputs)
         _log.info("namespace deleted", namespace_id=namespace_id, task_id=task_id, **deleted)

@@ -9,6 +9,7 @@ __all__ = [
     "NamespaceIdTaken",
     "NamespaceNameTaken",
     "NamespaceOutsideScopes",
+    "RepairUnbuilt",
     "StandaloneUnbuilt",
     "SystemScopeForbidden",
 ]
@@ -49,6 +50,13 @@ class SystemScopeForbidden(WarehouseError):
 
     code = Code.FORBIDDEN
     hint = "Leave scope out."
+
+
+class RepairUnbuilt(WarehouseError):
+    """repair_vectors is not built: vector indexes are declared with their collection and never go missing."""
+
+    code = Code.NOT_IMPLEMENTED
+    hint = "Leave repair_vectors out."
 
 
 class StandaloneUnbuilt(WarehouseError):

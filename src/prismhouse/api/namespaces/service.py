@@ -11,6 +11,7 @@ from prismhouse.api.namespaces.errors import (
     NamespaceIdTaken,
     NamespaceNameTaken,
     NamespaceOutsideScopes,
+    RepairUnbuilt,
     StandaloneUnbuilt,
     SystemScopeForbidden,
 )
@@ -80,6 +81,7 @@ class Namespaces:
         namespace_id = NamespaceId(body.namespace_id or new_id("ns"))
         if not caller.opens(namespace_id):
             raise NamespaceOutsideScopes(scopes=", ".join(caller.namespaces or ()))
+        caller.inside(namespace_id).require("write")
         config = body.model_dump(mode="json", include=set(_CONFIG_KEYS), exclude_none=True)
         values = {
             "namespace_id": namespace_id,
@@ -130,6 +132,8 @@ class Namespaces:
 
     async def patch(self, caller: Caller, identifier: str, body: PatchNamespace) -> Record:
         """Change what is given; extractors are only added."""
+        if body.repair_vectors:
+            raise RepairUnbuilt
         given = body.model_fields_set
         changes: dict[str, Any] = {}
         if body.namespace_name is not None:

@@ -200,9 +200,12 @@ async def extractors(tx: NamespaceReader) -> list[dict[str, Any]]:
 
 
 async def add_extractors(tx: NamespaceWriter, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Append extractors to the namespace's list."""
+    """Append extractors to the namespace's list, except those that another transaction appended meanwhile."""
     await tx.execute(
-        """UPDATE namespaces SET feature_extractors = feature_extractors || %(entries)s, updated_at = now()
+        """UPDATE namespaces SET updated_at = now(), feature_extractors = feature_extractors || (
+             SELECT coalesce(jsonb_agg(entry), '[]') FROM jsonb_array_elements(%(entries)s) AS entry
+             WHERE NOT feature_extractors @> jsonb_build_array(
+               jsonb_build_object('feature_extractor_id', entry -> 'feature_extractor_id')))
            WHERE namespace_id = %(namespace_id)s""",
         {"entries": Jsonb(list(entries))},
     )

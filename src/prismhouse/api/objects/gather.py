@@ -92,6 +92,11 @@ class Gatherer:
             if isinstance(result, BaseException):
                 raise result
 
+    async def forget(self, namespace_id: NamespaceId, hashes: Iterable[str]) -> None:
+        """Delete stored bytes that can have no reference: those of a namespace that is gone."""
+        for sha256 in hashes:
+            await self._blobs.delete(namespace_id, sha256)
+
     async def _store(self, namespace_id: NamespaceId, data: Bytes) -> None:
         async with self._store_slots:
             await self._blobs.put(namespace_id, data if isinstance(data, bytes) else data.chunks())

@@ -42,6 +42,8 @@ class Derived(Protocol):
 class AutoProcess(Protocol):
     """Makes and submits a batch of new objects."""
 
-    async def submit(self, scope: Scope, bucket_id: BucketId, object_ids: Sequence[ObjectId]) -> tuple[str, str]:
-        """Return batch id and task id."""
+    async def submit(
+        self, tx: NamespaceWriter, scope: Scope, bucket_id: BucketId, object_ids: Sequence[ObjectId]
+    ) -> tuple[str, str]:
+        """Do both in the transaction that stores the objects; return batch id and task id."""
         ...

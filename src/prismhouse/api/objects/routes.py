@@ -45,13 +45,14 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         results = [shown(stored) for stored in objects]
         if body.select:
             results = [selected(result, body.select) for result in results]
-        return answer(
-            {
-                "results": results,
-                "pagination": pagination(page, total=total, next_cursor=cursor),
-                "stats": stats_of(objects),
-            }
-        )
+        content = {
+            "results": results,
+            "pagination": pagination(page, total=total, next_cursor=cursor),
+            "stats": stats_of(objects),
+        }
+        if body.return_presigned_urls:
+            content["warnings"] = ["return_presigned_urls has no effect in this version: presigned_url is null."]
+        return answer(content)
 
     @router.post(
         _OBJECTS, operation_id="create_object_buckets", summary="Create Object", openapi_extra=body_schema(CreateObject)
@@ -63,10 +64,10 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         caller: NamespaceCaller = Depends(callers.namespace("write")),
         body: FreeBody = Depends(free_body_of(FreeBody)),
     ) -> Answer:
-        created, processing = await service.create(
+        created = await service.create(
             caller.scope, bucket_identifier, body.root, policy=policy, auto_process=auto_process
         )
-        return answer(with_consistency(created.object, processing))
+        return answer(with_consistency(created))
 
     @router.get(_OBJECTS, operation_id="list_objects_get_buckets", summary="List Objects")
     async def list_get(
@@ -100,10 +101,10 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         caller: NamespaceCaller = Depends(callers.namespace("write")),
         body: CreateObjects = Depends(free_body_of(CreateObjects)),
     ) -> Answer:
-        created, failures, processing = await service.create_many(
+        created, failures = await service.create_many(
             caller.scope, bucket_identifier, body.objects, auto_process=auto_process
         )
-        return answer(batch_result(len(body.objects), created, failures, processing), 200 if created else 422)
+        return answer(batch_result(len(body.objects), created, failures), 200 if created else 422)
 
     @router.post(
         f"{_OBJECTS}/bulk-soft-delete",

@@ -52,8 +52,9 @@ def _blob(blob: ObjectBlob) -> dict[str, Any]:
     }
 
 
-def with_consistency(stored: StoredObject, processing: tuple[str, str] | None) -> dict[str, Any]:
+def with_consistency(created: Created) -> dict[str, Any]:
     """Return a new object with when it can be searched and what to do until then."""
+    stored = created.object
     path = f"/v1/buckets/{stored.bucket_id}"
     batch = {"action": "create_batch", "method": "POST", "endpoint": f"{path}/batches"}
     submit = {"action": "submit_batch", "method": "POST", "endpoint": f"{path}/batches/{{batch_id}}/submit"}
@@ -66,25 +67,21 @@ def with_consistency(stored: StoredObject, processing: tuple[str, str] | None) -
             "field": "document_count",
             "ready_when": "document_count > 0",
         },
-        "next_actions": [] if processing else [batch, submit],
+        "next_actions": [] if created.processing else [batch, submit],
     }
-    if processing is not None:
-        result |= {"batch_id": processing[0], "task_id": processing[1]}
-    return result
+    return result | _processing(created)
 
 
-def batch_result(
-    requested: int,
-    created: Sequence[Created],
-    failures: Mapping[int, WarehouseError],
-    processing: tuple[str, str] | None,
-) -> dict[str, Any]:
+def _processing(created: Created) -> dict[str, Any]:
+    return {} if created.processing is None else {"batch_id": created.processing[0], "task_id": created.processing[1]}
+
+
+def batch_result(requested: int, created: Sequence[Created], failures: Mapping[int, WarehouseError]) -> dict[str, Any]:
     """Return what became of each object, in request order."""
-    batch = {} if processing is None else {"batch_id": processing[0], "task_id": processing[1]}
     succeeded = [
         {
             **shown(item.object),
-            **(batch if item.replayed_by is None else {}),
+            **_processing(item),
             "object_index": item.index,
             "replayed": item.replayed_by is not None,
             "replayed_by": item.replayed_by,

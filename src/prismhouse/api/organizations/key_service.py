@@ -14,17 +14,16 @@ from prismhouse.api.organizations.errors import (
     ProtectedKey,
     UserNotFound,
 )
-from prismhouse.api.organizations.keys import digest, new_key, prefix_of
+from prismhouse.api.organizations.keys import digest, new_key, prefix_of, unusable
 from prismhouse.api.organizations.schemas import CreateKey, ResourceScope, UpdateKey
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import KeyId, OrganizationId, new_id
-from prismhouse.storage.postgres.database import Database, Record, Writer
+from prismhouse.storage.postgres.database import Database, Reader, Record, Writer
 
 __all__ = ["BOOTSTRAP_NAME", "Keys"]
 
 BOOTSTRAP_NAME = "admin-key"
-_EFFECTIVE_OPERATIONS = {"read_data", "write_data", "delete_data", "manage_permissions"}
 _NULL_CLEARS = {"description", "rate_limit_override", "expires_at"}
 
 
@@ -86,7 +85,7 @@ class Keys:
         self, organization_id: OrganizationId, user_email: str | None, *, include_revoked: bool
     ) -> list[Record]:
         """Return the keys of a user, or of everyone, newest first."""
-        async with self._db.write() as tx:
+        async with self._db.read() as tx:
             user_id = await self._user_id(tx, organization_id, user_email)
             return await store.keys(tx, organization_id, user_id=user_id, include_revoked=include_revoked)
 
@@ -133,7 +132,7 @@ class Keys:
         async with self._db.write() as tx:
             await store.touch_key(tx, key_id)
 
-    async def _user_id(self, tx: Writer, organization_id: OrganizationId, user_email: str | None) -> str | None:
+    async def _user_id(self, tx: Reader, organization_id: OrganizationId, user_email: str | None) -> str | None:
         if user_email is None:
             return None
         row = await store.user(tx, organization_id, user_email)
@@ -165,14 +164,11 @@ def _future(moment: datetime | None) -> datetime | None:
 
 
 def _check_scopes(scopes: list[ResourceScope] | None) -> None:
-    """Refuse a scope whose operations leave nothing: the key would be dead without saying why."""
+    """Refuse operations that leave nothing, or nothing of what they name: the key would fail without saying why."""
     faults: list[Any] = [
-        field_fault(
-            ["body", "scopes", index, "operations"],
-            f"must name one of {', '.join(sorted(_EFFECTIVE_OPERATIONS))}; the others follow from them",
-        )
+        field_fault(["body", "scopes", index, "operations"], message)
         for index, scope in enumerate(scopes or [])
-        if scope.operations and not _EFFECTIVE_OPERATIONS.intersection(scope.operations)
+        if scope.operations and (message := unusable(scope.operations))
     ]
     if faults:
         raise Invalid(faults)

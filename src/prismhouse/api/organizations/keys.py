@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["PERMISSIONS", "digest", "grants_of", "new_key", "origin_allowed", "prefix_of", "same"]
+__all__ = ["PERMISSIONS", "digest", "grants_of", "new_key", "origin_allowed", "prefix_of", "same", "unusable"]
 
 PERMISSIONS = ("read", "write", "delete", "admin")
 _OPERATION_PERMISSION = {
@@ -54,6 +54,16 @@ def grants_of(scopes: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]] 
         pattern = str(scope["resource_id"])
         grants[pattern] = grants.get(pattern, frozenset()) | frozenset(allowed) - {""}
     return grants
+
+
+def unusable(operations: Sequence[str]) -> str | None:
+    """Return why a key with only these operations would fail, or None. Each permission includes those before it."""
+    names = [name for name in _OPERATION_PERMISSION if name in operations]
+    wanted = [*_OPERATION_PERMISSION][: [*_OPERATION_PERMISSION].index(names[-1]) + 1] if names else ["read_data"]
+    missing = [name for name in wanted if name not in operations]
+    if not missing:
+        return None
+    return f"must include {', '.join(missing)}: {names[-1] if names else 'every permission'} rests on it"
 
 
 def origin_allowed(allowed: Sequence[str] | None, origin: str | None) -> bool:

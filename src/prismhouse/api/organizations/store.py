@@ -9,8 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from prismhouse.storage.postgres.database import Reader, Record, Writer
-
-_BOOTSTRAP_LOCK = 7_270_002
+from prismhouse.storage.postgres.locks import Lock
 
 KEY_COLUMNS = """
   k.key_id, k.organization_id, k.user_id, k.key_hash, k.key_prefix, k.key_type, k.name, k.description,
@@ -28,7 +27,7 @@ WHERE k.key_hash = %(key_hash)s"""
 
 async def lock_bootstrap(tx: Writer) -> None:
     """Let one process at a time look for the first organization and make it."""
-    await tx.fetch_one("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _BOOTSTRAP_LOCK})
+    await tx.fetch_one("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": int(Lock.BOOTSTRAP)})
 
 
 async def bootstrap_key(tx: Reader) -> Record | None:
@@ -109,11 +108,9 @@ async def insert_user(tx: Writer, values: Mapping[str, Any]) -> Record | None:
     """Add a user; None when the organization has one with this email."""
     return await tx.fetch_one(
         """INSERT INTO users (user_id, organization_id, email, user_name, avatar_url, role, status, metadata)
-           SELECT %(user_id)s, %(organization_id)s, %(email)s, %(user_name)s, %(avatar_url)s, %(role)s, %(status)s,
-                  %(metadata)s
-           WHERE NOT EXISTS (SELECT FROM users WHERE organization_id = %(organization_id)s
-                             AND lower(email) = lower(%(email)s))
-           ON CONFLICT (organization_id, email) DO NOTHING RETURNING *""",
+           VALUES (%(user_id)s, %(organization_id)s, %(email)s, %(user_name)s, %(avatar_url)s, %(role)s, %(status)s,
+                   %(metadata)s)
+           ON CONFLICT (organization_id, lower(email)) DO NOTHING RETURNING *""",
         {**values, "metadata": Jsonb(values.get("metadata") or {})},
     )
 

@@ -47,7 +47,7 @@ def routes(service: Tasks, callers: Callers) -> APIRouter:
     @router.post("/v1/tasks/{task_id}/kill", include_in_schema=False)
     @router.delete("/v1/tasks/{task_id}", operation_id="kill_task", tags=_TAGS, summary="Stop a task's work")
     async def kill_task(task_id: str, caller: Caller = Depends(callers.organization("delete"))) -> Answer:
-        message = await service.kill(caller.organization_id, task_id, patterns=caller.namespaces)
+        message = await service.kill(caller.organization_id, task_id, caller=caller)
         return answer({"message": message, "success": True})
 
     return router

@@ -10,6 +10,7 @@ from typing import Any
 from prismhouse.api.tasks import store
 from prismhouse.api.tasks.model import TERMINAL, condition, known_status, known_type, ordering
 from prismhouse.api.tasks.schemas import ListTasks
+from prismhouse.api.web.caller import Caller
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.clock import iso
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
@@ -135,14 +136,17 @@ class Tasks:
             )
         return [shown(row) for row in rows[: page.limit]], total, _next(rows, page, order[0], fingerprint)
 
-    async def kill(
-        self, organization_id: OrganizationId, task_id: str, *, patterns: Sequence[str] | None = None
-    ) -> str:
-        """Stop the task's work and return what happened in words. Unknown and finished tasks are no error."""
+    async def kill(self, organization_id: OrganizationId, task_id: str, *, caller: Caller | None = None) -> str:
+        """Stop the task's work and return what happened in words. Unknown and finished tasks are no error.
+
+        Raises Forbidden when the scopes of the caller's key leave no deletion in the task's namespace.
+        """
         async with self._db.read() as tx:
-            row = await store.find(tx, organization_id, task_id, patterns=patterns)
+            row = await store.find(tx, organization_id, task_id, patterns=caller.namespaces if caller else None)
         if row is None:
             return f"No task {task_id} is running."
+        if caller is not None and row["namespace_id"] is not None:
+            caller.inside(row["namespace_id"]).require("delete")
         if row["status"] in TERMINAL:
             return f"Task {task_id} is {row['status']} already."
         handler = self._on_kill.get(row["task_type"])

@@ -25,6 +25,20 @@ _BY_STATUS = {code.status: code for code in reversed(Code)}
 _log = structlog.get_logger(__name__)
 
 
+class AlreadyThere(WarehouseError):
+    """Another request stored the same name or key at the same moment."""
+
+    code = Code.ALREADY_EXISTS
+    hint = "Read what is there, or choose another name."
+
+
+class GoneMeanwhile(WarehouseError):
+    """What this request refers to was deleted at the same moment; nothing was stored."""
+
+    code = Code.CONFLICT
+    hint = "List what is there, and send the request again."
+
+
 def envelope(error: WarehouseError) -> Answer:
     """Return the error envelope; a passing fault carries Retry-After and the hints the client reads."""
     details: dict[str, Any] = {key: value for key, value in error.details.items() if value is not None}
@@ -97,8 +111,17 @@ async def _on_disconnect(request: Request, _: Exception) -> Answer:
 
 async def _on_data_error(request: Request, error: Exception) -> Answer:
     """A value of the request that no validation caught and the database refused: out of range, or no text."""
+    assert isinstance(error, psycopg.DataError)  # noqa: S101 - registered for this type only
     _log.warning("the database refused a value", method=request.method, path=request.url.path, exc_info=error)
-    return envelope(Invalid([field_fault(["body"], f"holds a value that cannot be stored: {error}")]))
+    # Only the first line: the rest of the message quotes the statement.
+    reason = error.diag.message_primary or str(error)
+    return envelope(Invalid([field_fault(["body"], f"holds a value that cannot be stored: {reason}")]))
+
+
+async def _on_conflict(request: Request, error: Exception) -> Answer:
+    """Two requests at the same moment: what was checked a moment ago is no longer so."""
+    _log.info("a request lost a race", method=request.method, path=request.url.path, exc_info=error)
+    return envelope(AlreadyThere() if isinstance(error, psycopg.errors.UniqueViolation) else GoneMeanwhile())
 
 
 class TookTooLong(WarehouseError):
@@ -128,6 +151,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(UnresolvedList, _on_unresolved_list)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(psycopg.DataError, _on_data_error)
+    app.add_exception_handler(psycopg.errors.UniqueViolation, _on_conflict)
+    app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_conflict)
     app.add_exception_handler(psycopg.errors.QueryCanceled, _on_time_out)
     app.add_exception_handler(TimeoutError, _on_time_out)
     app.add_exception_handler(Exception, _on_anything_else)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -104,29 +104,32 @@ class _MultimodalExtractor:
     def _row(self, row: Row) -> RowResult:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
-        for make in self._steps(row):
+        for make, feature in self._steps(row):
             try:
                 documents += make()
             except (MediaFault, OSError, MemoryError) as error:
-                failures.append(failure_of(row, error, "decode"))
+                failures.append(replace(failure_of(row, error, "decode"), missing_feature=feature))
         return settled(row, documents, failures, empty="There is no image and no text.")
 
-    def _steps(self, row: Row) -> Iterator[Callable[[], list[ExtractedDocument]]]:
-        """Yield what makes the documents, one step for each value, so that a bad value spares the others."""
+    def _steps(self, row: Row) -> Iterator[tuple[Callable[[], list[ExtractedDocument]], str | None]]:
+        """Yield what makes the documents, one step for each value, so that a bad value spares the others.
+
+        With a step comes the feature that documents lack when it fails; without one, it loses input.
+        """
         for name in ("video", "audio"):
             if parts(row, name):
-                yield partial(_not_built, name)
+                yield partial(_not_built, name), None
         images = parts(row, "image")
         custom = next((part for part in parts(row, "custom_thumbnail") if part not in images), None)
         for part in images:
-            yield partial(self._seen, part, "image", custom)
+            yield partial(self._seen, part, "image", custom), None
         for part in parts(row, "gif"):
             if part not in images:
-                yield partial(self._seen, part, "gif", custom)
+                yield partial(self._seen, part, "gif", custom), None
         if custom is not None and self.parameters["enable_thumbnails"]:
-            yield partial(self._check_face, custom)
+            yield partial(self._check_face, custom), "thumbnail"
         for part in parts(row, "text"):
-            yield partial(self._read, part)
+            yield partial(self._read, part), None
 
     def _seen(self, part: Part, modality: str, custom: Part | None) -> list[ExtractedDocument]:
         picture = read_picture(part, self.resources)

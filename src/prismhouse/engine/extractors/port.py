@@ -99,19 +99,24 @@ class ExtractedDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFailure:
-    """Why a row gave nothing. `code` is stable and machine-readable, `message` says what to do."""
+    """Why a row, or a part of one, gave nothing. `code` is stable and machine-readable, `message` says what to do.
+
+    `missing_feature` names what the row's documents lack where all of them were written all the same.
+    """
 
     stage: str
     code: str
     message: str
     error_type: ErrorType
+    missing_feature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
     """Documents, or a failure, or the reason why the row was rightly skipped (blank text).
 
-    `partial_failures` says what could not be done beside the documents that were: the object is partial.
+    `partial_failures` says what could not be done beside the documents that were: the object is partial. Unless it
+    names a `missing_feature`, a part of the input was lost, and the batch ends with errors.
     """
 
     row_id: str

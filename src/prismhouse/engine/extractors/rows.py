@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -48,7 +49,7 @@ def settled(
     if documents:
         return RowResult(row_id=row.row_id, documents=documents, partial_failures=failures)
     if failures:
-        return RowResult(row_id=row.row_id, failure=failures[0])
+        return RowResult(row_id=row.row_id, failure=replace(failures[0], missing_feature=None))
     return RowResult(row_id=row.row_id, skipped=empty)
 
 

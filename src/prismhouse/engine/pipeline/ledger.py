@@ -35,7 +35,8 @@ class Counts:
     """Rows of a collection, of a tier or of a batch.
 
     `submitted` rows end as `processed` (gave documents), `failed` or `skipped` (rightly gave none). Rows in
-    `deduplicated` had documents before and were not submitted.
+    `deduplicated` had documents before and were not submitted. Rows in `incomplete` are processed ones that lost a
+    part of their input, such as one bad image among several; a missing feature alone does not make a row incomplete.
     """
 
     fetched: int = 0
@@ -46,6 +47,7 @@ class Counts:
     processed: int = 0
     failed: int = 0
     skipped: int = 0
+    incomplete: int = 0
     documents_written: int = 0
 
     @property
@@ -65,12 +67,13 @@ class Counts:
 def tier_outcome(counts: Counts) -> Outcome:
     """Return how a tier ended whose rows have all been heard of.
 
-    A tier that had rows to run and wrote nothing has failed, unless what it was asked for stood already.
+    A tier that had rows to run and wrote nothing has failed, unless what it was asked for stood already. One that
+    lost a row, or a part of one, has errors.
     """
     useful = counts.documents_written or counts.deduplicated
     if counts.failed and not useful:
         return Outcome.FAILED
-    if counts.failed or counts.lost:
+    if counts.failed or counts.lost or counts.incomplete:
         return Outcome.COMPLETED_WITH_ERRORS
     return Outcome.COMPLETED
 

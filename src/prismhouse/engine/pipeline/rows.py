@@ -116,7 +116,7 @@ def build_row(source: Source, mapping: SourceMapping) -> Mapped:
 
 
 def inherited_fields(source: Source, mapping: SourceMapping) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields that documents take over, by target, and the required ones that are missing."""
+    """Return the fields that documents take over, nested as their targets say, and the required ones missing."""
     fields: dict[str, Any] = dict(source.fields) if mapping.include_all_source_fields else {}
     lacking = []
     for entry in mapping.passthrough:
@@ -128,8 +128,18 @@ def inherited_fields(source: Source, mapping: SourceMapping) -> tuple[dict[str, 
                 continue
             if (value := entry.get("default")) is None:
                 continue
-        fields[entry.get("target_path") or path.rsplit(".", 1)[-1]] = value
+        _place(fields, entry.get("target_path") or path.rsplit(".", 1)[-1], value)
     return fields, lacking
+
+
+def _place(fields: dict[str, Any], path: str, value: Any) -> None:
+    """Set a nested field; what the source holds on the way is copied, and gives way where it is no object."""
+    *parents, last = path.split(".")
+    for name in parents:
+        held = fields.get(name)
+        fields[name] = dict(held) if isinstance(held, Mapping) else {}
+        fields = fields[name]
+    fields[last] = value
 
 
 def projected(source: Source, entries: Sequence[Mapping[str, Any]]) -> Source:

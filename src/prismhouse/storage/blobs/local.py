@@ -95,6 +95,21 @@ class LocalBlobStore:
         """Delete everything of a namespace."""
         await asyncio.to_thread(_remove_tree, self._folder(namespace_id))
 
+    async def fault(self) -> str | None:
+        """Say why bytes cannot be stored now, after trying; None when they can."""
+        return await asyncio.to_thread(self._try)
+
+    def _try(self) -> str | None:
+        try:
+            arrival = _Arrival(self._incoming)
+            try:
+                arrival.write(b"?")
+            finally:
+                arrival.discard()
+        except OSError as error:
+            return f"Files cannot be written ({(error.strerror or str(error)).lower()})."
+        return None
+
     def _folder(self, namespace_id: NamespaceId) -> Path:
         if not namespace_id:
             raise ValueError("a namespace id is never empty")

@@ -57,3 +57,7 @@ class BlobStore(Protocol):
     async def delete_namespace(self, namespace_id: NamespaceId) -> None:
         """Delete everything of a namespace."""
         ...
+
+    async def fault(self) -> str | None:
+        """Say why bytes cannot be stored now, after trying; None when they can."""
+        ...

@@ -49,6 +49,7 @@ class _GaveUp(Exception):
 class _Registered:
     handler: JobHandler
     on_give_up: GiveUpHandler | None
+    cron: str | None
 
 
 class ProcrastinateQueue:
@@ -70,11 +71,13 @@ class ProcrastinateQueue:
         """What this process can run."""
         return sorted(self._registered)
 
-    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
+    def register(
+        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+    ) -> None:
         """See `JobQueue.register`."""
         if name in self._registered:
             raise ValueError(f"the job {name} is registered already")
-        self._registered[name] = _Registered(handler, on_give_up)
+        self._registered[name] = _Registered(handler, on_give_up, cron)
 
     async def enqueue(
         self,
@@ -115,13 +118,17 @@ class ProcrastinateQueue:
             )
         )
         for name, registered in self._registered.items():
-            app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
+            task = app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
                 self._guarded(name, registered)
             )
+            if registered.cron is not None:
+                app.periodic(cron=registered.cron, lock=name, queueing_lock=name)(task)
         return app
 
     def _guarded(self, name: str, registered: _Registered) -> JobHandler:
         async def run(context: JobContext, **arguments: Any) -> None:
+            if registered.cron is not None:
+                arguments.pop("timestamp", None)
             attempt = context.job.attempts + 1
             try:
                 if attempt > self.max_attempts * _PATIENCE:

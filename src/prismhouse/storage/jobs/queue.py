@@ -16,11 +16,14 @@ GiveUpHandler = Callable[..., Awaitable[None]]
 class JobQueue(Protocol):
     """Enqueue now, run when the transaction has committed; a job whose worker died is run again."""
 
-    def register(self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None) -> None:
+    def register(
+        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+    ) -> None:
         """Name the coroutine function that runs jobs called `name`; called once, at wiring.
 
         `on_give_up(error, **arguments)` is awaited when the last attempt failed too: it marks the resource as
-        failed, so that nobody waits for ever.
+        failed, so that nobody waits for ever. With `cron` (five fields, UTC) the job is also enqueued by itself,
+        without arguments, once for all workers, and never beside one that waits or runs.
         """
         ...
 

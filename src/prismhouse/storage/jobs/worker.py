@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import structlog
@@ -13,16 +15,23 @@ from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 __all__ = ["run_worker"]
 
 _POLL_SECONDS = 1.0
+_RESCUE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _KEEP_FAILED_DAYS = 14
 
+# A worker holds a lock on its id while it lives: PostgreSQL drops it the moment the process is gone.
+_LOCKS = 0x70726973
+_LIVE = "SELECT pg_advisory_lock(%(locks)s, %(worker)s)"
 # A job stays `doing` under the worker that took it; one whose worker is gone or silent is given back.
 _RESCUE = """
 WITH silent AS (
   DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => %(seconds)s) RETURNING id
 ), stalled AS (
-  SELECT id FROM procrastinate_jobs
-  WHERE status = 'doing' AND (worker_id IS NULL OR worker_id IN (SELECT id FROM silent))
+  SELECT id FROM procrastinate_jobs jobs
+  WHERE status = 'doing' AND (worker_id IS NULL OR worker_id IN (SELECT id FROM silent) OR NOT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid::bigint = %(locks)s AND objid::bigint = jobs.worker_id AND objsubid = 2 AND granted))
   FOR UPDATE SKIP LOCKED
 )
 SELECT count(*), count(procrastinate_retry_job_v2(stalled.id, now(), NULL, NULL, NULL)::text) FROM stalled
@@ -84,28 +93,61 @@ async def _round(
     stalled_after_seconds: float,
     stop_timeout_seconds: float,
 ) -> None:
-    app = queue.app()
-    async with app.open_async():
-        await _maintain(queue, stalled_after_seconds)
-        worker = asyncio.create_task(
-            app.run_worker_async(
-                concurrency=concurrency,
-                fetch_job_polling_interval=_POLL_SECONDS,
-                shutdown_graceful_timeout=stop_timeout_seconds,
-                delete_jobs="successful",
-                install_signal_handlers=False,
-                update_heartbeat_interval=stalled_after_seconds / 3,
-                stalled_worker_timeout=stalled_after_seconds,
+    async with await psycopg.AsyncConnection.connect(queue.dsn, autocommit=True, connect_timeout=10) as life:
+        await life.execute("SET statement_timeout = '30s'")
+
+        app, broken = queue.app(), asyncio.Event()
+        _watch(app.job_manager, life, broken)
+        async with app.open_async():
+            await _rescue(life, stalled_after_seconds)
+            await _tidy(life, queue)
+            worker = asyncio.create_task(
+                app.run_worker_async(
+                    concurrency=concurrency,
+                    fetch_job_polling_interval=_POLL_SECONDS,
+                    shutdown_graceful_timeout=stop_timeout_seconds,
+                    delete_jobs="successful",
+                    install_signal_handlers=False,
+                    update_heartbeat_interval=stalled_after_seconds / 3,
+                    stalled_worker_timeout=stalled_after_seconds,
+                )
             )
-        )
-        side = [
-            asyncio.create_task(stop.wait()),
-            asyncio.create_task(_maintain_for_ever(queue, stalled_after_seconds)),
-        ]
-        try:
-            await asyncio.wait([worker, *side], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _end(worker, *side)
+            side = [
+                asyncio.create_task(stop.wait()),
+                asyncio.create_task(broken.wait()),
+                asyncio.create_task(_repeat(_RESCUE_SECONDS, lambda: _rescue(life, stalled_after_seconds))),
+                asyncio.create_task(_repeat(stalled_after_seconds / 2, lambda: _tidy(life, queue))),
+            ]
+            try:
+                await asyncio.wait([worker, *side], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _end(worker, *side)
+
+
+def _watch(manager: Any, life: psycopg.AsyncConnection[Any], broken: asyncio.Event) -> None:
+    """Lock the worker's id before it takes a job, and end the round when the end of a job cannot be recorded.
+
+    Such a job would stay `doing` under a worker that lives, and nobody would ever take it over.
+    """
+    register = manager.register_worker
+
+    async def registered() -> int:
+        worker_id: int = await register()
+        await life.execute(_LIVE, {"locks": _LOCKS, "worker": worker_id})
+        return worker_id
+
+    def watched(record: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def recorded(**arguments: Any) -> None:
+            try:
+                await record(**arguments)
+            except Exception:
+                broken.set()
+                raise
+
+        return recorded
+
+    manager.register_worker = registered
+    manager.finish_job, manager.retry_job = watched(manager.finish_job), watched(manager.retry_job)
 
 
 async def _end(worker: asyncio.Task[None], *side: asyncio.Task[object]) -> None:
@@ -117,19 +159,22 @@ async def _end(worker: asyncio.Task[None], *side: asyncio.Task[object]) -> None:
             raise outcome
 
 
-async def _maintain_for_ever(queue: ProcrastinateQueue, stalled_after_seconds: float) -> None:
+async def _repeat(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Act again and again; what it raises ends the round, as a lost connection must, since the lock went with it."""
     while True:
-        await asyncio.sleep(stalled_after_seconds / 2)
-        await _maintain(queue, stalled_after_seconds)
+        await asyncio.sleep(seconds)
+        await act()
 
 
-async def _maintain(queue: ProcrastinateQueue, stalled_after_seconds: float) -> None:
-    """Give back the jobs of dead workers, take up those nobody knew, delete those that ended long ago."""
-    async with await psycopg.AsyncConnection.connect(queue.dsn, autocommit=True, connect_timeout=10) as connection:
-        await connection.execute("SET statement_timeout = '30s'")
-        cursor = await connection.execute(_RESCUE, {"seconds": stalled_after_seconds})
-        row = await cursor.fetchone()
-        if row is not None and row[0]:
-            _log.warning("jobs of silent workers were given back", jobs=row[0])
-        await connection.execute(_REVIVE, {"max_attempts": queue.max_attempts, "names": queue.names})
-        await connection.execute(_FORGET, {"days": _KEEP_FAILED_DAYS})
+async def _rescue(life: psycopg.AsyncConnection[Any], stalled_after_seconds: float) -> None:
+    """Give back the jobs of workers that are gone or silent."""
+    cursor = await life.execute(_RESCUE, {"seconds": stalled_after_seconds, "locks": _LOCKS})
+    row = await cursor.fetchone()
+    if row is not None and row[0]:
+        _log.warning("jobs of dead or silent workers were given back", jobs=row[0])
+
+
+async def _tidy(life: psycopg.AsyncConnection[Any], queue: ProcrastinateQueue) -> None:
+    """Take up the jobs that nobody knew, delete those that ended long ago."""
+    await life.execute(_REVIVE, {"max_attempts": queue.max_attempts, "names": queue.names})
+    await life.execute(_FORGET, {"days": _KEEP_FAILED_DAYS})

@@ -26,6 +26,7 @@ __all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable"]
 _CHUNK_BYTES = 1 << 18
 _MEMORY_BYTES = 1 << 20
 _HEAD_BYTES = 8192
+_GZIP = 31  # zlib's window size for a stream with a gzip header
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {"User-Agent": "prismhouse", "Accept": "*/*", "Accept-Encoding": "gzip, identity"}
 _FILENAME = re.compile(r"filename\*=(?:UTF-8|utf-8)''([^;]+)|filename=\"([^\"]*)\"|filename=([^;\s]+)")
@@ -223,7 +224,7 @@ async def _receive(response: httpx2.Response, url: str, limit: int) -> Fetched:
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by the receiver
     size, head, sha256 = 0, b"", hashlib.sha256()
     try:
-        async for piece in _decoded(response, limit):
+        async for piece in _decoded(response):
             size += len(piece)
             _check_size(size, limit)
             sha256.update(piece)
@@ -252,8 +253,8 @@ def _check_size(size: int, limit: int) -> None:
         raise _Refusal(f"the answer has more than {limit} bytes")
 
 
-async def _decoded(response: httpx2.Response, limit: int) -> AsyncIterator[bytes]:
-    """Yield decoded bytes, never more than `limit` + 1 from one piece: a bomb stops before it unfolds."""
+async def _decoded(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """Yield decoded bytes in pieces of at most 256 KiB, so that the caller counts a bomb before it unfolds."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:
         async for raw in response.aiter_raw(_CHUNK_BYTES):
@@ -261,13 +262,19 @@ async def _decoded(response: httpx2.Response, limit: int) -> AsyncIterator[bytes
         return
     if encoding not in {"gzip", "x-gzip"}:
         raise _Refusal(f"the answer is encoded as {encoding}; accepted are gzip and none")
-    inflater = zlib.decompressobj(wbits=31)
+    inflater = zlib.decompressobj(wbits=_GZIP)
     async for raw in response.aiter_raw(_CHUNK_BYTES):
-        yield inflater.decompress(raw, limit + 1)
-        if inflater.unconsumed_tail:
-            raise _Refusal(f"the answer unfolds to more than {limit} bytes")
-    if not inflater.eof:
-        raise zlib.error("incomplete")
+        left = raw
+        while left:
+            yield inflater.decompress(left, _CHUNK_BYTES)
+            left = inflater.unconsumed_tail
+            if inflater.eof and (left := inflater.unused_data.lstrip(b"\0")):
+                inflater = zlib.decompressobj(wbits=_GZIP)  # a gzip file is a series of members (RFC 1952)
+    while not inflater.eof:
+        piece = inflater.decompress(b"", _CHUNK_BYTES)
+        if not piece and not inflater.eof:
+            raise zlib.error("incomplete")
+        yield piece
 
 
 def _filename(disposition: str, url: str) -> str | None:

@@ -25,10 +25,12 @@ from prismhouse.kit.ids import NamespaceId
 __all__ = [
     "Database",
     "DatabaseUnavailable",
+    "FateUnknown",
     "NamespaceReader",
     "NamespaceWriter",
     "Reader",
     "Record",
+    "StatementTooSlow",
     "UnscopedStatement",
     "Writer",
 ]
@@ -46,6 +48,20 @@ class DatabaseUnavailable(WarehouseError):
 
     code = Code.UNAVAILABLE
     hint = "Try again in a moment."
+
+
+class FateUnknown(WarehouseError):
+    """The connection to the database was lost while a change was committed; it may be there or not."""
+
+    code = Code.UNAVAILABLE
+    hint = "Look whether the change is there before you send it again."
+
+
+class StatementTooSlow(WarehouseError):
+    """The database needed longer than a statement may take; nothing was stored."""
+
+    code = Code.UNAVAILABLE
+    hint = "Ask for less at once, or raise PRISMHOUSE_DATABASE__STATEMENT_TIMEOUT_SECONDS."
 
 
 class UnscopedStatement(AssertionError):
@@ -226,22 +242,34 @@ class Database:
         try:
             async with self._reads.connection() as connection:
                 yield Reader(connection)
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(reason="all connections are busy") from error
-        except psycopg.errors.QueryCanceled:
-            raise
         except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(reason="the connection was lost") from error
+            raise _explained(error) from error
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Writer]:
         """Give a transaction: committed when the block ends, rolled back when it raises."""
+        committing = False
         try:
             async with self._writes.connection() as connection:
                 yield Writer(connection)
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(reason="all connections are busy") from error
-        except psycopg.errors.QueryCanceled:
-            raise
+                if connection.closed:  # psycopg would skip the commit without a word
+                    raise DatabaseUnavailable(reason="the connection was lost")
+                committing = True
         except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(reason="the connection was lost") from error
+            # A server that says why it refuses a commit has not committed; a silent one may have.
+            raise FateUnknown if committing and error.sqlstate is None else _explained(error) from error
+
+
+def _explained(error: psycopg.OperationalError) -> WarehouseError:
+    match error:
+        case psycopg.errors.QueryCanceled():
+            return StatementTooSlow()
+        case PoolTimeout():
+            reason = "all connections are busy"
+        case psycopg.errors.DeadlockDetected() | psycopg.errors.LockNotAvailable():
+            reason = "another request held the same rows"
+        case psycopg.errors.InsufficientResources():
+            reason = f"it is short of resources: {error.diag.message_primary}"
+        case _:
+            reason = "the connection was lost"
+    return DatabaseUnavailable(reason=reason)

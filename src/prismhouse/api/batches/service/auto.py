@@ -11,23 +11,24 @@ from prismhouse.api.batches.service.submit import submit
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.web.caller import Scope
 from prismhouse.kit.ids import BatchId, BucketId, ObjectId, TaskId
+from prismhouse.storage.postgres.database import NamespaceWriter
 
 __all__ = ["AutoProcess"]
 
 
 class AutoProcess:
-    """Makes and submits a batch of new objects in one transaction."""
+    """Makes and submits a batch of new objects, in the transaction that stores them."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def submit(self, scope: Scope, bucket_id: BucketId, object_ids: Sequence[ObjectId]) -> tuple[BatchId, TaskId]:
+    async def submit(
+        self, tx: NamespaceWriter, scope: Scope, bucket_id: BucketId, object_ids: Sequence[ObjectId]
+    ) -> tuple[BatchId, TaskId]:
         """Return the batch and its task; raise NothingToProcess when no collection reads the bucket."""
-        async with self._parts.db.write() as unit:
-            tx = unit.within(scope.namespace_id)
-            bucket = await self._parts.buckets.resolve(tx, bucket_id)
-            by = By(organization_id=scope.organization_id)
-            batch = await insert(self._parts, tx, bucket, CreateBatch(), by=by)
-            await add(self._parts, tx, batch, object_ids)
-            task_id = await submit(self._parts, tx, await store.lock(tx, batch.batch_id) or batch)
+        bucket = await self._parts.buckets.resolve(tx, bucket_id)
+        by = By(organization_id=scope.organization_id)
+        batch = await insert(self._parts, tx, bucket, CreateBatch(), by=by)
+        await add(self._parts, tx, batch, object_ids)
+        task_id = await submit(self._parts, tx, await store.lock(tx, batch.batch_id) or batch)
         return batch.batch_id, task_id

@@ -9,7 +9,6 @@ from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_sta
 from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch, TriggerCollection
 from prismhouse.api.batches.service.auto import AutoProcess
 from prismhouse.api.batches.service.create import (
-    DRAFT_MINUTES,
     By,
     add,
     check_objects,
@@ -24,6 +23,7 @@ from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, subm
 from prismhouse.api.batches.service.trigger import trigger
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import ledger
+from prismhouse.api.buckets.service import BatchStats
 from prismhouse.api.web.caller import NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
@@ -71,6 +71,7 @@ class Batches:
         self._parts = parts
         parts.tasks.on_kill(TASK_TYPE, self._on_kill)
         parts.buckets.on_delete(self._on_bucket_delete)
+        parts.buckets.use(self)
         parts.objects.use(auto_process=AutoProcess(parts))
 
     async def create(self, caller: NamespaceCaller, bucket: str, request: CreateBatch, **query: bool) -> dict[str, Any]:
@@ -89,8 +90,8 @@ class Batches:
             await add(self._parts, tx, batch, ids)
             if auto:
                 await submit(self._parts, tx, await self._locked(tx, batch.batch_id))
-            else:
-                await expire_later(self._parts, tx, batch.batch_id, seconds=DRAFT_MINUTES * 60)
+            elif (minutes := self._parts.worker.draft_minutes) is not None:
+                await expire_later(self._parts, tx, batch.batch_id, seconds=minutes * 60)
             return await self._answer(tx, batch.batch_id)
 
     async def trigger(self, caller: NamespaceCaller, collection: str, request: TriggerCollection) -> dict[str, Any]:
@@ -231,18 +232,24 @@ class Batches:
             rows += found
         return [row.batch_id for row in rows]
 
+    async def stats_of_buckets(self, tx: NamespaceReader, bucket_ids: Sequence[str]) -> dict[str, BatchStats]:
+        """Return how many batches those buckets have had that had any."""
+        return await store.stats_of_buckets(tx, bucket_ids)
+
     async def expire_draft(self, *, namespace_id: NamespaceId, batch_id: str) -> None:
-        """Cancel a draft that nobody touched for half an hour; look again later when somebody did."""
+        """Cancel a draft that nobody touched for as long as the settings say; look again later when somebody did."""
+        if (minutes := self._parts.worker.draft_minutes) is None:
+            return
         async with self._parts.db.write() as unit:
             tx = unit.within(namespace_id)
             batch = await store.lock(tx, batch_id)
             if batch is None or batch.status is not BatchStatus.DRAFT:
                 return
             idle = await store.idle_seconds(tx, batch.batch_id)
-            if idle < DRAFT_MINUTES * 60:
-                await expire_later(self._parts, tx, batch.batch_id, seconds=DRAFT_MINUTES * 60 - idle + 1)
+            if idle < minutes * 60:
+                await expire_later(self._parts, tx, batch.batch_id, seconds=minutes * 60 - idle + 1)
                 return
-            reason = f"The draft was not submitted within {DRAFT_MINUTES} minutes."
+            reason = f"The draft was not submitted within {minutes:g} minutes."
             await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason=reason)
 
     async def _on_kill(self, organization_id: OrganizationId, task: Mapping[str, Any]) -> None:

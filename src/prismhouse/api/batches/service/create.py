@@ -1,4 +1,4 @@
-"""Create: which objects, which collections, and a draft that does not wait for ever."""
+"""Create: which objects, which collections, and a draft that waits to be submitted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import BatchId, KeyId, OrganizationId
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
-__all__ = ["DRAFT_MINUTES", "By", "add", "check_objects", "chosen_objects", "expire_later", "insert"]
+__all__ = ["By", "add", "check_objects", "chosen_objects", "expire_later", "insert"]
 
-DRAFT_MINUTES = 30
 _NAMED = 10
 
 

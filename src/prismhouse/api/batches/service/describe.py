@@ -30,7 +30,7 @@ _LIFECYCLES = {
 
 
 async def answers(tx: NamespaceReader, rows: Sequence[BatchRow], *, brief: bool = False) -> list[dict[str, Any]]:
-    """Return batches as they are answered, with five statements however many there are."""
+    """Return batches as they are answered, with six statements however many there are."""
     ids = [row.batch_id for row in rows]
     if not ids:
         return []
@@ -38,6 +38,7 @@ async def answers(tx: NamespaceReader, rows: Sequence[BatchRow], *, brief: bool 
     tiers = await chunks.tiers_of(tx, ids)
     counts = await ledger.counts_of(tx, ids)
     failed = await ledger.failed_objects_of(tx, ids, _FAILED_SHOWN)
+    partial = await ledger.partial_objects_of(tx, ids, _FAILED_SHOWN)
     summary = await ledger.summary_of(tx, ids)
     return [
         _answer(
@@ -46,6 +47,7 @@ async def answers(tx: NamespaceReader, rows: Sequence[BatchRow], *, brief: bool 
             tiers.get(row.batch_id, []),
             counts.get(row.batch_id, []),
             failed.get(row.batch_id, (0, [])),
+            partial.get(row.batch_id, (0, [])),
             summary.get(row.batch_id, {}),
             brief=brief,
         )
@@ -59,6 +61,7 @@ def _answer(
     tiers: list[TierRow],
     counts: list[CountsRow],
     failed: tuple[int, list[FailedObject]],
+    partial: tuple[int, list[FailedObject]],
     summary: dict[tuple[int, str], int],
     *,
     brief: bool,
@@ -107,7 +110,8 @@ def _answer(
         "error_summary": error_summary or None,
         "failed_objects": [_failed(item) for item in failed[1]] or None,
         "failed_object_count": failed[0],
-        "partial_object_count": 0,
+        "partial_objects": [_partial(item) for item in partial[1]] or None,
+        "partial_object_count": partial[0],
         "unaccounted_object_count": total.lost if row.is_terminal and started else None,
         "retry_count": 0,
         "max_retries": 3,
@@ -135,8 +139,9 @@ def _message(row: BatchRow, total: Counts, failed: int) -> str:
             more = f"; {total.deduplicated} rows had documents already" if total.deduplicated else ""
             return f"Done: {total.documents_written} documents written{more}."
         case BatchStatus.COMPLETED_WITH_ERRORS:
+            parts = f", {total.incomplete} rows lost a part of their input" if total.incomplete else ""
             return (
-                f"Done: {total.documents_written} documents written and searchable; {failed} objects failed, "
+                f"Done: {total.documents_written} documents written and searchable; {failed} objects failed{parts}, "
                 "see failed-documents."
             )
         case _:
@@ -150,6 +155,10 @@ def _failed(item: FailedObject) -> dict[str, Any]:
         "error_type": item.error_type,
         "timestamp": iso(item.created_at),
     }
+
+
+def _partial(item: FailedObject) -> dict[str, Any]:
+    return {"object_id": item.object_id, "error": item.message, "missing_feature": item.missing_feature}
 
 
 def _queue_context(row: BatchRow) -> dict[str, Any] | None:

@@ -53,7 +53,8 @@ async def extract(
 
 
 def _is_transient(result: RowResult) -> bool:
-    return result.failure is not None and result.failure.error_type is ErrorType.TRANSIENT
+    failures = [*result.partial_failures, *([result.failure] if result.failure else [])]
+    return any(failure.error_type is ErrorType.TRANSIENT for failure in failures)
 
 
 async def _run(

@@ -112,6 +112,7 @@ def _result(
         "object_count": batch.object_count,
         "documents_written": counts.documents_written,
         "rows_failed": counts.failed,
+        "rows_incomplete": counts.incomplete,
         "failure_reason": reason,
         "failure_category": category,
         "completed_at": utc_now(),
@@ -119,13 +120,13 @@ def _result(
 
 
 async def _mark_objects(parts: Parts, tx: NamespaceWriter, batch: BatchRow, reason: str | None) -> None:
-    failed = await ledger.failed_objects(tx, batch.batch_id)
+    failed, partial = await ledger.messages_of_objects(tx, batch.batch_id)
     ids = await store.object_ids(tx, batch.batch_id)
     unfinished = set(ids) - await chunks.objects_with_documents(tx, batch.batch_id) if reason else set()
     outcomes: dict[str, tuple[str, str | None]] = {}
     for name in ids:
         error = failed.get(name) or (reason if name in unfinished else None)
-        outcomes[name] = ("FAILED", error) if error else ("COMPLETED", None)
+        outcomes[name] = ("FAILED", error) if error else ("COMPLETED", partial.get(name))
     await parts.objects.mark(tx, outcomes)
 
 

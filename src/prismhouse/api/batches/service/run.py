@@ -99,7 +99,7 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
             mapped[name] = build_row(located, mapping)
     rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
     results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
-    processed = skipped = missing = 0
+    processed = skipped = missing = incomplete = 0
     for name, item in mapped.items():
         done = results.get(name)
         failure = item.failure or (done.result.failure if done else None)
@@ -108,6 +108,9 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
             work.failed.append(_failed_row(work, name, failure, done))
         elif done is not None and done.result.documents:
             processed += 1
+            lost = done.result.partial_failures
+            incomplete += any(part.missing_feature is None for part in lost)
+            work.failed += [_failed_row(work, name, part, done, part=number) for number, part in enumerate(lost, 1)]
             work.written += await documents_of(
                 parts, work.batch, work.chunk.tier, work.collection, work.origins[name], done.result, item.inherited
             )
@@ -116,13 +119,14 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
     work.counts = Counts(
         processed=processed,
         skipped=skipped,
-        failed=len(work.failed),
+        incomplete=incomplete,
+        failed=sum(row.part == 0 for row in work.failed),
         missing_inputs=missing,
         documents_written=len(work.written),
     )
 
 
-def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | None) -> FailedRow:
+def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | None, *, part: int = 0) -> FailedRow:
     origin = work.origins.get(name)
     return FailedRow(
         source_id=name,
@@ -130,6 +134,7 @@ def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | N
         document_id=origin.document_id if origin else None,
         failure=failure,
         attempts=done.attempts if done else 1,
+        part=part,
     )
 
 

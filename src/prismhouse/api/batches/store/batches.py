@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from prismhouse.api.batches.model import BatchRow
+from prismhouse.api.buckets.service import BatchStats
 from prismhouse.kit.ids import BatchId, new_id
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
@@ -24,6 +25,7 @@ __all__ = [
     "object_ids",
     "object_ids_of",
     "open_of_bucket",
+    "stats_of_buckets",
     "update",
 ]
 
@@ -206,3 +208,18 @@ async def conflicting(tx: NamespaceReader, batch: BatchRow, collection_ids: Sequ
         {"bucket_id": batch.bucket_id, "batch_id": batch.batch_id, "collection_ids": list(collection_ids)},
     )
     return None if value is None else str(value)
+
+
+async def stats_of_buckets(tx: NamespaceReader, bucket_ids: Sequence[str]) -> dict[str, BatchStats]:
+    """Return the number of batches of buckets, by how they stand."""
+    rows = await tx.fetch_all(
+        """
+        SELECT bucket_id, count(*) AS total,
+          count(*) FILTER (WHERE status IN ('QUEUED', 'PROCESSING')) AS active,
+          count(*) FILTER (WHERE status IN ('COMPLETED', 'COMPLETED_WITH_ERRORS')) AS completed,
+          count(*) FILTER (WHERE status = 'FAILED') AS failed
+        FROM batches WHERE namespace_id = %(namespace_id)s AND bucket_id = ANY(%(bucket_ids)b) GROUP BY bucket_id
+        """,
+        {"bucket_ids": list(bucket_ids)},
+    )
+    return {row.pop("bucket_id"): BatchStats(**row) for row in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from prismhouse.api.batches.model import CountsRow
 from prismhouse.engine.extractors.port import RowFailure
@@ -19,34 +19,38 @@ __all__ = [
     "add_counts",
     "add_failures",
     "counts_of",
-    "failed_objects",
     "failed_objects_of",
     "failed_rows",
     "insert_counts",
+    "messages_of_objects",
+    "partial_objects_of",
     "summary_of",
 ]
 
 _NAMES = tuple(Counts.__dataclass_fields__)
+_ALL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRow:
-    """A row that gave nothing, and why."""
+    """A row that gave nothing, or the `part`-th one of its parts that did not, and why."""
 
     source_id: str
     object_id: str
     document_id: str | None
     failure: RowFailure
     attempts: int = 1
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedObject:
-    """An object with at least one failed row: its first failure."""
+    """An object with at least one failed row, or part of one: its first failure."""
 
     object_id: str
     message: str
     error_type: str
+    missing_feature: str | None
     created_at: datetime
 
 
@@ -108,10 +112,11 @@ async def add_failures(
     await tx.execute(
         """
         INSERT INTO row_failures (namespace_id, batch_id, tier, collection_id, source_id, object_id, document_id,
-                                  stage, code, message, error_type, attempts)
+                                  part, missing_feature, stage, code, message, error_type, attempts)
         SELECT %(namespace_id)s, %(batch_id)s, %(tier)s, %(collection_id)s, given.*
-        FROM unnest(%(sources)b::text[], %(objects)b::text[], %(documents)b::text[], %(stages)b::text[],
-                    %(codes)b::text[], %(messages)b::text[], %(types)b::text[], %(attempts)b::int[]) AS given
+        FROM unnest(%(sources)b::text[], %(objects)b::text[], %(documents)b::text[], %(parts)b::smallint[],
+                    %(features)b::text[], %(stages)b::text[], %(codes)b::text[], %(messages)b::text[],
+                    %(types)b::text[], %(attempts)b::int[]) AS given
         ON CONFLICT DO NOTHING
         """,
         {
@@ -121,6 +126,8 @@ async def add_failures(
             "sources": [row.source_id for row in rows],
             "objects": [row.object_id for row in rows],
             "documents": [row.document_id for row in rows],
+            "parts": [row.part for row in rows],
+            "features": [row.failure.missing_feature for row in rows],
             "stages": [row.failure.stage for row in rows],
             "codes": [row.failure.code for row in rows],
             "messages": [row.failure.message.replace("\x00", "")[:2000] for row in rows],
@@ -134,43 +141,56 @@ async def failed_objects_of(
     tx: NamespaceReader, batch_ids: Sequence[str], limit: int
 ) -> dict[str, tuple[int, list[FailedObject]]]:
     """Return, by batch, how many objects have failed rows, and the first `limit` of them."""
+    return await _objects_of(tx, "part = 0", batch_ids, limit)
+
+
+async def partial_objects_of(
+    tx: NamespaceReader, batch_ids: Sequence[str], limit: int
+) -> dict[str, tuple[int, list[FailedObject]]]:
+    """Return, by batch, how many objects gave less than they could, and the first `limit`: by their worst loss."""
+    return await _objects_of(tx, "part > 0", batch_ids, limit)
+
+
+async def _objects_of(
+    tx: NamespaceReader, condition: LiteralString, batch_ids: Sequence[str], limit: int
+) -> dict[str, tuple[int, list[FailedObject]]]:
     rows = await tx.fetch_all(
-        """
+        f"""
         SELECT * FROM (
           SELECT *, count(*) OVER (PARTITION BY batch_id) AS total,
                  row_number() OVER (PARTITION BY batch_id ORDER BY created_at, object_id) AS number
-          FROM (SELECT DISTINCT ON (batch_id, object_id) batch_id, object_id, message, error_type, created_at
-                FROM row_failures WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)
-                ORDER BY batch_id, object_id, created_at) firsts
+          FROM (SELECT DISTINCT ON (batch_id, object_id)
+                  batch_id, object_id, message, error_type, missing_feature, created_at
+                FROM row_failures
+                WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) AND {condition}
+                ORDER BY batch_id, object_id, missing_feature NULLS FIRST, created_at, part) firsts
         ) numbered WHERE number <= %(limit)s ORDER BY batch_id, number
         """,
         {"batch_ids": list(batch_ids), "limit": limit},
     )
     found: dict[str, tuple[int, list[FailedObject]]] = {}
     for row in rows:
-        entry = found.setdefault(row["batch_id"], (row["total"], []))
-        entry[1].append(
-            FailedObject(
-                object_id=row["object_id"],
-                message=row["message"],
-                error_type=row["error_type"],
-                created_at=row["created_at"],
-            )
-        )
+        _, objects = found.setdefault(row["batch_id"], (row["total"], []))
+        objects.append(FailedObject(**{name: row[name] for name in FailedObject.__dataclass_fields__}))
     return found
 
 
-async def failed_objects(tx: NamespaceReader, batch_id: str) -> dict[str, str]:
-    """Return the first message of every object with failed rows."""
-    found = await failed_objects_of(tx, [batch_id], 2**31 - 1)
-    return {item.object_id: item.message for item in found.get(batch_id, (0, []))[1]}
+async def messages_of_objects(tx: NamespaceReader, batch_id: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the first message of every object with failed rows, and of every other one with lost parts."""
+    failed = await failed_objects_of(tx, [batch_id], _ALL)
+    partial = await partial_objects_of(tx, [batch_id], _ALL)
+    first, second = (
+        {item.object_id: item.message for item in found.get(batch_id, (0, []))[1] if item.missing_feature is None}
+        for found in (failed, partial)
+    )
+    return first, second
 
 
 async def summary_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, dict[tuple[int, str], int]]:
-    """Return, by batch, the number of failed rows by (tier, error type)."""
+    """Return, by batch, the number of failed rows and parts by (tier, error type); a missing feature is neither."""
     rows = await tx.fetch_all(
-        "SELECT batch_id, tier, error_type, count(*) AS number FROM row_failures"
-        " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) GROUP BY batch_id, tier, error_type",
+        "SELECT batch_id, tier, error_type, count(*) AS number FROM row_failures WHERE namespace_id = %(namespace_id)s"
+        " AND batch_id = ANY(%(batch_ids)b) AND missing_feature IS NULL GROUP BY batch_id, tier, error_type",
         {"batch_ids": list(batch_ids)},
     )
     found: dict[str, dict[tuple[int, str], int]] = {}
@@ -182,10 +202,10 @@ async def summary_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str,
 async def failed_rows(
     tx: NamespaceReader, batch_id: str, *, tier: int | None, collection_id: str | None, limit: int, offset: int
 ) -> tuple[list[Mapping[str, Any]], int]:
-    """Return a page of failed rows, oldest first, and how many there are."""
+    """Return a page of failed rows and lost parts, oldest first, and how many there are."""
     where = (
         "FROM row_failures WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"
-        " AND (%(tier)s::int IS NULL OR tier = %(tier)s)"
+        " AND missing_feature IS NULL AND (%(tier)s::int IS NULL OR tier = %(tier)s)"
         " AND (%(collection_id)s::text IS NULL OR collection_id = %(collection_id)s)"
     )
     parameters = {
@@ -196,8 +216,9 @@ async def failed_rows(
         "offset": offset,
     }
     rows = await tx.fetch_all(
-        "SELECT tier, collection_id, object_id, document_id, stage, code, message, error_type, attempts, created_at"
-        f" {where} ORDER BY created_at, tier, collection_id, source_id LIMIT %(limit)s OFFSET %(offset)s",
+        "SELECT tier, collection_id, object_id, document_id, part,"
+        " stage, code, message, error_type, attempts, created_at"
+        f" {where} ORDER BY created_at, tier, collection_id, source_id, part LIMIT %(limit)s OFFSET %(offset)s",
         parameters,
     )
     return list(rows), int(await tx.fetch_value(f"SELECT count(*) {where}", parameters))

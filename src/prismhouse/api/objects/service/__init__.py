@@ -95,25 +95,17 @@ class Objects:
         *,
         policy: Policy | None = None,
         auto_process: bool = False,
-    ) -> tuple[Created, tuple[str, str] | None]:
-        """Create an object; return it, and (batch id, task id) when it is processed at once."""
-        processing = self._processing(auto_process)
-        created = await self._creation.one(scope, identifier, raw, policy=policy)
-        if processing is None or created.replayed_by is not None:
-            return created, None
-        stored = created.object
-        return created, await processing.submit(scope, stored.bucket_id, [stored.object_id])
+    ) -> Created:
+        """Create an object, and with `auto_process` its batch in the same transaction: both are there or neither."""
+        return await self._creation.one(
+            scope, identifier, raw, policy=policy, processing=self._processing(auto_process)
+        )
 
     async def create_many(
         self, scope: Scope, identifier: str, raws: Sequence[Mapping[str, Any]], *, auto_process: bool = False
-    ) -> tuple[list[Created], dict[int, WarehouseError], tuple[str, str] | None]:
+    ) -> tuple[list[Created], dict[int, WarehouseError]]:
         """Create up to 100 objects; each succeeds or fails alone."""
-        processing = self._processing(auto_process)
-        bucket, created, failures = await self._creation.many(scope, identifier, raws)
-        fresh = [item.object.object_id for item in created if item.replayed_by is None]
-        if processing is None or not fresh:
-            return created, failures, None
-        return created, failures, await processing.submit(scope, bucket.bucket_id, fresh)
+        return await self._creation.many(scope, identifier, raws, processing=self._processing(auto_process))
 
     def _processing(self, wanted: bool) -> AutoProcess | None:
         if wanted and self._auto_process is None:
@@ -207,7 +199,7 @@ class Objects:
         return await self._removal.hide(scope, identifier, request)
 
     async def sweep(self, namespace_id: NamespaceId | None = None) -> int:
-        """Delete bytes that nothing refers to, in one namespace or all; return how many. For a periodic job."""
+        """Delete bytes that nothing refers to, in one namespace or all; return how many."""
         if namespace_id is None:
             return await self._removal.sweep_all()
         return await self._removal.sweep(namespace_id)

@@ -12,9 +12,18 @@ from prismhouse.api.buckets.service import BucketNotActive, BucketRow, Buckets
 from prismhouse.api.objects import store
 from prismhouse.api.objects.drafts import Draft, draft_of
 from prismhouse.api.objects.gather import FETCHES_AT_A_TIME, Bytes, Gatherer, content_hash_of, release
-from prismhouse.api.objects.model import ObjectBlob, StoredObject
-from prismhouse.api.objects.ports import EventLog
-from prismhouse.api.objects.service.replays import Created, apart, duplicates, idempotent, late_duplicates, without
+from prismhouse.api.objects.model import StoredObject
+from prismhouse.api.objects.ports import AutoProcess, EventLog
+from prismhouse.api.objects.service.bytes import BytesOfDrafts, hashes_of
+from prismhouse.api.objects.service.replays import (
+    Created,
+    apart,
+    created_from,
+    duplicates,
+    idempotent,
+    late_duplicates,
+    without,
+)
 from prismhouse.api.objects.uniqueness import ObjectExists, PolicyMissing, UniqueKeyUnknown
 from prismhouse.api.web.caller import Scope
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
@@ -34,10 +43,19 @@ class Creation:
         self._db = db
         self._buckets = buckets
         self._gatherer = gatherer
+        self._bytes = BytesOfDrafts(db, gatherer)
         self._events = events
         self._max_inline_bytes = limits.inline_blob_bytes
 
-    async def one(self, scope: Scope, identifier: str, raw: Mapping[str, Any], *, policy: Policy | None) -> Created:
+    async def one(
+        self,
+        scope: Scope,
+        identifier: str,
+        raw: Mapping[str, Any],
+        *,
+        policy: Policy | None,
+        processing: AutoProcess | None = None,
+    ) -> Created:
         """Create, or change under the bucket's unique key; raise for every reason not to."""
         bucket = await self._open(scope, identifier)
         chosen = _policy_of(bucket, policy)
@@ -58,15 +76,25 @@ class Creation:
         held = await self._gatherer.fill(draft)
         try:
             if chosen is None:
-                return (await self._write(scope, bucket, [draft], {0: held}))[0]
-            return await self._write_unique(scope, bucket, draft, held, chosen)
+                return (await self._write(scope, bucket, [draft], {0: held}, processing))[0]
+            async with self._bytes.stored(scope.namespace_id, [draft], held) as generation, self._db.write() as tx:
+                scoped = tx.within(scope.namespace_id)
+                await self._buckets.open_for_writes(scoped, bucket.bucket_id)
+                await self._bytes.keep(scoped, [draft], held, generation)
+                written = await self._write_unique(scope, scoped, bucket, draft, chosen)
+                return (await self._process(scope, scoped, bucket, [written], processing))[0]
         finally:
             release(held)
 
     async def many(
-        self, scope: Scope, identifier: str, raws: Sequence[Mapping[str, Any]]
-    ) -> tuple[BucketRow, list[Created], dict[int, WarehouseError]]:
-        """Create what can be created; return bucket, successes in request order, and failures by index."""
+        self,
+        scope: Scope,
+        identifier: str,
+        raws: Sequence[Mapping[str, Any]],
+        *,
+        processing: AutoProcess | None = None,
+    ) -> tuple[list[Created], dict[int, WarehouseError]]:
+        """Create what can be created; return successes in request order, and failures by index."""
         bucket = await self._open(scope, identifier)
         if bucket.unique_key is not None:
             message = "The bucket has a unique key; create its objects one at a time, with a policy."
@@ -91,11 +119,11 @@ class Creation:
         try:
             drafts = [draft for draft in drafts if draft.index in held]
             if drafts:
-                created += await self._write(scope, bucket, drafts, held)
+                created += await self._write(scope, bucket, drafts, held, processing)
         finally:
             for data in held.values():
                 release(data)
-        return bucket, sorted(created, key=lambda item: item.index), failures
+        return sorted(created, key=lambda item: item.index), failures
 
     async def _open(self, scope: Scope, identifier: str) -> BucketRow:
         async with self._db.read() as tx:
@@ -126,7 +154,12 @@ class Creation:
         return held
 
     async def _write(
-        self, scope: Scope, bucket: BucketRow, drafts: list[Draft], held: Mapping[int, list[Bytes | None]]
+        self,
+        scope: Scope,
+        bucket: BucketRow,
+        drafts: list[Draft],
+        held: Mapping[int, list[Bytes | None]],
+        processing: AutoProcess | None,
     ) -> list[Created]:
         replays: list[Created] = []
         skipping = [draft for draft in drafts if draft.skip_duplicates and draft.content_hash]
@@ -136,11 +169,10 @@ class Creation:
             drafts = without(drafts, replays)
         drafts, twins = apart(drafts)
         pending = [data for draft in drafts for data in held[draft.index]]
-        generation = await self._store(scope, pending)
-        async with self._db.write() as tx:
+        async with self._bytes.stored(scope.namespace_id, drafts, pending) as generation, self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
             await self._buckets.open_for_writes(scoped, bucket.bucket_id)
-            await self._keep(scoped, drafts, pending, generation)
+            await self._bytes.keep(scoped, drafts, pending, generation)
             replays += await late_duplicates(scoped, bucket, drafts)
             drafts = without(drafts, replays)
             rows = await store.insert(scoped, bucket.bucket_id, drafts) if drafts else {}
@@ -151,33 +183,48 @@ class Creation:
             )
             await self._announce(scope, scoped, bucket, [draft.object_id for draft in fresh])
             # Those left out met a key that another request wrote a moment ago, or that this request has twice.
-            replays += await idempotent(scoped, bucket, [draft for draft in drafts if draft.object_id not in rows])
+            left_out = [draft for draft in drafts if draft.object_id not in rows]
+            if unused := hashes_of(left_out):
+                await store.add_garbage(scoped, unused)
+            replays += await idempotent(scoped, bucket, left_out)
             if twins:
                 replays += await duplicates(scoped, bucket, twins)
-        return replays + [_created(bucket, draft, rows[draft.object_id]) for draft in fresh]
+            written = [created_from(bucket, draft, rows[draft.object_id]) for draft in fresh]
+            return replays + await self._process(scope, scoped, bucket, written, processing)
 
     async def _write_unique(
-        self, scope: Scope, bucket: BucketRow, draft: Draft, held: list[Bytes | None], policy: Policy
+        self, scope: Scope, tx: NamespaceWriter, bucket: BucketRow, draft: Draft, policy: Policy
     ) -> Created:
-        generation = await self._store(scope, held)
-        async with self._db.write() as tx:
-            scoped = tx.within(scope.namespace_id)
-            await self._buckets.open_for_writes(scoped, bucket.bucket_id)
-            await self._keep(scoped, [draft], held, generation)
-            existing = await _existing(scoped, bucket, draft, policy)
+        existing = await _existing(tx, bucket, draft, policy)
+        if existing is None:
+            rows = await store.insert(tx, bucket.bucket_id, [draft])
+            if rows:
+                size_bytes = await store.add_blobs(tx, [draft])
+                await self._buckets.count(tx, bucket.bucket_id, objects=1, size_bytes=size_bytes, uploaded=True)
+                await self._announce(scope, tx, bucket, [draft.object_id])
+                return created_from(bucket, draft, rows[draft.object_id])
+            if replays := await idempotent(tx, bucket, [draft]):
+                await store.add_garbage(tx, hashes_of([draft]))
+                return replays[0]
+            existing = await _existing(tx, bucket, draft, policy)  # another request was faster
             if existing is None:
-                rows = await store.insert(scoped, bucket.bucket_id, [draft])
-                if rows:
-                    size_bytes = await store.add_blobs(scoped, [draft])
-                    await self._buckets.count(scoped, bucket.bucket_id, objects=1, size_bytes=size_bytes, uploaded=True)
-                    await self._announce(scope, scoped, bucket, [draft.object_id])
-                    return _created(bucket, draft, rows[draft.object_id])
-                if replays := await idempotent(scoped, bucket, [draft]):
-                    return replays[0]
-                existing = await _existing(scoped, bucket, draft, policy)  # another request was faster
-                if existing is None:
-                    raise ObjectExists(unique_key=draft.unique_value, bucket_id=bucket.bucket_id)
-            return Created(index=0, object=await self._merge(scope, scoped, bucket, draft, existing))
+                raise ObjectExists(unique_key=draft.unique_value, bucket_id=bucket.bucket_id)
+        return Created(index=0, object=await self._merge(scope, tx, bucket, draft, existing))
+
+    async def _process(
+        self,
+        scope: Scope,
+        tx: NamespaceWriter,
+        bucket: BucketRow,
+        written: list[Created],
+        processing: AutoProcess | None,
+    ) -> list[Created]:
+        """Have what is new processed, in the transaction that stores it: a repeated request finds both or neither."""
+        fresh = [item.object.object_id for item in written if item.replayed_by is None]
+        if processing is None or not fresh:
+            return written
+        batch = await processing.submit(tx, scope, bucket.bucket_id, fresh)
+        return [replace(item, processing=batch) if item.replayed_by is None else item for item in written]
 
     async def _merge(
         self, scope: Scope, tx: NamespaceWriter, bucket: BucketRow, draft: Draft, object_id: ObjectId
@@ -208,26 +255,6 @@ class Creation:
             scope, tx, "object.updated", object_id, {"bucket_id": bucket.bucket_id, "object_id": object_id}
         )
         return (await store.load(tx, [object_id], texts=False))[object_id]
-
-    async def _store(self, scope: Scope, pending: Sequence[Bytes | None]) -> int | None:
-        """Store bytes; return the sweep generation before that, or None when there were none."""
-        if not any(data is not None for data in pending):
-            return None
-        async with self._db.read() as tx:
-            generation = await store.generation(tx.within(scope.namespace_id))
-        await self._gatherer.store(scope.namespace_id, pending)
-        return generation
-
-    async def _keep(
-        self, tx: NamespaceWriter, drafts: Sequence[Draft], pending: Sequence[Bytes | None], generation: int | None
-    ) -> None:
-        """Make sure that a sweep does not take bytes between their storage and the commit of their rows."""
-        if generation is None:
-            return
-        await store.hold_bytes(tx)
-        hashes = [filled.sha256 for draft in drafts for filled in draft.filled if filled.text is None]
-        if await store.generation(tx) != generation or await store.is_garbage(tx, hashes):
-            await self._gatherer.store(tx.namespace_id, pending)
 
     async def _announce(
         self, scope: Scope, tx: NamespaceWriter, bucket: BucketRow, object_ids: Sequence[ObjectId]
@@ -270,41 +297,3 @@ async def _existing(tx: NamespaceReader, bucket: BucketRow, draft: Draft, policy
     if existing is None and policy == "update":
         raise UniqueKeyUnknown(unique_key=value, bucket_id=bucket.bucket_id)
     return existing
-
-
-def _created(bucket: BucketRow, draft: Draft, row: Mapping[str, Any]) -> Created:
-    stored = StoredObject(
-        object_id=draft.object_id,
-        bucket_id=bucket.bucket_id,
-        sequence=row["sequence"],
-        key_prefix=draft.key_prefix,
-        fields=draft.fields,
-        metadata=draft.metadata,
-        edges=draft.edges,
-        source_details=store.source_details(bucket.bucket_id),
-        unique_value=draft.unique_value,
-        content_hash=draft.content_hash,
-        status="PENDING",
-        error=None,
-        lifecycle_state="active",
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-    blobs = [
-        ObjectBlob(
-            blob_id=blob.blob_id,
-            property=blob.property,
-            type=blob.type,
-            key_prefix=blob.key_prefix,
-            metadata=blob.metadata,
-            source_url=filled.source_url,
-            text=None,
-            sha256=filled.sha256,
-            md5=filled.md5,
-            size_bytes=filled.size_bytes,
-            mime_type=filled.mime_type,
-            filename=filled.filename,
-        )
-        for blob, filled in zip(draft.blobs, draft.filled, strict=True)
-    ]
-    return Created(index=draft.index, object=replace(stored, blobs=blobs))

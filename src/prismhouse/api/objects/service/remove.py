@@ -69,6 +69,22 @@ class Removal:
                 collections = await self.derived.delete_all_of_objects(scoped, hidden)
             failed = sum(row["failed"] for row in rows)
             await self._buckets.count(scoped, bucket.bucket_id, objects=-len(hidden), failed=-failed)
+            if hidden:
+                await self._events.emit(
+                    tx,
+                    organization_id=scope.organization_id,
+                    namespace_id=scope.namespace_id,
+                    event_type="objects.soft_deleted.batch",
+                    resource_id=bucket.bucket_id,
+                    payload={
+                        "bucket_id": bucket.bucket_id,
+                        "object_ids": hidden,
+                        "object_count": len(hidden),
+                        "lifecycle_state": request.lifecycle_state,
+                        "reason": request.reason,
+                        "source": request.source,
+                    },
+                )
         return len(hidden), collections
 
     async def empty_bucket(self, scope: Scope, bucket_id: BucketId) -> None:
@@ -101,7 +117,7 @@ class Removal:
                 return deleted
 
     async def sweep_all(self) -> int:
-        """Sweep every namespace; for a periodic job."""
+        """Sweep every namespace that has something to sweep."""
         async with self._db.read() as tx:
             namespaces = await store.namespaces_with_garbage(tx)
         return sum([await self.sweep(namespace_id) for namespace_id in namespaces])

@@ -168,20 +168,22 @@ async def replace(tx: NamespaceWriter, object_id: str, values: Mapping[str, Any]
 
 
 async def mark(tx: NamespaceWriter, outcomes: Mapping[str, tuple[str, str | None]]) -> dict[str, int]:
-    """Set status and error of objects; return bucket id -> change of its number of failed objects."""
+    """Set status and error of objects; return bucket id -> change of its number of visible failed objects."""
     rows = await tx.fetch_all(
         """
         WITH given AS (
           SELECT * FROM unnest(%(object_ids)b::text[], %(statuses)b::text[], %(errors)b::text[])
             AS g(object_id, status, error)
         ), before AS (
-          SELECT o.object_id, o.bucket_id, o.status = 'FAILED' AS failed FROM objects o JOIN given USING (object_id)
+          SELECT o.object_id, o.bucket_id, o.status = 'FAILED' AS failed, o.lifecycle_state = 'active' AS counted
+          FROM objects o JOIN given USING (object_id)
           WHERE o.namespace_id = %(namespace_id)s ORDER BY o.object_id FOR UPDATE OF o
         ), changed AS (
           UPDATE objects o SET status = given.status, error = given.error, updated_at = now()
           FROM given JOIN before USING (object_id)
           WHERE o.namespace_id = %(namespace_id)s AND o.object_id = given.object_id
-          RETURNING before.bucket_id, (given.status = 'FAILED')::int - before.failed::int AS change
+          RETURNING before.bucket_id,
+            CASE WHEN before.counted THEN (given.status = 'FAILED')::int - before.failed::int ELSE 0 END AS change
         )
         SELECT bucket_id, sum(change)::bigint AS change FROM changed GROUP BY bucket_id ORDER BY bucket_id""",
         {
@@ -218,10 +220,15 @@ async def hide(tx: NamespaceWriter, bucket_id: str, object_ids: Sequence[str], l
     """Take objects out of lists; return id and whether failed of those that were visible."""
     return await tx.fetch_all(
         """
-        UPDATE objects SET lifecycle_state = %(lifecycle_state)s, updated_at = now()
-        WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s AND object_id = ANY(%(object_ids)b)
-          AND lifecycle_state = 'active'
-        RETURNING object_id, status = 'FAILED' AS failed""",
+        WITH held AS (
+          SELECT object_id FROM objects
+          WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s AND object_id = ANY(%(object_ids)b)
+            AND lifecycle_state = 'active'
+          ORDER BY object_id FOR UPDATE
+        )
+        UPDATE objects o SET lifecycle_state = %(lifecycle_state)s, updated_at = now() FROM held
+        WHERE o.namespace_id = %(namespace_id)s AND o.object_id = held.object_id
+        RETURNING o.object_id, o.status = 'FAILED' AS failed""",
         {"bucket_id": bucket_id, "object_ids": [*object_ids], "lifecycle_state": lifecycle_state},
     )
 

@@ -60,7 +60,7 @@ def seen_from_inside(folder: Path, account: Account) -> Path:
     return link if account.dropped and link.exists() else folder
 
 
-def ensure(folder: Path, programs: Path, account: Account) -> None:
+def ensure(folder: Path, programs: Path, account: Account, *, durable: bool = True) -> None:
     """Make the database unless it exists; a half-made one from an interrupted start is made anew."""
     version = folder / "PG_VERSION"
     try:
@@ -73,7 +73,7 @@ def ensure(folder: Path, programs: Path, account: Account) -> None:
     if found and not account.dropped and folder.stat().st_uid != account.uid:
         raise ClusterNotReadable(folder=folder, owner=_name(folder.stat().st_uid), me=account.name)
     if found is None:
-        _make(folder, programs, account)
+        _make(folder, programs, account, durable=durable)
     elif found != _MAJOR:
         raise ClusterNotOurs(folder=folder, found=found)
 
@@ -85,7 +85,7 @@ def _name(uid: int) -> str:
         return str(uid)
 
 
-def _make(folder: Path, programs: Path, account: Account) -> None:
+def _make(folder: Path, programs: Path, account: Account, *, durable: bool) -> None:
     """Make it beside its place and rename it, so that it is there whole or not at all."""
     draft = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -96,6 +96,7 @@ def _make(folder: Path, programs: Path, account: Account) -> None:
         *(str(programs / "initdb"), "-D", str(seen_from_inside(draft, account))),
         *("--username=postgres", "--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8"),
         *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
+        *(() if durable else ("--no-sync",)),
     ]
     done = subprocess.run(  # noqa: S603 - our own program and parameters
         command,

@@ -87,15 +87,18 @@ class EmbeddedPostgres:
         *,
         shared_buffers_mb: int | None = None,
         connections: int = 100,
+        durable: bool = True,
         start_timeout_seconds: float = 300,
         stop_timeout_seconds: float = 60,
     ) -> None:
+        """Without `durable` it never waits for the disk: for tests alone, a crash may lose everything."""
         self.folder = Path(os.path.abspath(data_dir))  # noqa: PTH100 - keeps symbolic links as the user wrote them
         self.cluster = self.folder / "cluster"
         self.log = self.folder / "server.log"
         self._parameters = tuning.parameters(
             tuning.memory_bytes(), shared_buffers_mb=shared_buffers_mb, connections=connections
-        )
+        ) | ({} if durable else tuning.VOLATILE)
+        self._durable = durable
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
         self._lock: int | None = None
@@ -158,7 +161,7 @@ class EmbeddedPostgres:
             raise AccountUnknown(uid=os.geteuid())
         programs = binaries.reachable(binaries.installed(), account) / "bin"
         self._clear_remains()
-        cluster.ensure(self.cluster, programs, account)
+        cluster.ensure(self.cluster, programs, account, durable=self._durable)
         cluster.write_access(self.cluster, account)
         self._place_socket(account)
         self._rotate_log()
@@ -167,11 +170,15 @@ class EmbeddedPostgres:
         (self.folder / "connection").write_text(self.dsn + "\n")
 
     def _clear_remains(self) -> None:
-        """Stop what a killed process left running, which is ours because we hold the lock; then its pid file."""
+        """Stop what a killed process left running, which is ours because we hold the lock; then its lock files.
+
+        PostgreSQL would believe them where their process waits to be reaped, or its number is another program's now.
+        """
         if not processes.end_all(self.cluster, timeout_seconds=self._stop_timeout_seconds):
             reason = f"an earlier server of this folder does not stop (processes {processes.servers_in(self.cluster)})."
             raise EmbeddedPostgresFailed(reason=reason, log=self.log)
-        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        for name in ("postmaster.pid", _SOCKET_NAME[1:], f"{_SOCKET_NAME[1:]}.lock"):
+            (self.cluster / name).unlink(missing_ok=True)
 
     def _place_socket(self, account: Account) -> None:
         """Keep the socket in the cluster, or in a fresh private folder when that path is no good for a socket.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["memory_bytes", "parameters"]
+__all__ = ["VOLATILE", "memory_bytes", "parameters"]
 
+VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _MIB = 2**20
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 

@@ -18,9 +18,9 @@ CREATE TABLE users (
   status text NOT NULL DEFAULT 'active',
   metadata jsonb NOT NULL DEFAULT '{}',
   created_at timestamptz NOT NULL DEFAULT now(),
-  updated_at timestamptz NOT NULL DEFAULT now(),
-  UNIQUE (organization_id, email)
+  updated_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE UNIQUE INDEX users_by_email ON users (organization_id, lower(email));
 
 CREATE TABLE api_keys (
   key_id text PRIMARY KEY,

@@ -72,6 +72,7 @@ CREATE TABLE batch_counts (
   processed integer NOT NULL DEFAULT 0,
   failed integer NOT NULL DEFAULT 0,
   skipped integer NOT NULL DEFAULT 0,
+  incomplete integer NOT NULL DEFAULT 0,          -- processed, with a part of the input lost
   documents_written integer NOT NULL DEFAULT 0,
   updated_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (namespace_id, batch_id, tier, collection_id),
@@ -98,6 +99,8 @@ CREATE TABLE row_failures (
   collection_id text NOT NULL,
   source_id text NOT NULL,
   object_id text NOT NULL,
+  part smallint NOT NULL DEFAULT 0,               -- 0: the whole row; 1, 2, ...: parts of a row that gave documents
+  missing_feature text,                           -- nothing was lost but this feature of the documents
   document_id text,                               -- the upstream document, in later tiers
   stage text NOT NULL,
   code text NOT NULL,
@@ -105,6 +108,6 @@ CREATE TABLE row_failures (
   error_type text NOT NULL,
   attempts integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (namespace_id, batch_id, tier, collection_id, source_id),
+  PRIMARY KEY (namespace_id, batch_id, tier, collection_id, source_id, part),
   FOREIGN KEY (namespace_id, batch_id) REFERENCES batches ON DELETE CASCADE
 );
