@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.batches import NAMESPACE, House, open_house
@@ -250,7 +251,7 @@ async def test_documents_stay_when_a_replacing_run_filters_their_objects_out(hou
     first, second = ids = await house.add_objects("a|b", "c|d")
     await house.run(ids)
     async with house.db.write() as tx:
-        await tx.execute("UPDATE objects SET fields = '{\"author\": \"bob\"}' WHERE object_id = %(o)s", {"o": second})
+        await tx.execute('UPDATE objects SET fields = \'{"author": "bob"}\' WHERE object_id = %(o)s', {"o": second})
         await tx.execute("UPDATE blobs SET text = 'e' WHERE object_id = %(o)s", {"o": first})
     only = {"AND": [{"field": "author", "operator": "eq", "value": "ann"}]}
     body = {"dedup_strategy": "replace", "source_filters": only}
@@ -447,6 +448,35 @@ async def test_deleting_the_bucket_cancels_its_batches(house: House) -> None:
     shown = await house.call("GET", f"/v1/batches/{batch_id}")
     assert shown["status"] in {"CANCELED", "COMPLETED", "FAILED"}
     assert (await house.tasks.read("org_one", shown["task_id"]))["status"] == shown["status"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM objects WHERE object_id = %(object_id)s",
+        "UPDATE objects SET lifecycle_state = 'disabled' WHERE object_id = %(object_id)s",
+    ],
+)
+async def test_nothing_outlives_an_object_that_goes_while_it_is_extracted(
+    house: House, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    collection = await house.add_collection("notes")
+    going, staying = await house.add_objects("a", "b")
+    run = house.parts.compute.run
+
+    async def run_and_lose(*arguments: Any) -> Any:
+        results = await run(*arguments)
+        async with house.db.write() as tx:
+            await tx.execute(statement, {"object_id": going})
+        return results
+
+    monkeypatch.setattr(house.parts.compute, "run", run_and_lose)
+    ended = await house.run([going, staying])
+
+    rows = await house.rows("SELECT root_object_id FROM documents WHERE collection_id = %(id)s", id=collection)
+    assert [row["root_object_id"] for row in rows] == [staying]
+    assert ended["status"] == "COMPLETED_WITH_ERRORS"
+    assert ended["tier_tasks"][0]["audit"]["balanced"] is True
 
 
 async def test_a_draft_that_nobody_touches_is_cancelled_when_the_settings_say_so(house: House) -> None:
