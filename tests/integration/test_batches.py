@@ -250,7 +250,7 @@ async def test_documents_stay_when_a_replacing_run_filters_their_objects_out(hou
     first, second = ids = await house.add_objects("a|b", "c|d")
     await house.run(ids)
     async with house.db.write() as tx:
-        await tx.execute("UPDATE objects SET fields = '{\"author\": \"bob\"}' WHERE object_id = %(o)s", {"o": second})
+        await tx.execute('UPDATE objects SET fields = \'{"author": "bob"}\' WHERE object_id = %(o)s', {"o": second})
         await tx.execute("UPDATE blobs SET text = 'e' WHERE object_id = %(o)s", {"o": first})
     only = {"AND": [{"field": "author", "operator": "eq", "value": "ann"}]}
     body = {"dedup_strategy": "replace", "source_filters": only}
@@ -504,7 +504,7 @@ async def test_sources_are_renamed_when_the_collection_maps_their_fields(house: 
     await house.add_collection("both", body={"source": source})
     scope = (await KeysAreNames().enter("sk_one", None, origin=None)).scope
     raw = {"by": "bob", "blobs": [{"property": "body", "type": "text", "data": "hello"}]}
-    created, _ = await house.objects.create(scope, other, raw)
+    created = await house.objects.create(scope, other, raw)
     at = f"/v1/buckets/{other}/batches"
     async with house.working():
         made = await house.call("POST", at, {"object_ids": [created.object.object_id], "auto_submit": True})
