@@ -10,11 +10,25 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate
+
+# What passes once passes always, on a slow machine too. `pytest --hypothesis-profile thorough` looks for new cases.
+settings.register_profile(
+    "steady",
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("steady"), max_examples=5000, derandomize=False)
+settings.load_profile("steady")
 
 __all__ = ["api", "api_of", "private_server", "private_worker", "server", "unique_name", "web_404"]
 

@@ -12,6 +12,8 @@ import pytest
 from conditions import eventually
 from tests.running import launch
 
+SECRET = "mxp_sk_a_secret_key_of_the_operator"
+
 
 def children(pid: int) -> dict[str, int]:
     """Return the supervisor's child processes by kind."""
@@ -33,6 +35,19 @@ def is_alive(pid: int) -> bool:
 
 def all_gone(pids: dict[str, int]) -> None:
     eventually(lambda: [pid for pid in pids.values() if is_alive(pid)], until=lambda alive: not alive)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory):
+    """A server that outlives these tests: it listens everywhere, and its first key is the operator's."""
+    settings = {"PRISMHOUSE_SERVER__HOST": "0.0.0.0", "PRISMHOUSE_BOOTSTRAP_API_KEY": SECRET}
+    running = launch(tmp_path_factory.mktemp("standing") / "data", settings)
+    try:
+        running.wait_until_healthy()
+        yield running
+    finally:
+        code = running.stop()
+    assert code == 0, running.log()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
@@ -82,29 +97,26 @@ def test_start_fails_clearly_when_the_port_is_taken(tmp_path):
     assert "Traceback" not in failing.log()
 
 
-def test_start_fails_clearly_when_the_data_folder_is_in_use(private_server):
-    running = private_server()
-
-    second = private_server(data_dir=running.data_dir, wait=False)
+def test_start_fails_clearly_when_the_data_folder_is_in_use(standing):
+    second = launch(standing.data_dir, {})
 
     assert second.process.wait(30) == 1
-    assert f"is in use by process {running.process.pid}" in second.log()
-    assert running.health() == 200
+    assert f"is in use by process {standing.process.pid}" in second.log()
+    assert standing.health() == 200
 
 
 @pytest.mark.parametrize("victim", ["api-process", "worker-process", "postgres"])
-def test_child_is_replaced_when_it_is_killed(private_server, victim):
-    running = private_server()
-    before = children(running.process.pid)
+def test_child_is_replaced_when_it_is_killed(standing, victim):
+    before = children(standing.process.pid)
+    said = standing.log().count("again")
 
     os.kill(before[victim], signal.SIGKILL)
 
     eventually(
-        lambda: children(running.process.pid).get(victim), until=lambda pid: pid is not None and pid != before[victim]
+        lambda: children(standing.process.pid).get(victim), until=lambda pid: pid is not None and pid != before[victim]
     )
-    eventually(running.health, until=lambda status: status == 200)
-    assert "again" in running.log()
-    assert running.stop() == 0
+    eventually(standing.health, until=lambda status: status == 200)
+    assert standing.log().count("again") > said
 
 
 def test_children_end_and_data_opens_again_when_the_supervisor_is_killed(private_server):
@@ -118,28 +130,21 @@ def test_children_end_and_data_opens_again_when_the_supervisor_is_killed(private
     assert again.api_key == running.api_key
 
 
-def test_open_address_is_said_out_loud_when_listening_everywhere(private_server):
-    running = private_server(PRISMHOUSE_SERVER__HOST="0.0.0.0")
-
-    eventually(running.log, until=lambda text: "WARNING: it listens on every address" in text)
+def test_open_address_is_said_out_loud_when_listening_everywhere(standing):
+    eventually(standing.log, until=lambda text: "WARNING: it listens on every address" in text)
 
 
-def test_secrets_stand_in_no_command_line_when_it_runs(private_server):
-    secret = "mxp_sk_a_secret_key_of_the_operator"
-    running = private_server(PRISMHOUSE_BOOTSTRAP_API_KEY=secret)
-
-    for pid in (running.process.pid, *children(running.process.pid).values()):
-        assert secret.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
-    assert secret not in running.log()
+def test_secrets_stand_in_no_command_line_when_it_runs(standing):
+    for pid in (standing.process.pid, *children(standing.process.pid).values()):
+        assert SECRET.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert SECRET not in standing.log()
 
 
-def test_idle_memory_stays_small_when_nothing_was_asked(private_server):
-    running = private_server()
-
+def test_idle_memory_stays_small_when_nothing_was_asked(standing):
     def megabytes(pid: int) -> float:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
         return own + sum(megabytes(int(child)) for child in below)
 
-    assert megabytes(running.process.pid) < 500
+    assert megabytes(standing.process.pid) < 500

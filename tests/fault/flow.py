@@ -11,9 +11,9 @@ from typing import Any
 from conditions import eventually
 from tests.running import Api
 
-OBJECTS = 200
+OBJECTS = 100
 WORDS_PER_DOCUMENT = 60
-QUICK = {"PRISMHOUSE_WORKER__CHUNK_ROWS": "10"}
+QUICK = {"PRISMHOUSE_WORKER__CHUNK_ROWS": "5"}
 _NAMES = {
     "postgres": lambda command: "/postgres " in command and ": " not in command,
     "worker": lambda command: command.endswith(("prismhouse worker-process", "prismhouse worker")),

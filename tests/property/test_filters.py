@@ -152,13 +152,13 @@ def _in_sql(connection: psycopg.Connection, tree: Any, payload: dict[str, Any]) 
     return connection.execute(ROW + condition, bound, prepare=False).fetchone() is not None
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES, payload=PAYLOADS)
 def test_sql_and_python_agree(connection: psycopg.Connection, tree: Any, payload: dict[str, Any]) -> None:
     assert _in_sql(connection, tree, payload) == matches(parse(tree), _record(payload))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=CONDITIONS, payload=PAYLOADS)
 def test_a_condition_and_its_negation_divide_the_documents(
     connection: psycopg.Connection, tree: Any, payload: dict[str, Any]
@@ -166,7 +166,7 @@ def test_a_condition_and_its_negation_divide_the_documents(
     assert _in_sql(connection, tree, payload) != _in_sql(connection, {"NOT": tree}, payload)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.text(min_size=1, max_size=30), value=st.text(max_size=30))
 def test_nothing_a_user_writes_stands_in_the_statement(connection: psycopg.Connection, field: str, value: str) -> None:
     field, value = f"mark{field}", f"mark{value}"

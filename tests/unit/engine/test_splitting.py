@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prismhouse.engine.extractors.sentences import sentence_spans
@@ -64,7 +64,6 @@ def test_sizes_and_overlaps_are_exact_when_split_by_words(words: list[str], rule
 
 
 @given(_texts, st.integers(10, 60))
-@settings(max_examples=200)
 def test_markdown_keeps_every_letter_when_sections_are_packed(text: str, size: int) -> None:
     chunks = split(text, SplitRule(by="markdown", size=size))
 
