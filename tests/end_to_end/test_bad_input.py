@@ -130,3 +130,36 @@ def test_batch_names_its_bad_rows_when_the_others_finish(api):
     audit = api.ok("GET", f"/v1/buckets/{bucket}/batches/{batch}/audit")
     assert audit["all_balanced"] is True
     assert audit["has_lost_objects"] is False
+
+
+def test_a_long_text_reaches_its_documents_whole_when_it_is_passed_through(api):
+    bucket = api.ok(
+        "POST", "/v1/buckets", {"bucket_name": "long", "bucket_schema": {"properties": {"note": {"type": "text"}}}}
+    )["bucket_id"]
+    text = "All of it is kept. " * 8_000
+    blobs = [{"property": "note", "type": "text", "data": text}]
+    made = api.ok("POST", f"/v1/buckets/{bucket}/objects", {"blobs": blobs})["object_id"]
+    api.ok(
+        "POST",
+        "/v1/collections",
+        {
+            "collection_name": "notes",
+            "source": {"type": "bucket", "bucket_ids": [bucket]},
+            "feature_extractor": {
+                "feature_extractor_name": "text_extractor",
+                "version": "v1",
+                "input_mappings": {"text": "note"},
+                "field_passthrough": ["note"],
+            },
+        },
+    )
+    batch = api.ok("POST", f"/v1/buckets/{bucket}/batches", {"object_ids": [made]})["batch_id"]
+    api.ok("POST", f"/v1/buckets/{bucket}/batches/{batch}/submit")
+    ended = eventually(
+        lambda: api.ok("GET", f"/v1/buckets/{bucket}/batches/{batch}"),
+        until=lambda b: b["status"] not in {"QUEUED", "PROCESSING"},
+    )
+
+    assert ended["status"] == "COMPLETED", ended
+    (document,) = api.ok("POST", "/v1/collections/notes/documents/list", {"limit": 10})["results"]
+    assert document["note"] == text

@@ -20,6 +20,7 @@ from prismhouse.api.batches.store import chunks, ledger
 from prismhouse.api.batches.store.chunks import Chunk
 from prismhouse.api.batches.store.ledger import FailedRow
 from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Row, RowFailure
+from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.engine.pipeline.rows import Mapped, SourceMapping, build_row, projected, strip_path
 from prismhouse.kit.ids import NamespaceId
@@ -87,6 +88,7 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
         include_all_source_fields=work.collection.include_all_source_fields,
     )
     wanted = {strip_path(path) for paths in mapping.inputs.values() for path in paths}
+    shown = {strip_path(entry["source_path"]) for entry in mapping.passthrough}
     mapped: dict[str, Mapped] = {}
     for name in work.chunk.source_ids:
         if (origin := work.origins.get(name)) is None:
@@ -95,8 +97,11 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
             source = projected(
                 origin.source, work.collection.field_map.get(origin.collection_id or origin.bucket_id, ())
             )
-            located = await with_bytes(parts, namespace_id, origin, source, wanted)
-            mapped[name] = build_row(located, mapping)
+            try:
+                located = await with_bytes(parts, namespace_id, origin, source, wanted, shown=shown)
+                mapped[name] = build_row(located, mapping)
+            except MediaFault as fault:
+                mapped[name] = Mapped(source_id=name, failure=_unreadable(fault))
     rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
     results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
     processed = skipped = missing = incomplete = 0
@@ -124,6 +129,10 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
         missing_inputs=missing,
         documents_written=len(work.written),
     )
+
+
+def _unreadable(fault: MediaFault) -> RowFailure:
+    return RowFailure(stage="load", code=fault.code, message=fault.message, error_type=ErrorType.PERMANENT)
 
 
 def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | None, *, part: int = 0) -> FailedRow:

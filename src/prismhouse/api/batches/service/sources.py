@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.documents.model import StoredDocument
+from prismhouse.engine.media.text import decode_text
 from prismhouse.engine.pipeline.rows import Source, SourceBlob
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import NamespaceReader
@@ -114,29 +115,28 @@ def _of_document(stored: StoredDocument) -> Origin:
 
 
 async def with_bytes(
-    parts: Parts, namespace_id: NamespaceId, origin: Origin, source: Source, properties: set[str]
+    parts: Parts,
+    namespace_id: NamespaceId,
+    origin: Origin,
+    source: Source,
+    properties: set[str],
+    *,
+    shown: Collection[str] = (),
 ) -> Source:
-    """Return the source with a path, or the bytes, for the blobs of `properties`."""
+    """Return the source with a path, or the bytes, for the blobs of `properties`.
+
+    `shown` are the properties that documents take over: their text is read, however long, so that none is lost.
+    """
     blobs = []
     for blob in source.blobs:
-        if blob.text is None and blob.property in properties and (sha256 := origin.hashes.get(blob.blob_id or "")):
+        sha256 = origin.hashes.get(blob.blob_id or "") if blob.text is None else None
+        if sha256 and blob.type == "text" and blob.property in shown:
+            text = decode_text(await parts.blobs.read(namespace_id, sha256))
+            blobs.append(replace(blob, text=text))
+        elif sha256 and blob.property in properties:
             path = parts.blobs.local_path(namespace_id, sha256)
             data = None if path is not None else await parts.blobs.read(namespace_id, sha256)
-            blobs.append(_located(blob, path, data))
+            blobs.append(replace(blob, path=path, data=data))
         else:
             blobs.append(blob)
     return Source(source_id=source.source_id, fields=source.fields, metadata=source.metadata, blobs=blobs)
-
-
-def _located(blob: SourceBlob, path: Any, data: bytes | None) -> SourceBlob:
-    return SourceBlob(
-        property=blob.property,
-        type=blob.type,
-        path=path,
-        data=data,
-        mime_type=blob.mime_type,
-        filename=blob.filename,
-        blob_id=blob.blob_id,
-        url=blob.url,
-        size_bytes=blob.size_bytes,
-    )
