@@ -37,7 +37,7 @@ from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
-SMALL = WorkerSettings(chunk_rows=4, chunks_in_flight=2, concurrency=3, max_attempts=2, stalled_after_seconds=1)
+SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, stalled_after_seconds=1)
 
 
 @dataclass
@@ -185,6 +185,7 @@ async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = Tru
         documents=documents,
         catalogue=catalogue,
         worker=SMALL,
+        chunks_in_flight=2,
         limits=limits,
         extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),
     )

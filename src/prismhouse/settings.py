@@ -43,7 +43,6 @@ class ServerSettings(_Group):
     shutdown_timeout_seconds: float = Field(
         15, gt=0, description="How long a stop waits for running requests and jobs."
     )
-    public_url: str | None = Field(None, description="URL under which clients reach the server; used in links.")
 
 
 class DatabaseSettings(_Group):
@@ -59,15 +58,14 @@ class DatabaseSettings(_Group):
 
 
 class BlobSettings(_Group):
-    url: str | None = Field(
-        None, description="`file:///...` or `s3://bucket/prefix`. Unset: `blobs` in the data folder."
-    )
+    url: str | None = Field(None, description="`file:///folder`, the only kind yet. Unset: `blobs` in the data folder.")
 
 
 class ComputeSettings(_Group):
-    kind: Literal["local", "ray"] = Field("local", description="Where extractors run: a local process pool or Ray.")
+    kind: Literal["local", "ray"] = Field(
+        "local", description="Where extractors run: a pool of local processes. `ray` is not built yet."
+    )
     processes: int | None = Field(None, ge=1, le=256, description="Processes for extraction. Unset: one per core.")
-    ray_address: str | None = Field(None, description="Address of a Ray cluster, with kind=ray.")
     call_timeout_seconds: float = Field(
         600, gt=0, description="Longest one extraction call may run before it is killed."
     )
@@ -84,9 +82,13 @@ class InferenceSettings(_Group):
 
 class WorkerSettings(_Group):
     processes: int = Field(1, ge=1, le=64, description="Worker processes started by `serve`.")
-    concurrency: int = Field(4, ge=1, le=256, description="Jobs a worker process runs at once.")
-    chunk_rows: int = Field(128, ge=1, le=5000, description="Rows of a batch in one job.")
-    chunks_in_flight: int = Field(4, ge=1, le=1000, description="Jobs of one batch that may be queued at a time.")
+    concurrency: int | None = Field(
+        None, ge=1, le=256, description="Jobs a worker process runs at once. Unset: two per extraction process."
+    )
+    chunk_rows: int = Field(128, ge=1, le=5000, description="Most rows of a batch in one job.")
+    chunks_in_flight: int | None = Field(
+        None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."
+    )
     max_attempts: int = Field(
         3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
     )

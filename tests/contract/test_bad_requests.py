@@ -124,7 +124,17 @@ async def test_405_says_which_methods_there_are(opened: Open) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "limit=x", "offset=-1", "offset=10001", "page=0", "cursor=%25%25", "namespace=%00"],
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "offset=-1",
+        "offset=10001",
+        "page=0",
+        "page=999&limit=1000",
+        "cursor=%25%25",
+        "namespace=%00",
+    ],
 )
 async def test_paging_out_of_range_is_refused(opened: Open, query: str) -> None:
     answer = await opened.client().get(f"/v1/namespaces?{query}")

@@ -8,6 +8,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 from tests.opened import Open
 
+from prismhouse.server.unbuilt import listed
+
 
 async def test_the_description_is_valid(opened: Open) -> None:
     description = (await opened.client("").get("/openapi.json")).json()
@@ -52,3 +54,10 @@ async def test_the_reference_page_loads_only_from_the_server(opened: Open) -> No
         found = await client.get(path)
         assert found.status_code == 200
         assert "https://" not in found.text.replace("https://*.", "") or path == "/openapi.json"
+
+
+async def test_the_reference_page_learns_what_is_not_built(opened: Open) -> None:
+    absent = (await opened.client("").get("/docs/unbuilt.json")).json()
+
+    assert len(absent) == len(listed())
+    assert {"method", "path", "operation_id", "tag"} <= set(absent[0])

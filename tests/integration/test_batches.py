@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.batches import NAMESPACE, House, open_house
@@ -229,6 +230,40 @@ async def test_objects_are_skipped_replaced_or_repeated_as_asked(house: House) -
     assert len(await documents()) == 5
 
 
+async def test_no_document_is_lost_when_two_replacing_batches_run_at_once(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects(*["slow 0.02 a|b"] * 24)
+    await house.run(ids)
+    at = f"/v1/buckets/{house.bucket_id}/batches"
+    made = [await house.call("POST", at, {"object_ids": ids, "dedup_strategy": "replace"}) for _ in range(2)]
+    for batch in made:
+        await house.call("POST", f"{at}/{batch['batch_id']}/submit?force=true")
+
+    async with house.working():
+        shown = [await house.ended(batch["batch_id"]) for batch in made]
+
+    assert [batch["status"] for batch in shown] == ["COMPLETED", "COMPLETED"]
+    assert (await house.rows("SELECT count(*) AS n FROM documents"))[0]["n"] == 48
+
+
+async def test_documents_stay_when_a_replacing_run_filters_their_objects_out(house: House) -> None:
+    collection_id = await house.add_collection("notes")
+    first, second = ids = await house.add_objects("a|b", "c|d")
+    await house.run(ids)
+    async with house.db.write() as tx:
+        await tx.execute('UPDATE objects SET fields = \'{"author": "bob"}\' WHERE object_id = %(o)s', {"o": second})
+        await tx.execute("UPDATE blobs SET text = 'e' WHERE object_id = %(o)s", {"o": first})
+    only = {"AND": [{"field": "author", "operator": "eq", "value": "ann"}]}
+    body = {"dedup_strategy": "replace", "source_filters": only}
+    made = await house.call("POST", f"/v1/collections/{collection_id}/trigger", body, status=202)
+    async with house.working():
+        shown = await house.ended(made["batch_ids"][0])
+
+    assert shown["status"] == "COMPLETED", shown
+    rows = await house.rows("SELECT payload ->> 'text' AS text FROM documents")
+    assert sorted(row["text"] for row in rows) == ["c", "d", "e"]
+
+
 async def test_a_second_batch_on_the_same_objects_is_refused_until_forced(house: House) -> None:
     await house.add_collection("notes")
     ids = await house.add_objects("a")
@@ -415,6 +450,35 @@ async def test_deleting_the_bucket_cancels_its_batches(house: House) -> None:
     assert (await house.tasks.read("org_one", shown["task_id"]))["status"] == shown["status"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM objects WHERE object_id = %(object_id)s",
+        "UPDATE objects SET lifecycle_state = 'disabled' WHERE object_id = %(object_id)s",
+    ],
+)
+async def test_nothing_outlives_an_object_that_goes_while_it_is_extracted(
+    house: House, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    collection = await house.add_collection("notes")
+    going, staying = await house.add_objects("a", "b")
+    run = house.parts.compute.run
+
+    async def run_and_lose(*arguments: Any) -> Any:
+        results = await run(*arguments)
+        async with house.db.write() as tx:
+            await tx.execute(statement, {"object_id": going})
+        return results
+
+    monkeypatch.setattr(house.parts.compute, "run", run_and_lose)
+    ended = await house.run([going, staying])
+
+    rows = await house.rows("SELECT root_object_id FROM documents WHERE collection_id = %(id)s", id=collection)
+    assert [row["root_object_id"] for row in rows] == [staying]
+    assert ended["status"] == "COMPLETED_WITH_ERRORS"
+    assert ended["tier_tasks"][0]["audit"]["balanced"] is True
+
+
 async def test_a_draft_that_nobody_touches_is_cancelled_when_the_settings_say_so(house: House) -> None:
     at = f"/v1/buckets/{house.bucket_id}/batches"
     old = (await house.call("POST", at))["batch_id"]
@@ -470,7 +534,7 @@ async def test_sources_are_renamed_when_the_collection_maps_their_fields(house: 
     await house.add_collection("both", body={"source": source})
     scope = (await KeysAreNames().enter("sk_one", None, origin=None)).scope
     raw = {"by": "bob", "blobs": [{"property": "body", "type": "text", "data": "hello"}]}
-    created, _ = await house.objects.create(scope, other, raw)
+    created = await house.objects.create(scope, other, raw)
     at = f"/v1/buckets/{other}/batches"
     async with house.working():
         made = await house.call("POST", at, {"object_ids": [created.object.object_id], "auto_submit": True})

@@ -464,3 +464,14 @@ async def test_one_extractor_in_the_plural_form_is_accepted_and_two_are_not(hous
     assert one.status_code == 200
     assert two.status_code == 422
     assert "one collection per extractor" in two.json()["error"]["message"]
+
+
+async def test_a_change_warns_of_what_has_no_effect_until_it_is_taken_back(house: House) -> None:
+    made = (await house.create("warned")).json()
+    path = f"/v1/collections/{made['collection_id']}"
+
+    kept = (await house.client.patch(path, json={"schedule": {"cron": "0 0 * * *"}})).json()
+    taken_back = (await house.client.patch(path, json={"schedule": None})).json()
+
+    assert any(text.startswith("schedule is kept") for text in kept["warnings"])
+    assert not any("schedule" in text for text in taken_back["warnings"] or [])

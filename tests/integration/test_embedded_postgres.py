@@ -22,6 +22,7 @@ from tests.end_to_end.conditions import eventually
 
 from prismhouse.storage.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, running_dsn
 from prismhouse.storage.postgres.embedded import account as accounts
+from prismhouse.storage.postgres.embedded.account import account_for
 from prismhouse.storage.postgres.embedded.binaries import BinariesUnreachable, _claim, installed, reachable
 from prismhouse.storage.postgres.embedded.processes import servers_in
 from prismhouse.storage.postgres.embedded.server import DataFolderInUse
@@ -126,13 +127,22 @@ def test_server_starts_when_the_path_is_odd_but_short(open_folder):
         assert ask(server.dsn, "SELECT 1") == 1
 
 
-def test_stale_pid_file_is_removed_when_its_process_is_another_program(tmp_path):
+@pytest.mark.parametrize("name", ["postmaster.pid", ".s.PGSQL.5432.lock"])
+def test_stale_lock_file_is_removed_when_its_process_is_another_program(tmp_path, name):
     with EmbeddedPostgres(tmp_path / "pg"):
         pass
-    (tmp_path / "pg" / "cluster" / "postmaster.pid").write_text(f"{os.getpid()}\n/somewhere\n")
+    cluster = tmp_path / "pg" / "cluster"
+    account = account_for(cluster)
+    assert account is not None
+    other = subprocess.Popen(["sleep", "60"], **account.popen_options())
+    (cluster / name).write_text(f"{other.pid}\n/somewhere\n")
 
-    with EmbeddedPostgres(tmp_path / "pg") as server:
-        assert ask(server.dsn, "SELECT 1") == 1
+    try:
+        with EmbeddedPostgres(tmp_path / "pg") as server:
+            assert ask(server.dsn, "SELECT 1") == 1
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_half_made_database_is_made_anew_when_the_first_start_was_killed(tmp_path):

@@ -206,6 +206,33 @@ async def test_a_job_stays_with_its_worker_when_another_one_comes(dsn: str, db: 
             end.set()
 
 
+async def test_a_job_runs_again_when_its_end_could_not_be_recorded(dsn: str, db: Database) -> None:
+    queue = ProcrastinateQueue(dsn)
+    ran: list[int] = []
+
+    async def handler() -> None:
+        ran.append(1)
+
+    queue.register("once more", handler)
+    async with db.write() as tx:
+        await tx.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$"
+        )
+        await tx.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    async with working(queue, stalled_after_seconds=3600):
+        await enqueue(db, queue, "once more", {})
+        await until(lambda: len(ran) >= 2)
+        async with db.write() as tx:
+            await tx.execute("DROP TRIGGER refuse ON procrastinate_jobs")
+
+        async def gone() -> bool:
+            return not await statuses(db)
+
+        await until(gone)
+
+
 async def test_a_periodic_job_runs_once_when_two_workers_know_it(dsn: str, db: Database) -> None:
     ran: list[str] = []
 

@@ -13,6 +13,7 @@ from tests.tenants import Estate, raise_estate
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.kit.clock import utc_now
 from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.locks import Lock
 
 USER = "/v1/organizations/users/admin@localhost"
 
@@ -237,3 +238,12 @@ async def test_operations_that_would_leave_a_dead_key_are_refused(
 
     assert answer.status_code == (422 if missing else 200)
     assert missing is None or f"must include {missing}" in answer.text
+
+
+async def test_a_server_starts_while_another_process_builds_an_index(db: Database) -> None:
+    async with db.write() as tx:
+        await tx.fetch_value("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": int(Lock.BUILD_INDEXES)})
+
+        key = await asyncio.wait_for(Organizations(db).bootstrap(), 5)
+
+    assert key is not None

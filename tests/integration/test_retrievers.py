@@ -15,11 +15,13 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.retrievers.routes import routes
+from prismhouse.api.retrievers.schemas import AdhocExecute
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.retrievers.service.log import ExecutionLog
 from prismhouse.api.web import errors
-from prismhouse.api.web.caller import Caller, Callers, NamespaceCaller
+from prismhouse.api.web.caller import Caller, Callers, NamespaceCaller, Scope
 from prismhouse.kit.clock import utc_now
+from prismhouse.kit.errors import Invalid
 from prismhouse.kit.ids import KeyId, NamespaceId, OrganizationId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, DatabaseUnavailable, NamespaceReader
@@ -31,6 +33,7 @@ INDEX = {
     "type": "single",
     "index": {"dimensions": 3, "distance": "cosine", "supported_inputs": ["text"]},
 }
+SCOPE = Scope(organization_id=OrganizationId("org_1"), namespace_id=NamespaceId("ns_1"))
 SCENE = """
 INSERT INTO organizations (organization_id, organization_name) VALUES ('org_1', 'one');
 INSERT INTO namespaces (namespace_id, organization_id, namespace_name)
@@ -560,3 +563,98 @@ async def test_values_that_the_database_cannot_hold_are_no_server_errors(
     given = {"collection_identifiers": ["shop"], "stages": [stage], **body}
     await client.call("POST", "/v1/retrievers/execute", given, status=status)
     await client.call("GET", "/v1/retrievers/a%00b", status=404)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"filters": {"tags": "fast"}}, ["beta"]),
+        ({"filters": {"metadata.team": {"$in": ["a", "b"]}}, "sort": {"field": "retriever_name"}}, ["alpha", "beta"]),
+        ({"filters": {"version": {"$gte": 2}}}, ["alpha"]),
+        ({"sorts": [{"field": "retriever_name", "direction": "desc"}]}, ["gamma", "beta", "alpha"]),
+        ({"search": "BETA", "case_sensitive": True}, []),
+        ({"search": "BETA"}, ["beta"]),
+    ],
+)
+async def test_a_list_of_retrievers_obeys_what_is_asked(
+    client: Client, body: dict[str, Any], expected: list[str]
+) -> None:
+    for name, extra in (
+        ("alpha", {"metadata": {"team": "a"}}),
+        ("beta", {"metadata": {"team": "b"}, "tags": ["fast"]}),
+        ("gamma", {}),
+    ):
+        await client.call("POST", "/v1/retrievers", _definition(retriever_name=name, **extra))
+    await client.call("PATCH", "/v1/retrievers/alpha", {"description": "newer"})
+
+    answer = await client.call("POST", "/v1/retrievers/list", body)
+
+    assert [one["retriever_name"] for one in answer["results"]] == expected
+    assert answer["total"] == len(expected)
+
+
+async def test_a_list_of_retrievers_names_what_it_can_be_sorted_by(client: Client) -> None:
+    answer = await client.call("POST", "/v1/retrievers/list", {"sort": {"field": "colour"}}, status=422)
+
+    assert "retriever_name" in answer["error"]["message"]
+
+
+async def test_filters_may_nest_no_deeper_than_the_setting(db: Database, service: Retrievers) -> None:
+    shallow = Retrievers(db, collections=FakeCollections(), embedder=FakeEmbedder(), filter_depth=1)
+    deep = {"AND": [{"OR": [{"NOT": [{"field": "price", "operator": "eq", "value": 1}]}]}]}
+    body = AdhocExecute(stages=[_search()], collection_identifiers=["shop"], inputs={"query": "red"}, filters=deep)
+
+    assert await service.execute_adhoc(SCOPE, body)
+    with pytest.raises(Invalid, match="nested deeper than 1"):
+        await shallow.execute_adhoc(SCOPE, body)
+    await shallow.close()
+
+
+async def test_several_queries_are_answered_in_their_order_when_one_fails(client: Client) -> None:
+    await client.call("POST", "/v1/retrievers", _definition())
+    cheap = {"AND": [{"field": "price", "operator": "lt", "value": 15}]}
+    queries = [{"inputs": {"query": "red"}}, {"inputs": {}}, {"inputs": {"query": "red"}, "filters": cheap}]
+
+    answer = await client.call(
+        "POST", "/v1/retrievers/products/execute/batch", {"queries": queries, "settings": {"limit": 1}}
+    )
+
+    assert [one["index"] for one in answer["results"]] == [0, 1, 2]
+    assert [_ids(one) for one in answer["results"]] == [["doc_a"], [], ["doc_b"]]
+    assert [one["status"] for one in answer["results"]] == ["completed", "failed", "completed"]
+    assert "query" in answer["results"][1]["error"]["message"]
+    assert (answer["total"], answer["succeeded"], answer["failed"]) == (3, 2, 1)
+
+
+async def test_a_seventeenth_query_is_refused(client: Client) -> None:
+    await client.call("POST", "/v1/retrievers", _definition())
+    queries = [{"inputs": {"query": "red"}}] * 17
+
+    answer = await client.call("POST", "/v1/retrievers/products/execute/batch", {"queries": queries}, status=422)
+
+    assert answer["error"]["details"]["limits"] == {"max_queries": 16}
+
+
+async def test_several_queries_to_a_missing_retriever_fail_as_a_whole(client: Client) -> None:
+    body = {"queries": [{"inputs": {"query": "red"}}]}
+
+    await client.call("POST", "/v1/retrievers/nobody/execute/batch", body, status=404)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"text": "red {{INPUT.x}}"}, "doc_a"),
+        ({"input_mode": "vector", "vector": [0, 1, 0]}, "doc_c"),
+    ],
+)
+async def test_a_feature_is_searched_without_a_retriever(client: Client, query: Any, expected: str) -> None:
+    body = {"query": query, "feature_uri": URI, "collection_identifiers": ["shop"], "top_k": 2}
+
+    answer = await client.call("POST", "/v1/features/search", body)
+
+    assert _ids(answer)[0] == expected
+    assert len(answer["documents"]) == 2
+    missing = {**body, "query": {"input_mode": "image", "text": "red"}}
+    refused = await client.call("POST", "/v1/features/search", missing, status=422)
+    assert "image" in refused["error"]["message"]

@@ -23,27 +23,7 @@ PAGE = ROOT / "docs" / "compatibility.md"
 MARKER = "<!-- Written by hand below this line. -->"
 HEAD = "# METHOD\tpath\toperation\ttag: written by tests/tools/compatibility.py, and may only shrink"
 _CALL = re.compile(r"method='(\w+)',\s*resource_path='([^']+)'")
-_HAND = """
-## Differences in behaviour
-
-- **Plans, credits and quotas.** There are none. `account_type` is `enterprise`, `credit_count` 0, rate limits a million
-  a minute. Rate-limit headers are sent; `rate_limit_override` of a key is kept and given back but not enforced.
-- **Keys.** Scopes are by namespace (`resource_type: namespace`; id, `*`, or `prefix*`). Of a scope's operations,
-  `read_data`, `write_data`, `delete_data` and `manage_permissions` decide; the others follow from them. Keys of an end
-  user (`principal_id`) answer 501: documents have no access lists. A key limited to namespaces cannot change users,
-  keys or the organization.
-- **Namespaces.** `document_count` stops at 500,000 (20,000 in lists): beyond, it is null on the record and a lower
-  bound on `/stats`, with `document_count_complete: false`. Dedicated infrastructure, tiering, budgets, pins and trusted
-  issuers are kept and given back; they change nothing. A deleted namespace gives its name back at once.
-- **Batches.** A DRAFT stays until it is submitted or deleted (upstream cancels it after half an hour);
-  `PRISMHOUSE_WORKER__DRAFT_MINUTES` brings that back. A row that fails, or a part of one (an image among several, a
-  line of a file), ends a batch as COMPLETED_WITH_ERRORS and stands in `failed-documents`, parts with `partial: true`.
-  An object that lost a part or misses an optional feature (`missing_feature`) is in `partial_objects`; a missing
-  feature alone leaves the batch COMPLETED. A batch that wrote nothing and skipped nothing is FAILED.
-- **Unresolved namespace.** Lists answer 200 with no rows, `warnings` and `X-Namespace-Unresolved`; all else 404.
-- **Undeclared body keys** answer 422 naming the accepted keys, except those the official client sends itself.
-- **Large bodies** answer 413 in the error envelope.
-"""
+_HAND = "\n## Differences in behaviour\n"
 
 
 @dataclass(frozen=True, order=True)

@@ -62,3 +62,13 @@ def test_quiet_events_are_left_out_when_the_level_is_higher(capsys):
     structlog.get_logger("x").info("done")
 
     assert capsys.readouterr().err == ""
+
+
+def test_console_lines_are_plain_and_in_order_when_they_go_to_a_file(capsys):
+    logs.configure(LogSettings(format="console"), process="api")
+
+    structlog.get_logger("x").info("request", method="GET", path="/v1/me", status=200)
+
+    written = capsys.readouterr().err
+    assert "method=GET path=/v1/me status=200" in written
+    assert "\x1b" not in written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prismhouse.engine.pipeline.plan import CollectionCycle, Node, downstream_of, plan_tiers
+from prismhouse.engine.pipeline.plan import CollectionCycle, Node, cut_work, downstream_of, plan_tiers
 
 
 def node(name: str, *sources: str) -> Node:
@@ -32,3 +32,17 @@ def test_a_circle_is_named() -> None:
     with pytest.raises(CollectionCycle, match="a, b") as caught:
         plan_tiers([node("a", "b"), node("b", "a"), node("c", "bucket")])
     assert caught.value.code.status == 422
+
+
+@pytest.mark.parametrize(("rows", "most"), [(0, 128), (1, 128), (17, 128), (200, 128), (2000, 128), (9, 4)])
+def test_work_is_cut_into_chunks_that_shrink_towards_the_end(rows: int, most: int) -> None:
+    ids = [str(number) for number in range(rows)]
+
+    chunks = cut_work(ids, most, shares=4)
+
+    sizes = [len(chunk) for chunk in chunks]
+    assert [name for chunk in chunks for name in chunk] == ids
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(0 < size <= most for size in sizes)
+    assert len(chunks) >= min(4, rows // 16)
+    assert not chunks or sizes[-1] <= 16

@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
     parser.add_argument("--version", action="version", version=f"prismhouse {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for group in _GROUPS:
-        sub = commands.add_parser(group.name, help=group.help, description=f"{group.help.capitalize()}.")
+        sub = commands.add_parser(group.name, help=group.help, description=f"{group.help[:1].upper()}{group.help[1:]}.")
         if group is chosen:
             module = importlib.import_module(f"prismhouse.cli.{group.module}")
             module.add_arguments(sub)

@@ -10,7 +10,7 @@ from typing import Any
 
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 from prismhouse.query.definition import ANY_TEXT_FEATURE, StageSpec
-from prismhouse.query.filters import EVERYTHING, And, Filter, parse
+from prismhouse.query.filters import EVERYTHING, MAX_DEPTH, And, Filter, parse
 from prismhouse.query.hits import Hit
 from prismhouse.query.search import EVERY_RANK, Window
 from prismhouse.query.stages.attribute_filter import AttributeFilter
@@ -48,6 +48,7 @@ class RunRequest:
     retriever_id: str | None = None
     return_vectors: bool = False
     max_time_ms: float | None = None
+    filter_depth: int = MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +217,7 @@ class _Run:
         if tree is None:
             return EVERYTHING
         filled = prune(render(tree, self._request.inputs), self._outcome.report.relaxations)
-        return parse(_emptied(filled), path=path)
+        return parse(_emptied(filled), max_depth=self._request.filter_depth, path=path)
 
     async def _run_stage(self, spec: StageSpec, stage: Stage, context: RunContext) -> list[Hit]:
         hits = self._outcome.hits

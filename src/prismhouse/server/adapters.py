@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.local import LocalBlobStore
@@ -13,7 +16,18 @@ from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
-__all__ = ["AdapterNotBuilt", "blobs", "check_adapters", "compute", "processes"]
+__all__ = [
+    "AdapterNotBuilt",
+    "DatabaseURLMalformed",
+    "blobs",
+    "check_adapters",
+    "chunks_in_flight",
+    "compute",
+    "concurrency",
+    "processes",
+]
+
+_LEAST_JOBS = 4
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -23,13 +37,29 @@ class AdapterNotBuilt(WarehouseError):
     hint = "Accepted now: {accepted}."
 
 
+class DatabaseURLMalformed(WarehouseError):
+    """PRISMHOUSE_DATABASE__URL is not the address of a PostgreSQL database."""
+
+    code = Code.BAD_REQUEST
+    hint = "Write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
+
+
 def check_adapters(settings: Settings) -> None:
     """Raise AdapterNotBuilt for a choice this version does not have, before anything starts."""
     _blob_folder(settings)
+    if settings.database.url is not None:
+        _check_database_url(settings.database.url.get_secret_value())
     if settings.compute.kind != "local":
         raise AdapterNotBuilt(
             variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"
         )
+
+
+def _check_database_url(url: str) -> None:
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise DatabaseURLMalformed from error
 
 
 def blobs(settings: Settings) -> BlobStore:
@@ -58,3 +88,13 @@ def compute(settings: Settings) -> Compute:
 def processes(settings: Settings) -> int:
     """Return how many extraction processes one worker process may have."""
     return settings.compute.processes or max(1, (os.cpu_count() or 1) // settings.worker.processes)
+
+
+def concurrency(settings: Settings) -> int:
+    """Return how many jobs a worker runs at once: while one computes, another one reads or writes."""
+    return settings.worker.concurrency or max(_LEAST_JOBS, 2 * processes(settings))
+
+
+def chunks_in_flight(settings: Settings) -> int:
+    """Return how many jobs of one batch are queued at a time: what keeps all extraction processes busy."""
+    return settings.worker.chunks_in_flight or max(_LEAST_JOBS, 2 * processes(settings) * settings.worker.processes)

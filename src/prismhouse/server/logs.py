@@ -29,6 +29,13 @@ def _mask(_: Any, __: str, event: _Event) -> _Event:
     return event
 
 
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Fields stand in the order in which they were given: method, path and status of a request come first."""
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+    )
+
+
 def configure(settings: LogSettings, *, process: str) -> None:
     """Send every event, also those of libraries, to stderr as JSON lines or, on a terminal, as text.
 
@@ -49,11 +56,7 @@ def configure(settings: LogSettings, *, process: str) -> None:
         name_process,
         _mask,
     ]
-    ending: list[Any] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-        if console
-        else [_tracebacks, structlog.processors.JSONRenderer()]
-    )
+    ending: list[Any] = [_console()] if console else [_tracebacks, structlog.processors.JSONRenderer()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

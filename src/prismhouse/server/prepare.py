@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import structlog
 
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.server.wiring import House
@@ -17,6 +18,8 @@ __all__ = ["DatabaseUnreachable", "first_key", "prepare_database"]
 
 _PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
+
+_log = structlog.get_logger(__name__)
 
 
 class DatabaseUnreachable(WarehouseError):
@@ -28,14 +31,17 @@ class DatabaseUnreachable(WarehouseError):
 
 def prepare_database(dsn: str, *, patience_seconds: float = _PATIENCE_SECONDS) -> list[str]:
     """Bring the schema up to date and return the migrations that ran; wait for a database that is starting."""
-    deadline = time.monotonic() + patience_seconds
+    deadline, told = time.monotonic() + patience_seconds, False
     while True:
         try:
             return migrate(dsn)
         except psycopg.OperationalError as error:
+            reason = " ".join(str(error).split())
             if time.monotonic() > deadline:
-                reason = f"{str(error).strip()}."
-                raise DatabaseUnreachable(seconds=int(patience_seconds), reason=reason) from error
+                raise DatabaseUnreachable(seconds=int(patience_seconds), reason=f"{reason}.") from error
+            if not told:
+                _log.warning("waiting for the database", reason=reason, patience_seconds=patience_seconds)
+                told = True
             time.sleep(_PAUSE_SECONDS)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
+
+from prismhouse.server.unbuilt import listed
 
 __all__ = ["routes"]
 
@@ -21,11 +25,13 @@ _FILES = {
 
 
 def routes() -> APIRouter:
-    """Return the routes of the page and its two files."""
+    """Return the routes of the page, its two files, and the list of what is not built."""
     router = APIRouter()
     folder = files("prismhouse.server").joinpath("reference_page")
     for path, (name, media_type) in _FILES.items():
         router.add_api_route(path, _file(folder.joinpath(name).read_bytes(), media_type), include_in_schema=False)
+    unbuilt = json.dumps([asdict(operation) for operation in listed()]).encode()
+    router.add_api_route("/docs/unbuilt.json", _file(unbuilt, "application/json"), include_in_schema=False)
     return router
 
 

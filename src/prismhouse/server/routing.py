@@ -58,8 +58,7 @@ class RouteTable:
         segments = _segments_sent(scope)
         routes: dict[str, Route] = {}
         for node in self._nodes(self._root, segments, 0):
-            for method, known in node.routes.items():
-                routes.setdefault(method, known)
+            routes = node.routes | routes
         route = routes.get(scope["method"])
         if route is None and scope["method"] == "HEAD" and "GET" in routes:
             route = routes["GET"]

@@ -6,7 +6,6 @@ because the kernel ties PostgreSQL's life to the thread that started it.
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import socket
@@ -18,30 +17,23 @@ from typing import Any
 import structlog
 
 from prismhouse import __version__
-from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.kit.errors import WarehouseError
 from prismhouse.server.children import Child
+from prismhouse.server.ground import listen, make_folder
 from prismhouse.server.handover import Handover
 from prismhouse.settings import Settings
 from prismhouse.storage.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 
-__all__ = ["PortTaken", "Supervisor", "serve"]
+__all__ = ["Supervisor", "serve"]
 
 _TICK_SECONDS = 0.5
 _START_TICK_SECONDS = 0.02
 _GRACE_SECONDS = 5.0
 _MOST_FAILURES = 5
 _MOST_START_FAILURES = 2
-_BACKLOG = 2048
 _SPARE_CONNECTIONS = 20
 
 _log = structlog.get_logger(__name__)
-
-
-class PortTaken(WarehouseError):
-    """Cannot listen on {host}:{port}: {reason}."""
-
-    code = Code.CONFLICT
-    hint = "Stop what listens there, or choose another address with --host and --port."
 
 
 class StartFailed(WarehouseError):
@@ -76,12 +68,12 @@ class Supervisor:
     def run(self) -> int:
         """Start everything, watch it, and stop it when asked; whatever happens, nothing is left running."""
         settings = self._settings
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(settings.data_dir)
         with self._signals() as wake:
             try:
                 with self._breaking():
                     self._take_data_folder()
-                    self._listener = _listen(settings.server.host, settings.server.port)
+                    self._listener = listen(settings.server.host, settings.server.port)
                     self._start(self._listener)
                 while not self._stops:
                     self._watch()
@@ -178,6 +170,8 @@ class Supervisor:
     def _stop(self, wake: Callable[[float], None]) -> None:
         """Refuse new connections, let the children finish, then PostgreSQL. A second signal cuts the wait short."""
         stops_before = self._stops
+        if self._announced:
+            print("Stopping: what runs is finished first. Ctrl-C again cuts it short.", flush=True)  # noqa: T201
         if self._listener:
             self._listener.close()
         for child in self._children:
@@ -192,6 +186,8 @@ class Supervisor:
             child.kill()
         if self._postgres:
             self._postgres.stop()
+        if self._announced:
+            print("Stopped.", flush=True)  # noqa: T201
 
     @contextmanager
     def _breaking(self) -> Iterator[None]:
@@ -239,12 +235,3 @@ class Supervisor:
 
 def _ignore(*_: Any) -> None:
     """SIGCHLD only wakes the wait."""
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise PortTaken(host=host, port=port, reason=reason.lower()) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
-from prismhouse.server.housekeeping import keep_swept
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
@@ -72,19 +70,13 @@ class House:
         from prismhouse.storage.jobs.worker import run_worker
 
         worker = self.settings.worker
-        sweeping = asyncio.create_task(keep_swept(self.objects, stop))
-        try:
-            await run_worker(
-                self.jobs,
-                stop=stop,
-                concurrency=worker.concurrency,
-                stalled_after_seconds=worker.stalled_after_seconds,
-                stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
-            )
-        finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+        await run_worker(
+            self.jobs,
+            stop=stop,
+            concurrency=adapters.concurrency(self.settings),
+            stalled_after_seconds=worker.stalled_after_seconds,
+            stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
+        )
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
@@ -132,6 +124,7 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         catalogue=catalogue,
         worker=settings.worker,
+        chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
     )
@@ -159,7 +152,9 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         documents=documents,
         batches=batches,
-        retrievers=Retrievers(db, collections=collections, embedder=embedder),
+        retrievers=Retrievers(
+            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+        ),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from contextlib import suppress
 
 import structlog
 import uvloop
@@ -41,6 +41,14 @@ def work(settings: Settings, dsn: str, *, line: Line | None = None) -> int:
     return 0
 
 
+def _leave() -> None:
+    """End at once: an embedded database ends with the supervisor, so nothing can be finished or given back.
+
+    The next worker takes the jobs over; one that lingered would meet the next server at the same address.
+    """
+    os._exit(1)
+
+
 async def _work(settings: Settings, dsn: str, line: Line | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -49,13 +57,9 @@ async def _work(settings: Settings, dsn: str, line: Line | None) -> None:
     house = build(settings, dsn)
     await house.open()
     try:
-        work = asyncio.create_task(house.run_jobs(stop))
         if line:
-            # An embedded database ends with the supervisor: nothing can be finished or given back then, and the
-            # jobs of a worker that went are taken over by the next one.
-            line.watch(work.cancel if settings.database.url is None else stop.set)
+            line.watch(_leave if settings.database.url is None else stop.set)
             line.say_ready()
-        with suppress(asyncio.CancelledError):
-            await work
+        await house.run_jobs(stop)
     finally:
         await house.close()

@@ -115,6 +115,25 @@ def test_unbuilt_adapter_is_named_before_anything_starts(tmp_path, variable, val
     assert not (tmp_path / "data").exists()
 
 
+def test_start_says_why_when_the_data_folder_cannot_be_used(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", "/proc/none"):
+        done = prismhouse("serve", "--port", "0", "--data", str(folder))
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"prismhouse: The data folder {folder} cannot be used")
+        assert "--data" in done.stderr
+
+
+def test_start_says_why_when_the_database_url_is_none(tmp_path):
+    done = prismhouse("serve", "--data", str(tmp_path), PRISMHOUSE_DATABASE__URL="mysql://u:hidden@x")
+
+    assert done.returncode == 1
+    assert "PRISMHOUSE_DATABASE__URL" in done.stderr
+    assert "hidden" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_worker_and_url_say_what_to_do_when_no_server_runs(tmp_path):
     for arguments in (("worker",), ("db", "url"), ("keys", "list")):
         done = prismhouse(*arguments, "--data", str(tmp_path))

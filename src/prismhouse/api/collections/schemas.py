@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +12,7 @@ from prismhouse.api.web.paging import PagingKeys
 from prismhouse.kit.errors import Invalid, field_fault
 
 __all__ = [
+    "NO_EFFECT",
     "CloneCollection",
     "CreateCollection",
     "ExtractorChoice",
@@ -19,10 +20,20 @@ __all__ = [
     "Passthrough",
     "Source",
     "UpdateCollection",
+    "unserved_warnings",
 ]
 
 Name = Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 FreeForm = dict[str, Any]
+NO_EFFECT = " is kept but has no effect in this version."
+_UNSERVED = (
+    "schedule",
+    "taxonomy_applications",
+    "cluster_applications",
+    "alert_applications",
+    "retriever_enrichments",
+    "tiering",
+)
 
 
 class Passthrough(RequestModel):
@@ -120,23 +131,18 @@ class _Applications(RequestModel):
     tiering: FreeForm | None = None
     index_map: dict[str, str] | None = None
 
-    def unserved(self) -> list[str]:
-        """Return the keys that are kept but have no effect in this version."""
-        names = (
-            "schedule",
-            "taxonomy_applications",
-            "cluster_applications",
-            "alert_applications",
-            "retriever_enrichments",
-            "tiering",
-        )
-        named = [name for name in names if getattr(self, name)]
-        return [*named, "schema_validation"] if self.schema_validation in {"strict", "warn"} else named
-
     def stored_config(self) -> FreeForm:
         """Return the keys that were given, for the `config` column."""
         names = set(_Applications.model_fields) | {"embedding_task"}
         return self.model_dump(include=names, exclude_unset=True)
+
+
+def unserved_warnings(config: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each stored key that is kept but has no effect."""
+    named = [name for name in _UNSERVED if config.get(name)]
+    if config.get("schema_validation") in {"strict", "warn"}:
+        named.append("schema_validation")
+    return [name + NO_EFFECT for name in named]
 
 
 class CreateCollection(_Applications):

@@ -193,6 +193,7 @@ def _internal(row: Mapping[str, Any], shape: Shape) -> bytes:
             },
             "source_blobs": orjson.Fragment(row["source_blobs"]),
             "content_hash": row["content_hash"],
+            "batch_id": row["batch_id"],
         }
     )
     stored = row["internal"]

@@ -59,8 +59,8 @@ WHERE documents.collection_id = excluded.collection_id
 _ANSWERED = """d.document_id, d.collection_id, d.payload::text AS payload, d.root_object_id, d.root_bucket_id,
   d.source_type, d.source_object_id, d.source_document_id, d.source_collection_id, d.lineage_path,
   d.lineage_chain::text AS lineage_chain, d.source_blobs::text AS source_blobs,
-  d.document_blobs::text AS document_blobs, d.internal::text AS internal, d.content_hash, d.created_at, d.updated_at,
-  jsonb_array_length(d.document_blobs) AS blob_count"""
+  d.document_blobs::text AS document_blobs, d.internal::text AS internal, d.content_hash, d.batch_id,
+  d.created_at, d.updated_at, jsonb_array_length(d.document_blobs) AS blob_count"""
 _FIND = f"""
 SELECT {_ANSWERED} FROM documents AS d
 WHERE d.namespace_id = %(namespace_id)s AND d.document_id = ANY(%(document_ids)b)

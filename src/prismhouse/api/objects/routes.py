@@ -45,13 +45,14 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         results = [shown(stored) for stored in objects]
         if body.select:
             results = [selected(result, body.select) for result in results]
-        return answer(
-            {
-                "results": results,
-                "pagination": pagination(page, total=total, next_cursor=cursor),
-                "stats": stats_of(objects),
-            }
-        )
+        content = {
+            "results": results,
+            "pagination": pagination(page, total=total, next_cursor=cursor),
+            "stats": stats_of(objects),
+        }
+        if body.return_presigned_urls:
+            content["warnings"] = ["return_presigned_urls has no effect in this version: presigned_url is null."]
+        return answer(content)
 
     @router.post(
         _OBJECTS, operation_id="create_object_buckets", summary="Create Object", openapi_extra=body_schema(CreateObject)

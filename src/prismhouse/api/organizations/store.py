@@ -9,8 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from prismhouse.storage.postgres.database import Reader, Record, Writer
-
-_BOOTSTRAP_LOCK = 7_270_002
+from prismhouse.storage.postgres.locks import Lock
 
 KEY_COLUMNS = """
   k.key_id, k.organization_id, k.user_id, k.key_hash, k.key_prefix, k.key_type, k.name, k.description,
@@ -28,7 +27,7 @@ WHERE k.key_hash = %(key_hash)s"""
 
 async def lock_bootstrap(tx: Writer) -> None:
     """Let one process at a time look for the first organization and make it."""
-    await tx.fetch_one("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _BOOTSTRAP_LOCK})
+    await tx.fetch_one("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": int(Lock.BOOTSTRAP)})
 
 
 async def bootstrap_key(tx: Reader) -> Record | None:

@@ -14,10 +14,12 @@ __all__ = [
     "BudgetLimits",
     "CloneRetriever",
     "CreateRetriever",
+    "ExecuteBatch",
     "ExecuteRetriever",
     "ExplainRetriever",
     "ListRetrievers",
     "PatchRetriever",
+    "SearchFeatures",
 ]
 
 Visibility = Literal["private", "public", "marketplace"]
@@ -82,13 +84,22 @@ class CloneRetriever(RequestModel):
     display_config: dict[str, Any] | None = None
 
 
+class SortOption(BaseModel):
+    """A field and a direction."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str
+    direction: Literal["asc", "desc"] = "asc"
+
+
 class ListRetrievers(RequestModel, PagingKeys):
     """What to list."""
 
     search: str | None = None
     filters: dict[str, Any] | None = None
-    sort: dict[str, Any] | None = None
-    sorts: list[dict[str, Any]] | None = None
+    sort: SortOption | None = None
+    sorts: list[SortOption] | None = Field(None, max_length=5)
     case_sensitive: bool = False
 
 
@@ -129,3 +140,54 @@ class ExplainRetriever(RequestModel):
     """Inputs to plan for."""
 
     inputs: dict[str, Any] | None = None
+
+
+class BatchQuery(BaseModel):
+    """One query of several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: dict[str, Any]
+    filters: Any = None
+
+
+class BatchSettings(BaseModel):
+    """What holds for every query of several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(10, ge=1, le=500)
+    max_chunks: int | None = None
+
+
+class ExecuteBatch(RequestModel):
+    """Several queries to one retriever."""
+
+    queries: list[BatchQuery] = Field(min_length=1)
+    settings: BatchSettings | None = None
+    concurrency: int = Field(5, ge=1, le=20)
+    return_presigned_urls: bool = False
+    return_vectors: bool = False
+    stream: bool = False
+
+
+class FeatureQuery(BaseModel):
+    """What to ask with; `input_mode` names the field that holds it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_mode: Literal["text", "image", "url", "vector"] = "text"
+    text: str | None = None
+    image: str | None = None
+    url: str | None = None
+    vector: list[float] | None = None
+
+
+class SearchFeatures(RequestModel):
+    """One search without a retriever."""
+
+    query: FeatureQuery
+    collection_identifiers: list[str] | None = Field(None, max_length=100)
+    feature_uri: str = Field("mixpeek://text_extractor@v1/embedding", min_length=1)
+    top_k: int = Field(25, ge=1, le=1000)
+    filters: Any = None

@@ -7,9 +7,20 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from prismhouse.query.filters import Filter, retriever_columns, to_sql
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Writer
 
-__all__ = ["delete", "find", "find_execution", "insert", "list_executions", "list_page", "record_executions", "update"]
+__all__ = [
+    "SORTABLE",
+    "delete",
+    "find",
+    "find_execution",
+    "insert",
+    "list_executions",
+    "list_page",
+    "record_executions",
+    "update",
+]
 
 _INSERT = """
 INSERT INTO retrievers (namespace_id, retriever_id, retriever_name, definition, created_by, updated_by)
@@ -31,13 +42,14 @@ RETURNING *
 """
 _DELETE = "DELETE FROM retrievers WHERE namespace_id = %(namespace_id)s AND retriever_id = %(retriever_id)s"
 _LIST = """
-SELECT *, count(*) OVER () AS matching FROM retrievers
-WHERE namespace_id = %(namespace_id)s
-  AND (%(search)s::text IS NULL
-       OR strpos(lower(concat_ws(' ', retriever_id, retriever_name, definition ->> 'description')),
-                 lower(%(search)s)) > 0)
-ORDER BY created_at DESC, retriever_id LIMIT %(limit)s OFFSET %(offset)s
+SELECT r.*, count(*) OVER () AS matching FROM retrievers AS r
+WHERE r.namespace_id = %(namespace_id)s AND {condition}
+  AND (%(search)s::text IS NULL OR CASE WHEN %(case_sensitive)s THEN strpos({text}, %(search)s)
+       ELSE strpos(lower({text}), lower(%(search)s)) END > 0)
+ORDER BY {order} r.retriever_id LIMIT %(limit)s OFFSET %(offset)s
 """
+_SEARCHED = "concat_ws(' ', r.retriever_id, r.retriever_name, r.definition ->> 'description')"
+SORTABLE = ("retriever_name", "retriever_id", "version", "created_at", "updated_at")
 # Runs of a retriever, or of a namespace, that is gone in the meantime are left out.
 _RECORD = """
 INSERT INTO retriever_executions
@@ -92,10 +104,23 @@ async def delete(tx: NamespaceWriter, retriever_id: str) -> int:
     return await tx.execute(_DELETE, {"retriever_id": retriever_id})
 
 
-async def list_page(tx: NamespaceReader, *, search: str | None, limit: int, offset: int) -> list[Record]:
-    """Return a page, newest first; `matching` counts all."""
+async def list_page(
+    tx: NamespaceReader,
+    *,
+    search: str | None,
+    case_sensitive: bool,
+    filters: Filter,
+    sorts: Sequence[tuple[str, bool]],
+    limit: int,
+    offset: int,
+) -> list[Record]:
+    """Return a page; `matching` counts all. `sorts`: names of SORTABLE, each with whether it is descending."""
+    condition, parameters = to_sql(filters, retriever_columns("r"))
+    order = "".join(f"r.{name} {'DESC' if descending else 'ASC'}, " for name, descending in sorts)
+    statement = _LIST.format(condition=condition, text=_SEARCHED, order=order)
     search = search.replace("\x00", "") if search else None
-    return await tx.fetch_all(_LIST, {"search": search, "limit": limit, "offset": offset})
+    given = {"search": search, "case_sensitive": case_sensitive, "limit": limit, "offset": offset}
+    return await tx.fetch_all(statement, parameters | given, prepare=False)
 
 
 async def record_executions(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -63,6 +63,11 @@ def page_of(
     page = integer("page", 1, MAX_OFFSET)
     if offset is None:
         offset = (page - 1) * limit if page else 0
+        if offset > MAX_OFFSET:
+            message = (
+                f"pages end at row {MAX_OFFSET}; go on with `cursor`, the `pagination.next_cursor` of the page before"
+            )
+            raise Invalid([field_fault(["query", "page"], message)])
     cursor = next(
         (str(v) for name in ("cursor", "next_cursor", "after") if (v := given.get(name, query.get(name)))),
         None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,8 @@ def _open(data: bytes, max_pixels: int) -> Image:
     try:
         return Images.open(io.BytesIO(data), formats=_formats())
     except (Images.DecompressionBombError, Images.DecompressionBombWarning) as error:
-        raise MediaFault("image_too_large", _too_large(str(error), max_pixels)) from error
+        size = re.search(r"\d+ pixels", str(error))
+        raise MediaFault("image_too_large", _too_large(size[0] if size else str(error), max_pixels)) from error
     except UnidentifiedImageError as error:
         message = "The image's format is not supported or its header is damaged. Convert it to PNG or JPEG."
         raise MediaFault("image_unreadable", message) from error

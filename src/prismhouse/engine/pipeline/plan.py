@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["CollectionCycle", "Node", "downstream_of", "plan_tiers"]
+__all__ = ["CollectionCycle", "Node", "cut_work", "downstream_of", "plan_tiers"]
+
+_LEAST_CHUNK = 16
 
 
 class CollectionCycle(WarehouseError):
@@ -55,3 +57,17 @@ def plan_tiers(nodes: Sequence[Node]) -> list[list[str]]:
         for name in ready:
             del waiting[name]
     return tiers
+
+
+def cut_work(ids: Sequence[str], most: int, *, shares: int) -> list[Sequence[str]]:
+    """Return `ids` in chunks of at most `most`, each at most one of `shares` of what is left.
+
+    They shrink towards the end, down to 16, so that those who work on them end at about the same time.
+    """
+    chunks: list[Sequence[str]] = []
+    start = 0
+    while start < len(ids):
+        size = min(most, max(_LEAST_CHUNK, -(-(len(ids) - start) // shares)))
+        chunks.append(ids[start : start + size])
+        start += size
+    return chunks

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Columns", "Kind", "Place", "document_columns", "object_columns"]
+__all__ = ["Columns", "Kind", "Place", "document_columns", "object_columns", "retriever_columns"]
 
 Path = tuple[str, ...]
 
@@ -126,3 +126,13 @@ def object_columns(alias: str = "o") -> Columns:
         prefixes={"metadata": (f"coalesce({alias}.metadata, '{{}}')", ("metadata",))},
         root=f"{alias}.fields",
     )
+
+
+def retriever_columns(alias: str = "r") -> Columns:
+    """Return the places of a retriever's fields; `alias` names the table `retrievers` in the statement."""
+    texts = ("retriever_id", "retriever_name", "created_by", "updated_by")
+    exact = {column: Place(Kind.TEXT, f"{alias}.{column}", (), (column,)) for column in texts}
+    for column in ("created_at", "updated_at"):
+        exact[column] = Place(Kind.TIME, f"{alias}.{column}", (), (column,))
+    exact["version"] = Place(Kind.JSON, f"to_jsonb({alias}.version)", (), ("version",))
+    return Columns(exact=exact, prefixes={}, root=f"{alias}.definition")

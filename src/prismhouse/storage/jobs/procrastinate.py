@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -104,11 +104,8 @@ class ProcrastinateQueue:
             },
         )
 
-    def app(self, *, on_worker: Callable[[int], Awaitable[None]] | None = None) -> App:
-        """Return a Procrastinate app with a task for each registered job, for one run of a worker.
-
-        `on_worker` is awaited with the id under which the worker is going to take jobs, before it takes any.
-        """
+    def app(self) -> App:
+        """Return a Procrastinate app with a task for each registered job, for one run of a worker."""
         from procrastinate import App, PsycopgConnector
 
         app = App(
@@ -126,15 +123,6 @@ class ProcrastinateQueue:
             )
             if registered.cron is not None:
                 app.periodic(cron=registered.cron, lock=name, queueing_lock=name)(task)
-        if on_worker is not None:
-            register = app.job_manager.register_worker
-
-            async def announce() -> int:
-                worker_id = await register()
-                await on_worker(worker_id)
-                return worker_id
-
-            app.job_manager.register_worker = announce  # type: ignore[method-assign]
         return app
 
     def _guarded(self, name: str, registered: _Registered) -> JobHandler:

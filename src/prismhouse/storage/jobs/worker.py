@@ -96,10 +96,8 @@ async def _round(
     async with await psycopg.AsyncConnection.connect(queue.dsn, autocommit=True, connect_timeout=10) as life:
         await life.execute("SET statement_timeout = '30s'")
 
-        async def live(worker_id: int) -> None:
-            await life.execute(_LIVE, {"locks": _LOCKS, "worker": worker_id})
-
-        app = queue.app(on_worker=live)
+        app, broken = queue.app(), asyncio.Event()
+        _watch(app.job_manager, life, broken)
         async with app.open_async():
             await _rescue(life, stalled_after_seconds)
             await _tidy(life, queue)
@@ -116,6 +114,7 @@ async def _round(
             )
             side = [
                 asyncio.create_task(stop.wait()),
+                asyncio.create_task(broken.wait()),
                 asyncio.create_task(_repeat(_RESCUE_SECONDS, lambda: _rescue(life, stalled_after_seconds))),
                 asyncio.create_task(_repeat(stalled_after_seconds / 2, lambda: _tidy(life, queue))),
             ]
@@ -123,6 +122,32 @@ async def _round(
                 await asyncio.wait([worker, *side], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 await _end(worker, *side)
+
+
+def _watch(manager: Any, life: psycopg.AsyncConnection[Any], broken: asyncio.Event) -> None:
+    """Lock the worker's id before it takes a job, and end the round when the end of a job cannot be recorded.
+
+    Such a job would stay `doing` under a worker that lives, and nobody would ever take it over.
+    """
+    register = manager.register_worker
+
+    async def registered() -> int:
+        worker_id: int = await register()
+        await life.execute(_LIVE, {"locks": _LOCKS, "worker": worker_id})
+        return worker_id
+
+    def watched(record: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def recorded(**arguments: Any) -> None:
+            try:
+                await record(**arguments)
+            except Exception:
+                broken.set()
+                raise
+
+        return recorded
+
+    manager.register_worker = registered
+    manager.finish_job, manager.retry_job = watched(manager.finish_job), watched(manager.retry_job)
 
 
 async def _end(worker: asyncio.Task[None], *side: asyncio.Task[object]) -> None:

@@ -195,7 +195,7 @@ class Database:
         self.dsn = dsn
         options = (
             f"-c statement_timeout={int(statement_timeout_seconds * 1000)}"
-            " -c timezone=UTC -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=80 -c jit=off"
+            " -c timezone=UTC -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=120 -c jit=off"
         )
         self._reads = self._pool(
             f"{options} -c default_transaction_read_only=on",

@@ -9,11 +9,12 @@ import psycopg
 from procrastinate.schema import SchemaManager
 
 from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.storage.postgres.locks import Lock
 
 __all__ = ["DatabaseTooNew", "DatabaseUnsuitable", "MigrationBusy", "migrate"]
 
-_LOCK = 7_270_001
 _WAIT_SECONDS = 60.0
+_CONNECT_TIMEOUT_SECONDS = 10
 _EXTENSIONS = "0000_extensions"
 
 
@@ -54,9 +55,11 @@ def migrate(dsn: str) -> list[str]:
         MigrationBusy: another process has been at it for a minute.
         DatabaseTooNew, DatabaseUnsuitable: this database cannot be used.
     """
-    with psycopg.connect(dsn, autocommit=True, application_name="prismhouse-migrate") as connection:
+    with psycopg.connect(
+        dsn, autocommit=True, application_name="prismhouse-migrate", connect_timeout=_CONNECT_TIMEOUT_SECONDS
+    ) as connection:
         deadline = time.monotonic() + _WAIT_SECONDS
-        while connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+        while connection.execute("SELECT pg_try_advisory_lock(%s)", (int(Lock.MIGRATE),)).fetchone() != (True,):
             if time.monotonic() > deadline:
                 raise MigrationBusy(seconds=int(_WAIT_SECONDS))
             time.sleep(0.05)

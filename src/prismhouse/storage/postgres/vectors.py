@@ -20,6 +20,7 @@ from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import CollectionId, NamespaceId
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 from prismhouse.storage.postgres.halfvec import LARGEST_VALUE, half_vectors
+from prismhouse.storage.postgres.locks import Lock
 
 __all__ = [
     "APPROXIMATE_FROM_ROWS",
@@ -39,7 +40,6 @@ APPROXIMATE_FROM_ROWS = 10_000
 MAX_DIMENSIONS = 4_000
 DISTANCE_OPERATORS = {"cosine": "<=>", "dot": "<#>", "euclidean": "<->"}
 _CLASSES = {"cosine": "halfvec_cosine_ops", "dot": "halfvec_ip_ops", "euclidean": "halfvec_l2_ops"}
-_BUILD_LOCK = 7_270_002
 
 
 class VectorSizeConflict(WarehouseError):
@@ -189,7 +189,7 @@ async def build_approximate_indexes(db: Database, namespace_id: NamespaceId) -> 
         db.dsn, autocommit=True, application_name="prismhouse-index", options="-c statement_timeout=0"
     )
     async with connection:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_BUILD_LOCK,))
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (int(Lock.BUILD_INDEXES),))
         if await cursor.fetchone() != (True,):
             return []
         cursor = await connection.execute(

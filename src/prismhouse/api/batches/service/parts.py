@@ -52,5 +52,6 @@ class Parts:
     documents: Documents
     catalogue: _Catalogue
     worker: WorkerSettings
+    chunks_in_flight: int
     limits: LimitSettings
     extraction: ExtractorSettings

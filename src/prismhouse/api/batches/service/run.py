@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -144,6 +144,7 @@ async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     chunk = await chunks.lock_chunk(tx, batch_id, tier, number)
     if chunk is None or chunk.state == "done":
         raise _Stopped
+    await _leave_out_deleted(parts, tx, work)
     await parts.documents.write(tx, [item.document for item in work.written])
     await _write_vectors(tx, work)
     await ledger.add_failures(tx, batch_id, tier, work.chunk.collection_id, work.failed)
@@ -156,6 +157,23 @@ async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     await enqueue_pending(parts, tx, batch, tier, 1)
     if not await chunks.open_chunks(tx, batch_id, tier):
         await end_tier(parts, tx, batch, tier)
+
+
+async def _leave_out_deleted(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
+    """What was made of an object must not outlive it: it may have been deleted while it was extracted."""
+    made = {str(item.document.root_object_id) for item in work.written if item.document.source_document_id is None}
+    gone = made - await parts.objects.hold_visible(tx, sorted(made)) if made else set()
+    if not gone:
+        return
+    work.written = [item for item in work.written if item.document.root_object_id not in gone]
+    kept = [row for row in work.failed if row.object_id not in gone]
+    work.failed = [*kept, *(_failed_row(work, name, _GONE, None) for name in sorted(gone))]
+    work.counts = replace(
+        work.counts,
+        processed=work.counts.processed - len(gone),
+        failed=work.counts.failed + len(gone),
+        documents_written=len(work.written),
+    )
 
 
 async def _write_vectors(tx: NamespaceWriter, work: _Work) -> None:

@@ -13,6 +13,7 @@ from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
 from prismhouse.engine.pipeline.ledger import Counts
+from prismhouse.engine.pipeline.plan import cut_work
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters import matches, parse
@@ -38,12 +39,12 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         for name in (batch.dag_tiers or ())[tier]:
             ids, counts = await _sources(parts, tx, batch, await parts.collections.resolve(tx, name))
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
-            work += [(name, part) for part in _cut(ids, parts.worker.chunk_rows)]
+            work += [(name, part) for part in cut_work(ids, parts.worker.chunk_rows, shares=parts.chunks_in_flight)]
         if not work:
             await end_tier(parts, tx, batch, tier)
             return True
         await chunks.insert_chunks(tx, batch.batch_id, tier, work)
-        await enqueue_pending(parts, tx, batch, tier, parts.worker.chunks_in_flight)
+        await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
     return True
 
 

@@ -196,7 +196,10 @@ async def root_objects(tx: NamespaceReader, collection_ids: Sequence[str]) -> di
 
 
 async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids: Sequence[str]) -> int:
-    """Delete what earlier runs wrote for objects of the batch that this run wrote anew and completely."""
+    """Delete what earlier runs wrote for objects of the batch that this run wrote anew and completely.
+
+    A run that still went on when this one began is not earlier: what it wrote may be newer.
+    """
     return await tx.execute(
         """
         DELETE FROM documents old USING batch_objects
@@ -206,6 +209,10 @@ async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids
           AND NOT EXISTS (SELECT 1 FROM row_failures failed WHERE failed.namespace_id = %(namespace_id)s
             AND failed.batch_id = %(batch_id)s AND failed.object_id = old.root_object_id
             AND failed.missing_feature IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM batches mine JOIN batches other USING (namespace_id)
+            WHERE mine.namespace_id = %(namespace_id)s AND mine.batch_id = %(batch_id)s
+            AND other.batch_id = old.batch_id
+            AND (other.completed_at IS NULL OR other.completed_at > mine.started_at))
         """,
         {"batch_id": batch_id, "collection_ids": list(collection_ids)},
     )

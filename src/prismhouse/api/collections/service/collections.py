@@ -11,11 +11,13 @@ from prismhouse.api.collections import store
 from prismhouse.api.collections.model import CollectionRow, resolve_feature_uri
 from prismhouse.api.collections.model.features import FEATURE_KEYS
 from prismhouse.api.collections.schemas import (
+    NO_EFFECT,
     CloneCollection,
     CreateCollection,
     ListCollections,
     Source,
     UpdateCollection,
+    unserved_warnings,
 )
 from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, Registry, define
 from prismhouse.api.collections.service.errors import (
@@ -189,6 +191,8 @@ class Collections:
                 raise CollectionNotFound(identifier)
             row = CollectionRow.from_record(found)
             config = {**row.config, **request.stored_config()}
+            standing = [text for text in config.get("warnings") or () if not text.endswith(NO_EFFECT)]
+            config["warnings"] = [*unserved_warnings(config), *standing]
             _check_index_map(config.get("index_map"), row.vector_indexes)
             enabled = row.enabled if request.enabled is None else request.enabled
             name = request.collection_name or row.name

@@ -19,7 +19,7 @@ from prismhouse.api.collections.model import (
 from prismhouse.api.collections.model.client_defaults import SUBSTITUTED_WARNING, without_substituted
 from prismhouse.api.collections.model.features import FEATURE_KEYS
 from prismhouse.api.collections.model.mappings import PassthroughField, property_at
-from prismhouse.api.collections.schemas import CreateCollection, ExtractorChoice, Source
+from prismhouse.api.collections.schemas import CreateCollection, ExtractorChoice, Source, unserved_warnings
 from prismhouse.api.collections.service.errors import CollectionNotFound
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Invalid, field_fault
@@ -143,7 +143,7 @@ async def define(
     outgoing = output_schema(record, passthrough, source=incoming, include_all=choice.include_all_source_fields)
     step = {"source_config": sources.source, "feature_extractor": extractor, "output_schema": outgoing}
     warnings = [
-        *(f"{name} is kept but has no effect in this version." for name in request.unserved()),
+        *unserved_warnings(request.stored_config()),
         *_warnings(choice, passthrough, incoming),
     ]
     values = {

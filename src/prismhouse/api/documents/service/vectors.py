@@ -41,7 +41,8 @@ async def hydrate(
     members: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for row in found:
-        for index in collections[row["collection_id"]].vector_indexes:
+        owner = collections.get(row["collection_id"])  # it may have been deleted since the documents were read
+        for index in owner.vector_indexes if owner else ():
             if name := _shown_name(index, wanted):
                 members.setdefault(index["feature_uri"], []).append(row["document_id"])
                 names[index["feature_uri"]] = name

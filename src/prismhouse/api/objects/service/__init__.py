@@ -80,6 +80,10 @@ class Objects:
         known = [object_id for object_id in object_ids if "\x00" not in object_id]
         return [*await store.missing(tx, bucket_id, known), *(key for key in object_ids if "\x00" in key)]
 
+    async def hold_visible(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> set[str]:
+        """Return which are visible, and keep them from being deleted or hidden until the transaction ends."""
+        return await store.hold_visible(tx, object_ids)
+
     async def mark(self, tx: NamespaceWriter, outcomes: Mapping[str, tuple[str, str | None]]) -> None:
         """Set (status, error) of objects, and keep the buckets' counts of failed ones exact."""
         for bucket_id, change in (await store.mark(tx, outcomes)).items():

@@ -12,7 +12,15 @@ from prismhouse.api.objects.store.bytes import (
     take_garbage,
 )
 from prismhouse.api.objects.store.lists import Selection, page, select_ids, total
-from prismhouse.api.objects.store.read import by_content, by_idempotency_key, by_unique_value, load, missing, with_blobs
+from prismhouse.api.objects.store.read import (
+    by_content,
+    by_idempotency_key,
+    by_unique_value,
+    hold_visible,
+    load,
+    missing,
+    with_blobs,
+)
 from prismhouse.api.objects.store.rows import (
     add_blobs,
     delete,
@@ -43,6 +51,7 @@ __all__ = [
     "hold_bytes",
     "hold_contents",
     "hold_garbage",
+    "hold_visible",
     "insert",
     "is_garbage",
     "load",

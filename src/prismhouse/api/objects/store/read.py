@@ -6,9 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.kit.ids import ObjectId
-from prismhouse.storage.postgres.database import NamespaceReader, Record
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 
-__all__ = ["COLUMNS", "by_content", "by_idempotency_key", "by_unique_value", "load", "missing", "with_blobs"]
+__all__ = [
+    "COLUMNS",
+    "by_content",
+    "by_idempotency_key",
+    "by_unique_value",
+    "hold_visible",
+    "load",
+    "missing",
+    "with_blobs",
+]
 
 COLUMNS = """object_id, bucket_id, sequence, key_prefix, fields, metadata, edges, source_details, unique_value,
        content_hash, status, error, lifecycle_state, created_at, updated_at"""
@@ -96,6 +105,17 @@ async def by_unique_value(tx: NamespaceReader, bucket_id: str, value: str) -> Ob
         {"bucket_id": bucket_id, "value": value},
     )
     return None if found is None else ObjectId(found)
+
+
+async def hold_visible(tx: NamespaceWriter, object_ids: Sequence[str]) -> set[str]:
+    """Return which are visible, and keep them from being deleted or hidden until the transaction ends."""
+    rows = await tx.fetch_all(
+        """
+        SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
+          AND lifecycle_state = 'active' ORDER BY object_id FOR SHARE""",
+        {"object_ids": [*object_ids]},
+    )
+    return {row["object_id"] for row in rows}
 
 
 async def missing(tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["EmptyChange", "ExecutionNotFound", "RetrieverNameTaken", "RetrieverNotFound"]
+__all__ = ["EmptyChange", "ExecutionNotFound", "RetrieverNameTaken", "RetrieverNotFound", "TooManyQueries"]
 
 
 class RetrieverNotFound(WarehouseError):
@@ -33,6 +33,16 @@ class RetrieverNameTaken(WarehouseError):
     code = Code.ALREADY_EXISTS
     wire_code = "retriever_name_taken"
     hint = "Choose another name, or change that retriever."
+
+
+class TooManyQueries(WarehouseError):
+    """{given} queries were sent; {most} at most run together."""
+
+    code = Code.INVALID
+    hint = "Send the rest in another call."
+
+    def __init__(self, *, given: int, most: int) -> None:
+        super().__init__(given=given, most=most, limits={"max_queries": most})
 
 
 class EmptyChange(WarehouseError):

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -47,8 +48,11 @@ class Executor:
     whatever process the change was made, is compiled anew and run again.
     """
 
-    def __init__(self, db: Database, collections: Collections, embedder: Embedder, log: ExecutionLog) -> None:
+    def __init__(
+        self, db: Database, collections: Collections, embedder: Embedder, log: ExecutionLog, *, filter_depth: int
+    ) -> None:
         self._db = db
+        self._filter_depth = filter_depth
         self._collections = collections
         self._embedder = embedder
         self._log = log
@@ -72,7 +76,13 @@ class Executor:
                     self._compiled.pop((scope.namespace_id, identifier), None)
         raise RetrieverKeepsChanging(id=identifier)
 
-    async def execute_adhoc(self, scope: Scope, request: AdhocExecute) -> bytes:
+    async def prepare(self, scope: Scope, identifier: str) -> None:
+        """Compile the retriever unless that was done; raise what makes it impossible to run."""
+        if (scope.namespace_id, identifier) not in self._compiled:
+            async with self._db.read() as unit:
+                await self._compile(unit.within(scope.namespace_id), scope, identifier)
+
+    async def execute_adhoc(self, scope: Scope, request: AdhocExecute, *, default_limit: int | None = None) -> bytes:
         """Return the answer of a pipeline that is not stored."""
         _refuse(request, ("stream",))
         definition = {
@@ -86,6 +96,8 @@ class Executor:
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             compiled = await compile_definition(tx, self._collections, scope, definition)
+            if default_limit is not None:
+                compiled = replace(compiled, default_limit=default_limit)
             return await self._answer(tx, compiled, request, legacy_results=False, fresh=True)
 
     async def _compile(self, tx: NamespaceReader, scope: Scope, identifier: str) -> Compiled:
@@ -131,6 +143,7 @@ class Executor:
                 retriever_id=compiled.retriever_id,
                 return_vectors=request.return_vectors,
                 max_time_ms=compiled.budget.get("max_time_ms"),
+                filter_depth=self._filter_depth,
             )
             outcome = await compiled.pipeline.run(tx, run, self._embedder)
         except WarehouseError as error:

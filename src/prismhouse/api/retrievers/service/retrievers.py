@@ -15,8 +15,11 @@ from prismhouse.api.retrievers.schemas import (
     AdhocExecute,
     CloneRetriever,
     CreateRetriever,
+    ExecuteBatch,
     ExecuteRetriever,
+    ListRetrievers,
     PatchRetriever,
+    SearchFeatures,
 )
 from prismhouse.api.retrievers.service.compile import Collections, Compiled, compile_definition
 from prismhouse.api.retrievers.service.errors import (
@@ -27,11 +30,13 @@ from prismhouse.api.retrievers.service.errors import (
 )
 from prismhouse.api.retrievers.service.execute import Executor
 from prismhouse.api.retrievers.service.log import ExecutionLog
+from prismhouse.api.retrievers.service.several import adhoc_of, execute_batch
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
 from prismhouse.kit.errors import FieldFault, Invalid, field_fault
 from prismhouse.kit.ids import new_id
+from prismhouse.query.filters import MAX_DEPTH, parse
 from prismhouse.query.stages.port import Embedder, StageRecord
 from prismhouse.query.stages.registry import STAGES
 from prismhouse.storage.postgres.database import Database, NamespaceReader, Record
@@ -61,11 +66,14 @@ class RetrieverPage:
 class Retrievers:
     """Retrievers of a namespace. Call `close` at shutdown: it stores the last execution records."""
 
-    def __init__(self, db: Database, *, collections: Collections, embedder: Embedder) -> None:
+    def __init__(
+        self, db: Database, *, collections: Collections, embedder: Embedder, filter_depth: int = MAX_DEPTH
+    ) -> None:
         self._db = db
+        self._filter_depth = filter_depth
         self._collections = collections
         self._log = ExecutionLog(db)
-        self._executor = Executor(db, collections, embedder, self._log)
+        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth)
 
     async def close(self) -> None:
         """Store what the record of runs still holds."""
@@ -115,12 +123,19 @@ class Retrievers:
         async with self._db.read() as unit:
             return Retriever.from_record(await _found(unit.within(scope.namespace_id), identifier))
 
-    async def list_retrievers(self, scope: Scope, *, search: str | None, page: Page) -> RetrieverPage:
-        """Return a page, newest first. `*` in `search` may stand for anything at its ends."""
+    async def list_retrievers(self, scope: Scope, request: ListRetrievers, page: Page) -> RetrieverPage:
+        """Return a page, newest first unless sorts are given. `*` in `search` may stand for anything at its ends."""
+        wanted = parse(request.filters, max_depth=self._filter_depth, case_sensitive=request.case_sensitive)
         async with self._db.read() as unit:
-            tx = unit.within(scope.namespace_id)
-            term = (search or "").strip("*") or None
-            rows = await store.list_page(tx, search=term, limit=page.limit, offset=page.offset)
+            rows = await store.list_page(
+                unit.within(scope.namespace_id),
+                search=(request.search or "").strip("*") or None,
+                case_sensitive=request.case_sensitive,
+                filters=wanted,
+                sorts=_sorts(request),
+                limit=page.limit,
+                offset=page.offset,
+            )
         total = rows[0]["matching"] if rows else 0
         return RetrieverPage(results=[Retriever.from_record(row) for row in rows], total=total)
 
@@ -181,6 +196,14 @@ class Retrievers:
         """Return the answer of a pipeline that is not stored."""
         return await self._executor.execute_adhoc(scope, request)
 
+    async def execute_batch(self, scope: Scope, identifier: str, request: ExecuteBatch) -> bytes:
+        """Return the answers of several queries to one retriever as JSON."""
+        return await execute_batch(self._executor, scope, identifier, request)
+
+    async def search_features(self, scope: Scope, request: SearchFeatures) -> bytes:
+        """Return the nearest documents of one feature as JSON; nothing is stored."""
+        return await self._executor.execute_adhoc(scope, adhoc_of(request), default_limit=request.top_k)
+
     async def plan(self, scope: Scope, identifier: str) -> tuple[Retriever, Compiled]:
         """Return a retriever and its compiled form, without running it."""
         async with self._db.read() as unit:
@@ -224,6 +247,14 @@ async def _found(tx: NamespaceReader, identifier: str, *, lock: bool = False) ->
     if record is None:
         raise RetrieverNotFound(identifier)
     return record
+
+
+def _sorts(request: ListRetrievers) -> list[tuple[str, bool]]:
+    asked = request.sorts or ([request.sort] if request.sort else [])
+    if any(option.field not in store.SORTABLE for option in asked):
+        message = f"retrievers are sorted by {', '.join(store.SORTABLE)}"
+        raise Invalid([field_fault(["body", "sorts" if request.sorts else "sort", "field"], message)])
+    return [(option.field, option.direction == "desc") for option in asked] or [("created_at", True)]
 
 
 def _storable(given: Mapping[str, Any]) -> None:

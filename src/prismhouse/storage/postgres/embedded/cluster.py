@@ -110,8 +110,15 @@ def _make(folder: Path, programs: Path, account: Account, *, durable: bool) -> N
         **account.popen_options(),
     )
     if done.returncode != 0:
-        raise ClusterNotMade(folder=folder, reason=" | ".join(done.stderr.strip().splitlines()[-3:]))
+        raise ClusterNotMade(folder=folder, reason=_cause(done.stderr))
     draft.rename(folder)
+
+
+def _cause(complaint: str) -> str:
+    """Return what went wrong, and not what initdb did about it."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    causes = [line for line in lines if "ERROR:" in line or "FATAL:" in line or "error:" in line]
+    return " | ".join((causes or lines)[-3:])
 
 
 def write_access(folder: Path, account: Account) -> None:

@@ -170,11 +170,15 @@ class EmbeddedPostgres:
         (self.folder / "connection").write_text(self.dsn + "\n")
 
     def _clear_remains(self) -> None:
-        """Stop what a killed process left running, which is ours because we hold the lock; then its pid file."""
+        """Stop what a killed process left running, which is ours because we hold the lock; then its lock files.
+
+        PostgreSQL would believe them where their process waits to be reaped, or its number is another program's now.
+        """
         if not processes.end_all(self.cluster, timeout_seconds=self._stop_timeout_seconds):
             reason = f"an earlier server of this folder does not stop (processes {processes.servers_in(self.cluster)})."
             raise EmbeddedPostgresFailed(reason=reason, log=self.log)
-        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        for name in ("postmaster.pid", _SOCKET_NAME[1:], f"{_SOCKET_NAME[1:]}.lock"):
+            (self.cluster / name).unlink(missing_ok=True)
 
     def _place_socket(self, account: Account) -> None:
         """Keep the socket in the cluster, or in a fresh private folder when that path is no good for a socket.

@@ -160,7 +160,9 @@ CREATE FUNCTION shown_document(d documents) RETURNS jsonb LANGUAGE sql STABLE PA
     FROM (
       SELECT jsonb_build_object(
                'url', 'prismhouse://blobs/' || coalesce(e ->> 'checksum', 'unknown'), 'role', 'source', 'type', 'other'
-             ) || jsonb_strip_nulls(e) AS blob
+             ) || jsonb_strip_nulls(e)
+               || CASE WHEN e ->> 'type' NOT IN ('video', 'image', 'audio', 'text', 'pdf', 'other')
+                    THEN '{"type": "other"}'::jsonb ELSE '{}' END AS blob
       FROM jsonb_array_elements(d.document_blobs) AS e
     ) AS one
   ) AS b

@@ -1,0 +1,1 @@
+"""HTTP operations that run retrievers, and the record of runs. Start with `routes`."""
