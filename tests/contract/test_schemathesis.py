@@ -53,6 +53,12 @@ def cases(operation: Any) -> list[Any]:
     return made
 
 
+def _text_of(part: object) -> str:
+    """Return the text that stands in JSON for the bytes of a made file."""
+    assert isinstance(part, bytes)
+    return part.decode("latin-1")
+
+
 async def send(client: httpx2.AsyncClient, case: Any, ids: Ids, *, real: bool) -> httpx2.Response:
     """Send a case, to things that exist when `real`; what it has for headers that no client can send is left out."""
     made = {name: unquote(str(value)) for name, value in (case.path_parameters or {}).items()}
@@ -63,7 +69,7 @@ async def send(client: httpx2.AsyncClient, case: Any, ids: Ids, *, real: bool) -
         for name, value in (case.headers or {}).items()
         if name.lower() != "x-namespace" and str(value).isascii() and str(value).isprintable()
     }
-    content = b"" if case.body is NOT_SET else json.dumps(case.body).encode()
+    content = b"" if case.body is NOT_SET else json.dumps(case.body, default=_text_of).encode()
     query = {name: str(value) for name, value in (case.query or {}).items()}
     return await client.request(case.method, path, params=query, headers=headers, content=content)
 
