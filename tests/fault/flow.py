@@ -11,9 +11,9 @@ from typing import Any
 from conditions import eventually
 from tests.running import Api
 
-OBJECTS = 100
+OBJECTS = 200
 WORDS_PER_DOCUMENT = 60
-QUICK = {"PRISMHOUSE_WORKER__CHUNK_ROWS": "5"}
+QUICK = {"PRISMHOUSE_WORKER__CHUNK_ROWS": "10"}
 _NAMES = {
     "postgres": lambda command: "/postgres " in command and ": " not in command,
     "worker": lambda command: command.endswith(("prismhouse worker-process", "prismhouse worker")),
