@@ -17,6 +17,7 @@ class Code(Enum):
     FORBIDDEN = ("ForbiddenError", 403, False)
     NOT_ENABLED = ("NotEnabledError", 403, False)
     NOT_FOUND = ("NotFoundError", 404, False)
+    TIMED_OUT = ("TimeoutError", 408, False)
     ALREADY_EXISTS = ("AlreadyExistsError", 409, False)
     CONFLICT = ("ConflictError", 409, False)
     TOO_LARGE = ("PayloadTooLargeError", 413, False)

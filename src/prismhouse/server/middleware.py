@@ -33,7 +33,7 @@ class BodyTooLarge(WarehouseError):
     """The request body is larger than {limit_bytes} bytes."""
 
     code = Code.TOO_LARGE
-    hint = "Send less at once, upload files through /uploads, or raise PRISMHOUSE_LIMITS__BODY_BYTES."
+    hint = "Send less at once, give files by URL, or raise PRISMHOUSE_LIMITS__BODY_BYTES."
 
 
 class Edge:

@@ -193,7 +193,7 @@ async def test_405_names_every_method_of_the_path_when_there_are_several_routes(
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
 
 
-async def test_a_statement_out_of_time_is_503_with_the_next_step() -> None:
+async def test_a_statement_out_of_time_is_408_that_no_client_repeats() -> None:
     router = APIRouter()
 
     @router.get("/v1/slow")
@@ -204,7 +204,8 @@ async def test_a_statement_out_of_time_is_503_with_the_next_step() -> None:
     async with httpx2.AsyncClient(transport=transport, base_url="http://house") as client:
         refused = await client.get("/v1/slow")
 
-    assert refused.status_code == 503
+    assert refused.status_code == 408
+    assert "retry-after" not in refused.headers
     assert "STATEMENT_TIMEOUT_SECONDS" in refused.json()["error"]["message"]
 
 

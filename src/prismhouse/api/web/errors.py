@@ -15,6 +15,7 @@ from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.caller import UnresolvedList
 from prismhouse.api.web.paging import Page, pagination
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
+from prismhouse.storage.postgres.database import StatementTooSlow
 
 __all__ = ["envelope", "install"]
 
@@ -124,16 +125,9 @@ async def _on_conflict(request: Request, error: Exception) -> Answer:
     return envelope(AlreadyThere() if isinstance(error, psycopg.errors.UniqueViolation) else GoneMeanwhile())
 
 
-class TookTooLong(WarehouseError):
-    """The database stopped this request after its longest time; nothing was stored."""
-
-    code = Code.UNAVAILABLE
-    hint = "Ask for less: narrower filters, shorter patterns; or raise PRISMHOUSE_DATABASE__STATEMENT_TIMEOUT_SECONDS."
-
-
 async def _on_time_out(request: Request, _: Exception) -> Answer:
     _log.warning("a statement ran out of time", method=request.method, path=request.url.path)
-    return envelope(TookTooLong())
+    return envelope(StatementTooSlow())
 
 
 async def _on_anything_else(request: Request, error: Exception) -> Answer:

@@ -53,15 +53,17 @@ class DatabaseUnavailable(WarehouseError):
 class FateUnknown(WarehouseError):
     """The connection to the database was lost while a change was committed; it may be there or not."""
 
-    code = Code.UNAVAILABLE
+    # Not 503: the official client sends a refused write again by itself, and this one may have been stored.
+    code = Code.INTERNAL
     hint = "Look whether the change is there before you send it again."
 
 
 class StatementTooSlow(WarehouseError):
     """The database needed longer than a statement may take; nothing was stored."""
 
-    code = Code.UNAVAILABLE
-    hint = "Ask for less at once, or raise PRISMHOUSE_DATABASE__STATEMENT_TIMEOUT_SECONDS."
+    # Not 503: the same request would take as long again.
+    code = Code.TIMED_OUT
+    hint = "Ask for less: narrower filters, shorter patterns; or raise PRISMHOUSE_DATABASE__STATEMENT_TIMEOUT_SECONDS."
 
 
 class UnscopedStatement(AssertionError):
