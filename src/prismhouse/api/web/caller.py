@@ -12,6 +12,8 @@ from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import KeyId, NamespaceId, OrganizationId
 
 __all__ = [
+    "SYSTEM",
+    "Actor",
     "Authenticator",
     "Caller",
     "Callers",
@@ -34,6 +36,7 @@ _IMPLIES: dict[str, frozenset[str]] = {
     "admin": frozenset({"read", "write", "delete", "admin"}),
 }
 _ALL = _IMPLIES["admin"]
+_AGENT_LENGTH = 500
 
 
 class Unauthorized(WarehouseError):
@@ -68,11 +71,29 @@ class NamespaceNotFound(WarehouseError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who does something, and from where: what an audit row and an annotation say.
+
+    `actor_type` is `api_key` (`actor_id` is the key's), `user` (a key bound to a person: the user's id) or `system`.
+    """
+
+    actor_id: str
+    actor_type: str
+    key_id: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+
+SYSTEM = Actor(actor_id="system", actor_type="system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The tenant every service call works in."""
+    """The tenant every service call works in, and who works."""
 
     organization_id: OrganizationId
     namespace_id: NamespaceId
+    actor: Actor = SYSTEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +116,20 @@ class Caller:
     principal_id: str | None
     expires_at: str | None
     grants: Mapping[str, frozenset[str]] | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who is told to have done what this caller does."""
+        bound = self.principal_id is not None
+        return Actor(
+            actor_id=self.user_id if bound else self.key_id,
+            actor_type="user" if bound else "api_key",
+            key_id=self.key_id,
+            ip_address=self.ip_address,
+            user_agent=self.user_agent,
+        )
 
     @property
     def held(self) -> frozenset[str]:
@@ -135,7 +170,9 @@ class NamespaceCaller:
     @property
     def scope(self) -> Scope:
         """What services take."""
-        return Scope(organization_id=self.caller.organization_id, namespace_id=self.namespace_id)
+        return Scope(
+            organization_id=self.caller.organization_id, namespace_id=self.namespace_id, actor=self.caller.actor
+        )
 
 
 class Authenticator(Protocol):
@@ -148,6 +185,11 @@ class Authenticator(Protocol):
     async def enter(self, key: str, namespace: str | None, *, origin: str | None) -> NamespaceCaller:
         """Return the caller in the namespace named by id or name (None: the only one); raise NamespaceNotFound."""
         ...
+
+
+def _from(request: Request, caller: Caller) -> Caller:
+    address = request.client.host if request.client else None
+    return replace(caller, ip_address=address, user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None)
 
 
 def _covers(pattern: str, namespace_id: str) -> bool:
@@ -175,6 +217,7 @@ class Callers:
 
         async def dependency(request: Request) -> Caller:
             caller = await self._authenticator.authenticate(_bearer(request), origin=request.headers.get("origin"))
+            caller = _from(request, caller)
             request.state.log = {"key_id": caller.key_id, "organization_id": caller.organization_id}
             caller.require(permission)
             return caller
@@ -210,7 +253,7 @@ class Callers:
                 raise
             request.state.log = {"key_id": inside.caller.key_id, "namespace_id": inside.namespace_id}
             inside.caller.require(permission)
-            return inside
+            return replace(inside, caller=_from(request, inside.caller))
 
         return dependency
 
