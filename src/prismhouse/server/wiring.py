@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
@@ -60,6 +61,7 @@ class House:
     documents: Documents
     batches: Batches
     retrievers: Retrievers
+    annotations: Annotations
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -155,6 +157,7 @@ def build(settings: Settings, dsn: str) -> House:
         retrievers=Retrievers(
             db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
         ),
+        annotations=Annotations(db, documents=documents, events=events),
     )
 
 
