@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prismhouse.api.annotations.service import Annotations
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
@@ -50,6 +51,7 @@ class House:
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
+    audit: Audit
     organizations: Organizations
     namespaces: Namespaces
     namespace_deletion: Deletion
@@ -102,6 +104,7 @@ def build(settings: Settings, dsn: str) -> House:
     blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
+    audit = Audit(db)
     organizations = Organizations(db)
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
@@ -144,6 +147,7 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
+        audit=audit,
         organizations=organizations,
         namespaces=namespaces,
         namespace_deletion=deletion,
@@ -157,7 +161,7 @@ def build(settings: Settings, dsn: str) -> House:
         retrievers=Retrievers(
             db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
         ),
-        annotations=Annotations(db, documents=documents, events=events),
+        annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )
 
 
