@@ -45,8 +45,8 @@ def _text(value: Any, location: Sequence[str | int]) -> str:
     except Invalid:
         raise Invalid(unstorable(value, location)) from None
     # An infinite number, which JSON can spell as 1e999, was written as null.
-    if "null" in text and (faults := unstorable(value, location)):
-        raise Invalid(faults)
+    if "null" in text and json.loads(text) != value:
+        raise Invalid(unstorable(value, location))
     return text
 
 
