@@ -82,12 +82,6 @@ class Chain:
         self.state = {**self.state, **values, "version": self.state["version"] + 1, "updated_at": began}
         return True
 
-    def edits(self) -> Iterator[tuple[State, State, Sequence[str]]]:
-        """Yield what stood before and after each edit, and the fields that changed, in order."""
-        states = [*(one.state for one in self.ended), self.state]
-        for one, after in zip(self.ended, states[1:], strict=True):
-            yield one.state, after, one.changed
-
 
 def _same(name: str, old: Any, new: Any) -> bool:
     if old == new or name not in JSON_FIELDS or old is None or new is None:
