@@ -81,6 +81,8 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     body = {"retriever_name": f"{_OWNED}_retriever", "stages": [stage], "collection_identifiers": [collection]}
     await make("/v1/retrievers", body, "retriever_id", "retriever_id", "retriever_identifier")
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
+    logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
+    ids["audit_id"] = logs["results"][0]["audit_id"]
     return ids
 
 
