@@ -87,6 +87,8 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     await make("/v1/retrievers", body, "retriever_id", "retriever_id", "retriever_identifier")
     await make("/v1/annotations", {"document_id": "doc_a", "label": _OWNED}, "annotation_id", "annotation_id")
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
+    logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
+    ids["audit_id"] = logs["results"][0]["audit_id"]
     return ids
 
 

@@ -105,15 +105,17 @@ def build(settings: Settings, dsn: str) -> House:
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
-    organizations = Organizations(db)
+    organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
-    buckets = Buckets(db, tasks=tasks, jobs=jobs)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
-    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
-    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
+    documents = Documents(
+        db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth, audit=audit
+    )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     parts = Parts(
@@ -159,7 +161,7 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth, audit=audit
         ),
         annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )

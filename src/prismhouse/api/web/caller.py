@@ -97,6 +97,7 @@ class Scope:
     organization_id: OrganizationId
     namespace_id: NamespaceId
     actor: Actor = SYSTEM
+    reads_audited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,7 @@ class Caller:
     ip_address: str | None = None
     user_agent: str | None = None
     change_reason: str | None = None
+    reads_audited: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -176,7 +178,10 @@ class NamespaceCaller:
     def scope(self) -> Scope:
         """What services take."""
         return Scope(
-            organization_id=self.caller.organization_id, namespace_id=self.namespace_id, actor=self.caller.actor
+            organization_id=self.caller.organization_id,
+            namespace_id=self.namespace_id,
+            actor=self.caller.actor,
+            reads_audited=self.caller.reads_audited,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
 from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
@@ -65,8 +66,10 @@ class Documents:
         objects: SourceObjects | None = None,
         link_blob: LinkBlob | None = None,
         filter_depth: int = MAX_DEPTH,
+        audit: Audit | None = None,
     ) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._collections = collections
         self._objects = objects
         self._link_blob = link_blob
@@ -234,6 +237,14 @@ class Documents:
             collection_id = await self._collections.resolve_id(tx, collection)
             if not await store.delete(tx, collection_id, [document_id]):
                 raise DocumentNotFound(document_id)
+            await self._audit.record(
+                unit,
+                scope,
+                action="document_deleted",
+                resource_type="document",
+                resource_id=document_id,
+                changes={"collection_id": collection_id},
+            )
 
     async def _shape(
         self,
