@@ -22,6 +22,7 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
@@ -108,13 +109,28 @@ def build(settings: Settings, dsn: str) -> House:
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     organizations = Organizations(db)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
     namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
+    downloads = Downloads(files.links)
+    objects = Objects(
+        db,
+        buckets=buckets,
+        blobs=blobs,
+        fetcher=fetcher,
+        events=events,
+        limits=settings.limits,
+        downloads=downloads,
+    )
     collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
-    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    documents = Documents(
+        db,
+        collections=collections,
+        objects=objects,
+        link_blob=downloads.of_reference,
+        filter_depth=settings.limits.filter_depth,
+    )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     parts = Parts(
@@ -162,7 +178,11 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+            db,
+            collections=collections,
+            embedder=embedder,
+            filter_depth=settings.limits.filter_depth,
+            link_blob=downloads.of_reference,
         ),
     )
 

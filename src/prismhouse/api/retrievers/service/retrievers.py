@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.retrievers import store
 from prismhouse.api.retrievers.model.definition import Retriever, dependencies_of, fusion_of
 from prismhouse.api.retrievers.model.inputs import input_fields
@@ -67,13 +68,19 @@ class Retrievers:
     """Retrievers of a namespace. Call `close` at shutdown: it stores the last execution records."""
 
     def __init__(
-        self, db: Database, *, collections: Collections, embedder: Embedder, filter_depth: int = MAX_DEPTH
+        self,
+        db: Database,
+        *,
+        collections: Collections,
+        embedder: Embedder,
+        filter_depth: int = MAX_DEPTH,
+        link_blob: LinkBlob | None = None,
     ) -> None:
         self._db = db
         self._filter_depth = filter_depth
         self._collections = collections
         self._log = ExecutionLog(db)
-        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth)
+        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth, link_blob=link_blob)
 
     async def close(self) -> None:
         """Store what the record of runs still holds."""
