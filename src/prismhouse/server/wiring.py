@@ -13,6 +13,7 @@ from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -58,6 +59,9 @@ class House:
     objects: Objects
     collections: Collections
     documents: Documents
+    document_changes: DocumentChanges
+    several_documents: SeveralDocuments
+    bulk_changes: BulkChanges
     batches: Batches
     retrievers: Retrievers
 
@@ -151,6 +155,11 @@ def build(settings: Settings, dsn: str) -> House:
         objects=objects,
         collections=collections,
         documents=documents,
+        document_changes=DocumentChanges(db, collections=collections, documents=documents),
+        several_documents=SeveralDocuments(db, collections=collections, filter_depth=settings.limits.filter_depth),
+        bulk_changes=BulkChanges(
+            db, collections=collections, tasks=tasks, jobs=jobs, filter_depth=settings.limits.filter_depth
+        ),
         batches=batches,
         retrievers=Retrievers(
             db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth

@@ -10,7 +10,6 @@ from prismhouse.api.organizations.errors import (
     KeyNameTaken,
     KeyNotFound,
     KeyTerminal,
-    PrincipalKeysUnbuilt,
     ProtectedKey,
     UserNotFound,
 )
@@ -48,7 +47,7 @@ class Keys:
         row = await store.insert_key(
             tx,
             {
-                **body.model_dump(exclude={"principal_id"}),
+                **body.model_dump(),
                 "key_id": new_id("key"),
                 "organization_id": organization_id,
                 "user_id": user_id,
@@ -68,8 +67,6 @@ class Keys:
         self, organization_id: OrganizationId, user_email: str, body: CreateKey, *, by: KeyId | None
     ) -> tuple[Record, str]:
         """Make a key of the user; return its row and the plaintext, which is kept nowhere."""
-        if body.principal_id is not None:
-            raise PrincipalKeysUnbuilt
         if body.name == BOOTSTRAP_NAME:
             raise ProtectedKey(name=body.name)
         _check_scopes(body.scopes)
