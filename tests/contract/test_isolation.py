@@ -21,6 +21,9 @@ EXPECTED = {
 }
 # Bodies that a schema alone does not give.
 BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/v1/collections/{collection_identifier}/documents/batch"): {"filters": {"a": 1}, "update_data": {"a": 1}},
+    ("DELETE", "/v1/collections/{collection_identifier}/documents/batch"): {"document_ids": ["doc_1"]},
+    ("PATCH", "/v1/collections/{collection_identifier}/documents/bulk"): {"update_data": {"a": 1}},
     ("PATCH", "/v1/retrievers/{retriever_id}"): {"description": "mine now"},
 }
 _OWNED = "owned_by_a"
@@ -81,6 +84,7 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     body = {"retriever_name": f"{_OWNED}_retriever", "stages": [stage], "collection_identifiers": [collection]}
     await make("/v1/retrievers", body, "retriever_id", "retriever_id", "retriever_identifier")
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
+    await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
     return ids
 
 
