@@ -8,8 +8,8 @@ from tests.opened import Open, assert_envelope
 _TABLES = (
     "SELECT table_name FROM information_schema.columns WHERE column_name = 'namespace_id' AND table_schema = 'public'"
 )
-# What outlives a namespace on purpose: its receipts and what was told of it.
-_KEPT = {"tasks", "events"}
+# What outlives a namespace on purpose: its receipts, what was told of it, and who did what.
+_KEPT = {"tasks", "events", "audit_events"}
 
 
 async def test_nothing_is_left_in_any_table_when_a_namespace_is_deleted(opened: Open) -> None:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
@@ -50,6 +51,7 @@ class House:
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
+    audit: Audit
     organizations: Organizations
     namespaces: Namespaces
     namespace_deletion: Deletion
@@ -104,6 +106,7 @@ def build(settings: Settings, dsn: str) -> House:
     blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
+    audit = Audit(db)
     organizations = Organizations(db)
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
@@ -146,6 +149,7 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
+        audit=audit,
         organizations=organizations,
         namespaces=namespaces,
         namespace_deletion=deletion,

@@ -38,6 +38,7 @@ _IMPLIES: dict[str, frozenset[str]] = {
 }
 _ALL = _IMPLIES["admin"]
 _AGENT_LENGTH = 500
+_REASON_LENGTH = 500
 
 
 class Unauthorized(WarehouseError):
@@ -76,6 +77,7 @@ class Actor:
     """Who does something, and from where: what an audit row and an annotation say.
 
     `actor_type` is `api_key` (`actor_id` is the key's), `user` (a key bound to a person: the user's id) or `system`.
+    `reason` is why, as the request's X-Change-Reason says.
     """
 
     actor_id: str
@@ -83,6 +85,7 @@ class Actor:
     key_id: str | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    reason: str | None = None
 
 
 SYSTEM = Actor(actor_id="system", actor_type="system")
@@ -123,6 +126,7 @@ class Caller:
     grants: Mapping[str, frozenset[str]] | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    change_reason: str | None = None
 
     @property
     def actor(self) -> Actor:
@@ -134,6 +138,7 @@ class Caller:
             key_id=self.key_id,
             ip_address=self.ip_address,
             user_agent=self.user_agent,
+            reason=self.change_reason,
         )
 
     @property
@@ -198,8 +203,13 @@ class Authenticator(Protocol):
 
 
 def _from(request: Request, caller: Caller) -> Caller:
-    address = request.client.host if request.client else None
-    return replace(caller, ip_address=address, user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None)
+    """Note where a request comes from: the peer's address (uvicorn puts a trusted proxy's client in its place)."""
+    return replace(
+        caller,
+        ip_address=request.client.host if request.client else None,
+        user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None,
+        change_reason=_sent(request.headers.get("x-change-reason", "")).strip()[:_REASON_LENGTH] or None,
+    )
 
 
 def _covers(pattern: str, namespace_id: str) -> bool:
