@@ -22,6 +22,7 @@ from tests.extractors import SmallCatalogue
 from tests.tenants import RememberedJobs
 from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, client_of
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents import NewDocument
@@ -112,10 +113,11 @@ async def house(db: Database) -> AsyncIterator[House]:
     collections = Collections(db, catalogue=SmallCatalogue(), buckets=FixedBuckets())
     documents = Documents(db, collections=collections, objects=FixedObjects(), link_blob=link)
     callers = Callers(KeysAreNames())
+    audit = Audit(db)
     changes = change_routes(
-        DocumentChanges(db, collections=collections, documents=documents),
-        SeveralDocuments(db, collections=collections),
-        BulkChanges(db, collections=collections, tasks=Tasks(db), jobs=RememberedJobs()),
+        DocumentChanges(db, collections=collections, documents=documents, audit=audit),
+        SeveralDocuments(db, collections=collections, audit=audit),
+        BulkChanges(db, collections=collections, tasks=Tasks(db), jobs=RememberedJobs(), audit=audit),
         callers,
     )
     app = application([collection_routes(collections, callers), routes(documents, callers), changes])

@@ -363,6 +363,32 @@ async def test_a_bulk_update_that_changes_nothing_is_refused(shelf: Shelf, body:
     await shelf.send("PATCH", "/bulk", body, 422)
 
 
+async def test_who_deleted_what_and_why_is_kept(shelf: Shelf) -> None:
+    ids = [await shelf.add(n=n) for n in range(6)]
+    bulk = shelf.opened.house.bulk_changes
+    await shelf.send("DELETE", f"/{ids[0]}")
+    await shelf.send("DELETE", "/batch", {"document_ids": [ids[1], "doc_none"], "reason": "by id"})
+    await shelf.send("DELETE", "/batch", {"filters": {"n": 2}, "reason": "by filter"})
+    bulk.inline_rows, before = 1, bulk.inline_rows
+    answer = await shelf.send("DELETE", "/batch", {"filters": {"n": [3, 4, 5]}, "reason": "in numbers"})
+    bulk.inline_rows = before
+    await small(shelf, chunk_rows=2).run(**await queued(shelf, answer["task_id"]))
+
+    async with shelf.opened.house.db.read() as tx:
+        rows = await tx.fetch_all(
+            """SELECT action, resource_id, reason, actor_type FROM audit_events
+               WHERE resource_id = ANY(%(ids)s) AND action LIKE 'document_%%' ORDER BY sequence""",
+            {"ids": ids},
+        )
+    bulk_deleted = "document_bulk_soft_deleted"
+    assert [tuple(row.values()) for row in rows] == [
+        ("document_deleted", ids[0], None, "api_key"),
+        (bulk_deleted, ids[1], "by id", "api_key"),
+        (bulk_deleted, ids[2], "by filter", "api_key"),
+        *((bulk_deleted, one, "in numbers", "api_key") for one in sorted(ids[3:])),
+    ]
+
+
 def small(shelf: Shelf, *, chunk_rows: int) -> Any:
     """Return the house's bulk changes, in smaller chunks."""
     bulk = object.__new__(type(shelf.opened.house.bulk_changes))

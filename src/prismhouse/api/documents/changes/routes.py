@@ -90,7 +90,7 @@ def _many(router: APIRouter, several: SeveralDocuments, bulk: BulkChanges, calle
         body: BatchDelete = Depends(body_of(BatchDelete)),
     ) -> Answer:
         if body.document_ids is not None:
-            outcome = await several.delete(caller.scope, collection_identifier, body.document_ids)
+            outcome = await several.delete(caller.scope, collection_identifier, body.document_ids, reason=body.reason)
             return answer(
                 {
                     "task_id": None,

@@ -7,17 +7,18 @@ last one was killed, and the count is exact.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.model import Change, update_changes
 from prismhouse.api.documents.changes.schemas import BulkUpdate
-from prismhouse.api.documents.changes.service.several import condition_of
+from prismhouse.api.documents.changes.service.several import condition_of, note_deletion
 from prismhouse.api.tasks.model import TERMINAL
 from prismhouse.api.tasks.service import Tasks
-from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.caller import Actor, Scope
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import NamespaceId, OrganizationId
 from prismhouse.query.filters import MAX_DEPTH
@@ -50,6 +51,7 @@ class BulkChanges:
         collections: Collections,
         tasks: Tasks,
         jobs: JobQueue,
+        audit: Audit,
         filter_depth: int = MAX_DEPTH,
         inline_rows: int = 1000,
         chunk_rows: int = 1000,
@@ -58,6 +60,7 @@ class BulkChanges:
         self._collections = collections
         self._tasks = tasks
         self._jobs = jobs
+        self._audit = audit
         self._filter_depth = filter_depth
         self._chunk_rows = chunk_rows
         self.inline_rows = inline_rows
@@ -84,6 +87,7 @@ class BulkChanges:
                 tx, collection_id, condition, parameters, principal=principal, limit=self.inline_rows + 1
             )
             if len(found) <= self.inline_rows:
+                await note_deletion(self._audit, tx, scope, found, reason=reason)
                 return BulkDeletion(matched=len(found), deleted=await store.delete(tx, found))
         async with self._db.read() as reading:
             matched = await store.matching_count(
@@ -110,6 +114,7 @@ class BulkChanges:
                 "collection_id": collection_id,
                 "filters": filters,
                 "principal_id": scope.principal_id,
+                "actor": asdict(scope.actor),
                 **details,
             }
             await self._jobs.enqueue(unit, BULK_JOB, [job])
@@ -129,8 +134,9 @@ class BulkChanges:
         collection_id: str,
         filters: Any,
         principal_id: str | None,
+        actor: Mapping[str, Any],
         changes: list[Change] | None = None,
-        **_: Any,
+        reason: str | None = None,
     ) -> bool:
         """Do the next documents and note it in the task, in one transaction; return whether there may be more."""
         condition, parameters = condition_of(filters, max_depth=self._filter_depth)
@@ -149,7 +155,12 @@ class BulkChanges:
                 after=known.get("last_document_id", ""),
                 limit=self._chunk_rows,
             )
-            done = await (store.change(tx, found, changes) if changes is not None else store.delete(tx, found))
+            if changes is not None:
+                done = await store.change(tx, found, changes)
+            else:
+                scope = Scope(organization_id=organization_id, namespace_id=namespace_id, actor=Actor(**actor))
+                done = await store.delete(tx, found)
+                await note_deletion(self._audit, tx, scope, found, reason=reason)
             more = len(found) == self._chunk_rows
             progress: dict[str, Any] = {counted: known[counted] + done}
             await self._tasks.update(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismhouse.api.audit.model import changed
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.errors import DocumentReadOnly, NotTheOwner
@@ -24,8 +26,9 @@ _LONGEST_NAME = 256
 class DocumentChanges:
     """Create, merge, replace, share and delete single documents. `collection` is an id or name; None: any."""
 
-    def __init__(self, db: Database, *, collections: Collections, documents: Documents) -> None:
+    def __init__(self, db: Database, *, collections: Collections, documents: Documents, audit: Audit) -> None:
         self._db = db
+        self._audit = audit
         self._collections = collections
         self._documents = documents
 
@@ -68,7 +71,16 @@ class DocumentChanges:
             tx = unit.within(scope.namespace_id)
             held = await self._hold(tx, scope, document_id, collection, to_share=True)
             acl = {"owner": None, "read": [], "write": [], "public": False, **(held["acl"] or {})}
-            await store.share(tx, document_id, acl | request.model_dump(exclude_none=True))
+            lists = request.model_dump(exclude_none=True)
+            await store.share(tx, document_id, acl | lists)
+            await self._audit.record(
+                tx.unscoped,
+                scope,
+                action="permission_updated",
+                resource_type="document",
+                resource_id=document_id,
+                changes=changed(acl, lists),
+            )
             return await self._answer(tx, scope, document_id)
 
     async def delete(self, scope: Scope, collection: str, document_id: str) -> None:
@@ -77,6 +89,9 @@ class DocumentChanges:
             tx = unit.within(scope.namespace_id)
             await self._hold(tx, scope, document_id, collection)
             await store.delete(tx, [document_id])
+            await self._audit.record(
+                tx.unscoped, scope, action="document_deleted", resource_type="document", resource_id=document_id
+            )
 
     async def _hold(
         self, tx: NamespaceWriter, scope: Scope, document_id: str, collection: str | None, *, to_share: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.errors import DocumentReadOnly, TooManyMatch
@@ -16,7 +17,7 @@ from prismhouse.api.web.caller import Scope
 from prismhouse.query.filters import MAX_DEPTH, document_columns, parse, to_sql
 from prismhouse.storage.postgres.database import Database, NamespaceWriter
 
-__all__ = ["MOST_AT_ONCE", "Outcome", "SeveralDocuments", "condition_of"]
+__all__ = ["MOST_AT_ONCE", "Outcome", "SeveralDocuments", "condition_of", "note_deletion"]
 
 MOST_AT_ONCE = 10_000
 _COLUMNS = document_columns("d")
@@ -43,11 +44,13 @@ class SeveralDocuments:
         db: Database,
         *,
         collections: Collections,
+        audit: Audit,
         filter_depth: int = MAX_DEPTH,
         most_at_once: int = MOST_AT_ONCE,
     ) -> None:
         self._db = db
         self._collections = collections
+        self._audit = audit
         self._filter_depth = filter_depth
         self._most_at_once = most_at_once
 
@@ -80,13 +83,17 @@ class SeveralDocuments:
             done = await store.change_each(tx, open_ones) if open_ones else 0
         return Outcome(done=done, results=_results([one.document_id for one in updates], faults))
 
-    async def delete(self, scope: Scope, collection: str, document_ids: Sequence[str]) -> Outcome:
+    async def delete(
+        self, scope: Scope, collection: str, document_ids: Sequence[str], *, reason: str | None = None
+    ) -> Outcome:
         """Delete the documents that are there, and say which were not."""
         asked = list(dict.fromkeys(document_ids))
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
             faults = await self._hold(tx, scope, collection, asked)
-            done = await store.delete(tx, [one for one in asked if one not in faults])
+            doomed = [one for one in asked if one not in faults]
+            done = await store.delete(tx, doomed)
+            await note_deletion(self._audit, tx, scope, doomed, reason=reason)
         return Outcome(done=done, results=_results(asked, faults))
 
     async def _hold(
@@ -103,6 +110,22 @@ class SeveralDocuments:
             elif not found["open"]:
                 faults[document_id] = DocumentReadOnly(id=document_id).message
         return faults
+
+
+async def note_deletion(
+    audit: Audit, tx: NamespaceWriter, scope: Scope, document_ids: Sequence[str], *, reason: str | None
+) -> None:
+    """Write into the audit, in the transaction of the deletion, which documents went and why."""
+    await audit.record_many(
+        tx.unscoped,
+        scope.actor,
+        organization_id=scope.organization_id,
+        namespace_id=scope.namespace_id,
+        action="document_bulk_soft_deleted",
+        resource_type="document",
+        entries=[(one, None) for one in document_ids],
+        reason=reason,
+    )
 
 
 def condition_of(filters: Any, *, max_depth: int) -> tuple[str, dict[str, Any]]:
