@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import APIRouter
 
+from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
@@ -26,7 +27,7 @@ __all__ = ["routers"]
 
 def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
-    callers = Callers(house.namespaces)
+    callers = Callers(house.namespaces, denied=Denials(house.audit).note)
     return [
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
         audit_routes(house.audit, callers),
