@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import APIRouter
 
+from prismhouse.api.annotations.routes import routes as annotation_routes
 from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
@@ -40,6 +41,7 @@ def routers(house: House) -> list[APIRouter]:
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         retriever_routes(house.retrievers, callers),
+        annotation_routes(house.annotations, callers),
     ]
 
 

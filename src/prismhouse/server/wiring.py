@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
@@ -62,6 +63,7 @@ class House:
     documents: Documents
     batches: Batches
     retrievers: Retrievers
+    annotations: Annotations
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -161,6 +163,7 @@ def build(settings: Settings, dsn: str) -> House:
         retrievers=Retrievers(
             db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth, audit=audit
         ),
+        annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )
 
 

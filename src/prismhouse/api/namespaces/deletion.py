@@ -23,6 +23,8 @@ __all__ = ["DELETE_JOB", "Deletion"]
 DELETE_JOB = "namespaces.delete"
 _TASK_TYPE = "api_namespaces_delete"
 _ROWS_AT_ONCE = 5_000
+# Those that may hold millions of rows; the others go with the namespace's own row.
+_TABLES = ("documents", "objects", "annotations", "annotation_history")
 _log = structlog.get_logger(__name__)
 
 DropVectors = Callable[[NamespaceWriter], Awaitable[None]]
@@ -114,7 +116,7 @@ class Deletion:
         namespace = NamespaceId(namespace_id)
         async with self._db.write() as tx:
             await self._receipts.update(tx, task_id, status="IN_PROGRESS")
-        deleted = {table: await self._empty(namespace, table) for table in ("documents", "objects")}
+        deleted = {table: await self._empty(namespace, table) for table in _TABLES}
         async with self._db.write() as tx:
             await self._drop_vectors(tx.within(namespace))
         # Bytes go before the rows that name the namespace, so that a crash leaves a job that knows what to delete.
