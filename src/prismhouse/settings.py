@@ -43,6 +43,12 @@ class ServerSettings(_Group):
         (),
         description="Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed. None by default.",
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="Address by which clients reach the server, for signed URLs: `https://house.example`, with a path "
+        "where a proxy adds one. Unset: the address that the request was sent to.",
+    )
     api_processes: int = Field(1, ge=1, le=64, description="Number of API processes.")
     shutdown_timeout_seconds: float = Field(
         15, gt=0, description="How long a stop waits for running requests and jobs."

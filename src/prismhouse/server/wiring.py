@@ -24,12 +24,15 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
+from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher
@@ -46,6 +49,9 @@ class House:
     dsn: str
     db: Database
     blobs: BlobStore
+    staging: Staging
+    links: BlobLinks
+    local_files: LocalFiles | None
     fetcher: Fetcher
     compute: Compute
     jobs: ProcrastinateQueue
@@ -101,20 +107,35 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    files, compute, jobs = adapters.files(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
     organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, audit=audit)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
     namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
+    downloads = Downloads(files.links)
+    objects = Objects(
+        db,
+        buckets=buckets,
+        blobs=blobs,
+        fetcher=fetcher,
+        events=events,
+        limits=settings.limits,
+        downloads=downloads,
+    )
     collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
     documents = Documents(
-        db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth, audit=audit
+        db,
+        collections=collections,
+        objects=objects,
+        link_blob=downloads.of_reference,
+        filter_depth=settings.limits.filter_depth,
+        audit=audit,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
@@ -144,6 +165,9 @@ def build(settings: Settings, dsn: str) -> House:
         dsn=dsn,
         db=db,
         blobs=blobs,
+        staging=files.staging,
+        links=files.links,
+        local_files=files.local,
         fetcher=fetcher,
         compute=compute,
         jobs=jobs,
@@ -161,7 +185,12 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth, audit=audit
+            db,
+            collections=collections,
+            embedder=embedder,
+            filter_depth=settings.limits.filter_depth,
+            link_blob=downloads.of_reference,
+            audit=audit,
         ),
         annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )
