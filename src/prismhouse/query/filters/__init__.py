@@ -1,7 +1,13 @@
 """One filter language: parse to a tree, compile to SQL, evaluate in Python. Start with `tree`, then `parse`."""
 
 from prismhouse.query.filters.annotations import refuse_annotations
-from prismhouse.query.filters.columns import Columns, document_columns, object_columns, retriever_columns
+from prismhouse.query.filters.columns import (
+    Columns,
+    document_columns,
+    object_columns,
+    retriever_columns,
+    upload_columns,
+)
 from prismhouse.query.filters.evaluate import PatternTooSlow, matches
 from prismhouse.query.filters.parse import MAX_DEPTH, parse
 from prismhouse.query.filters.sql import is_indexed, to_sql
@@ -27,4 +33,5 @@ __all__ = [
     "refuse_annotations",
     "retriever_columns",
     "to_sql",
+    "upload_columns",
 ]
