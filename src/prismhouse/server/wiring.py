@@ -13,6 +13,7 @@ from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -58,6 +59,7 @@ class House:
     objects: Objects
     collections: Collections
     documents: Documents
+    payload_indexes: PayloadIndexes
     batches: Batches
     retrievers: Retrievers
 
@@ -85,6 +87,7 @@ class House:
         await self.compute.close()
         await self.fetcher.close()
         await self.namespaces.settle()
+        await self.payload_indexes.settle()
         await self.db.close()
 
 
@@ -104,11 +107,14 @@ def build(settings: Settings, dsn: str) -> House:
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
+    indexes = PayloadIndexes(db, jobs=jobs)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, indexes=indexes)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
-    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    documents = Documents(
+        db, collections=collections, objects=objects, indexes=indexes, filter_depth=settings.limits.filter_depth
+    )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     parts = Parts(
@@ -151,6 +157,7 @@ def build(settings: Settings, dsn: str) -> House:
         objects=objects,
         collections=collections,
         documents=documents,
+        payload_indexes=indexes,
         batches=batches,
         retrievers=Retrievers(
             db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth

@@ -17,7 +17,7 @@ from prismhouse.api.namespaces.errors import (
 )
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.model import expiry_of, merged_indexes
-from prismhouse.api.namespaces.ports import ExtractorCatalogue
+from prismhouse.api.namespaces.ports import ExtractorCatalogue, IndexRegistry
 from prismhouse.api.namespaces.schemas import (
     CreateNamespace,
     ExtractorReference,
@@ -53,9 +53,16 @@ class Namespaces:
     """Namespaces of the caller's organization; also the web layer's `Authenticator`."""
 
     def __init__(
-        self, db: Database, *, organizations: Organizations, catalogue: ExtractorCatalogue, expiry: Expiry | None = None
+        self,
+        db: Database,
+        *,
+        organizations: Organizations,
+        catalogue: ExtractorCatalogue,
+        expiry: Expiry | None = None,
+        indexes: IndexRegistry | None = None,
     ) -> None:
         self._db = db
+        self._indexes = indexes
         self._catalogue = catalogue
         self._expiry = expiry
         self._authenticator = KeyAuthenticator(db, organizations)
@@ -103,6 +110,8 @@ class Namespaces:
                     raise NamespaceNameTaken(namespace_name=body.namespace_name)
                 raise NamespaceIdTaken(namespace_id=namespace_id)
             await self._schedule(tx, row)
+            if body.payload_indexes:
+                await self._index(tx, row)
         return row
 
     async def read(self, caller: Caller, identifier: str) -> tuple[Record, Counts, dict[str, str]]:
@@ -181,7 +190,13 @@ class Namespaces:
             changed = (await store.update(tx, namespace_id, changes) if changes else None) or row
             if "expires_at" in changes:
                 await self._schedule(tx, changed)
+            if "payload_indexes" in changes:
+                await self._index(tx, changed)
             return changed
+
+    async def _index(self, tx: Writer, row: Record) -> None:
+        if self._indexes is not None:
+            await self._indexes.declare(tx.within(NamespaceId(row["namespace_id"])), row["payload_indexes"])
 
     async def _schedule(self, tx: Writer, row: Record) -> None:
         if row["expires_at"] is not None and self._expiry is not None:

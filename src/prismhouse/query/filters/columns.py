@@ -45,6 +45,7 @@ class Columns:
         prefixes: first segments that are JSON columns of their own, with where they are shown.
         root: the JSON column that holds every other name.
         searchable: a tsvector over the strings of `root`, for finding equal strings without a scan.
+        keyed: fields with an index on their key, see `keys`.
     """
 
     exact: Mapping[str, Place]
@@ -52,6 +53,7 @@ class Columns:
     root: str
     root_shown: Path = ()
     searchable: str | None = None
+    keyed: frozenset[str] = frozenset()
 
     def places(self, field: str) -> tuple[Place, ...]:
         """Return where `field` may be, the preferred place first."""

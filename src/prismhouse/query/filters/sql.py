@@ -13,29 +13,29 @@ from __future__ import annotations
 from typing import Any
 
 from prismhouse.kit import json
-from prismhouse.query.filters.columns import Columns, Kind, Path, Place
+from prismhouse.query.filters.columns import Columns, Kind, Place
+from prismhouse.query.filters.keys import SEVERAL, json_path, key_of
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
 from prismhouse.query.filters.values import NUMBER_PATTERN, equivalents, moment_of, number_of, words_of
 
-__all__ = ["is_indexed", "json_path", "to_sql"]
+__all__ = ["is_indexed", "to_sql"]
 
 _TEXT = "(v.value #>> '{}')"
 _FOLDED = f'lower({_TEXT} COLLATE "pg_unicode_fast")'
 _IS_TEXT = "jsonb_typeof(v.value) = 'string'"
 _COMPARISONS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 _LONGEST_CANDIDATE = 200
+# Below every number that a document can hold.
+_LEAST_NUMBER = "'[-1e10000]'::jsonb"
+# Terms of so many texts still make a query quickly; a path of more alternatives exceeds PostgreSQL's stack.
+_MOST_CANDIDATES = 100
+_ALTERNATIVES = 200
 
 
 def to_sql(filter_: Filter, columns: Columns, *, prefix: str = "f") -> tuple[str, dict[str, Any]]:
     """Return a condition for WHERE with its parameters, which are named `<prefix><number>`."""
     compiler = _Compiler(columns, prefix)
     return compiler.filter(filter_), compiler.parameters
-
-
-def json_path(path: Path, tail: str = "") -> str:
-    """Return a jsonpath to `path`; its names are quoted, so they can hold anything."""
-    names = "".join(f".{json.dumps(name).decode()}" for name in path)
-    return f"lax ${names}{tail}"
 
 
 def is_indexed(filter_: Filter, columns: Columns) -> bool:
@@ -99,7 +99,10 @@ class _Compiler:
                 return null if condition.value else f"({null}) IS NOT TRUE"
             case Operator.EQ | Operator.IN:
                 return self._equals(condition)
-        return self._in_place(condition.field, lambda place: self._test(place, condition))
+        tested = self._in_place(condition.field, lambda place: self._test(place, condition))
+        if condition.operator in _COMPARISONS and condition.field in self._columns.keyed:
+            return f"({self._range(condition)} AND {tested})"
+        return tested
 
     def _in_place(self, field: str, test: Any) -> str:
         """Test the first place that is there: later ones count only where the earlier are absent."""
@@ -146,16 +149,20 @@ class _Compiler:
         folded = [s.lower() for s in texts if not condition.case_sensitive and _has_case(s)]
         tests = []
         if exact:
-            alternatives = " || ".join(f"@ == {_literal(s)}" for s in exact)
-            path = self.bind(json_path(place.path, f"[*] ? ({alternatives})"))
-            tests.append(f"{place.sql} @? {path}::jsonpath")
+            tests += [self._one_of(place, exact[i : i + _ALTERNATIVES]) for i in range(0, len(exact), _ALTERNATIVES)]
         if folded:
             same = self._any(place, f"{_IS_TEXT} AND {_FOLDED} = ANY({self.bind(folded)}::text[])")
             tests.append(f"({self._candidates(place, folded)}{same})")
         return f"({' OR '.join(tests)})"
 
+    def _one_of(self, place: Place, scalars: list[Any]) -> str:
+        alternatives = " || ".join(f"@ == {_literal(s)}" for s in scalars)
+        return f"{place.sql} @? {self.bind(json_path(place.path, f'[*] ? ({alternatives})'))}::jsonpath"
+
     def _candidates(self, place: Place, texts: list[str]) -> str:
-        if not place.indexed or not all(t.isascii() and len(t) <= _LONGEST_CANDIDATE for t in texts):
+        if not place.indexed or len(texts) > _MOST_CANDIDATES:
+            return ""
+        if not all(t.isascii() and len(t) <= _LONGEST_CANDIDATE for t in texts):
             return ""
         terms = f"equality_candidates({self.bind(texts)}::text[])"
         return f"({terms} IS NULL OR {self._columns.searchable} @@ {terms}) AND "
@@ -183,9 +190,7 @@ class _Compiler:
         if operator is Operator.CONTAINS and place.kind is Kind.JSON:
             others = [s for s in equivalents(value) if not isinstance(s, str)]
             if others:
-                alternatives = " || ".join(f"@ == {_literal(s)}" for s in others)
-                path = self.bind(json_path(place.path, f"[*] ? ({alternatives})"))
-                return f"({self._any(place, test)} OR {place.sql} @? {path}::jsonpath)"
+                return f"({self._any(place, test)} OR {self._one_of(place, others)})"
         return self._any(place, test)
 
     def _string(self, operator: Operator, value: str, case_sensitive: bool) -> str:
@@ -230,6 +235,18 @@ class _Compiler:
         if isinstance(value, str):
             cases.append(f'WHEN {_IS_TEXT} THEN {_TEXT} COLLATE "C" {comparison} {self.bind(value)}')
         return self._any(place, f"CASE {' '.join(cases)} ELSE false END")
+
+    def _range(self, condition: Condition) -> str:
+        """Return what holds for the index key of every match: numbers in their range, and what must be looked at."""
+        key = key_of(condition.field, self._columns, self.bind).expression
+        number = number_of(condition.value)
+        texts = f"{key} >= '[\"\"]' AND {key} < {_LEAST_NUMBER}"
+        others = f"{texts} OR {key} >= '{SEVERAL}'"
+        if number is None:
+            return f"({others})"
+        comparison, bound = _COMPARISONS[condition.operator], self.bind(f"[{number}]")
+        end = f"{key} < '[false]'" if comparison.startswith(">") else f"{key} >= {_LEAST_NUMBER}"
+        return f"({key} {comparison} {bound}::jsonb AND {end} OR {others})"
 
     def _geo(self, place: Place, operator: Operator, value: Any) -> str:
         if place.kind is not Kind.JSON:
