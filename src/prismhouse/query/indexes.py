@@ -1,6 +1,7 @@
 """Indexes on single fields of documents: one partial index per namespace and field, made and dropped without blocking.
 
-Their names come from namespace and field, so that what stands can be compared with what is declared.
+Their names come from namespace and field, so that what stands can be compared with what is declared. The planner
+takes no statistics from partial indexes, so that each field has a statistics object, which namespaces share.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from prismhouse.storage.postgres.locks import Lock
 __all__ = ["Declared", "Outcome", "index_name", "is_user_field", "reconcile"]
 
 _PREFIX = "payload_index_"
+_STATISTICS_PREFIX = "payload_field_"
 _COLUMNS = document_columns("documents")
 _STANDING = """
 SELECT c.relname, i.indisvalid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = 'documents'::regclass AND starts_with(c.relname, %s)
+"""
+_STANDING_STATISTICS = """
+SELECT stxname FROM pg_statistic_ext WHERE stxrelid = 'documents'::regclass AND starts_with(stxname, %s)
 """
 
 
@@ -45,8 +50,11 @@ class Outcome:
 
 def index_name(namespace_id: str, field: str) -> str:
     """Return the name of the index on a field in a namespace."""
-    digest = hashlib.md5(f"{namespace_id}/{field}".encode(), usedforsecurity=False).hexdigest()
-    return f"{_PREFIX}{digest[:24]}"
+    return f"{_PREFIX}{_digest(f'{namespace_id}/{field}')}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:24]
 
 
 def is_user_field(field: str) -> bool:
@@ -68,6 +76,7 @@ async def reconcile(connection: psycopg.AsyncConnection[Any], declared: Iterable
     for name in standing:
         if name not in wanted or not standing[name]:
             await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
+    await _keep_statistics(connection, {one.field for one in wanted.values()})
     missing = [name for name in wanted if not standing.get(name)]
     outcomes = [Outcome(one, None) for name, one in wanted.items() if name not in missing]
     outcomes += [Outcome(wanted[name], await _build(connection, name, wanted[name])) for name in missing]
@@ -77,12 +86,26 @@ async def reconcile(connection: psycopg.AsyncConnection[Any], declared: Iterable
     return outcomes
 
 
+async def _keep_statistics(connection: psycopg.AsyncConnection[Any], fields: set[str]) -> None:
+    wanted = {f"{_STATISTICS_PREFIX}{_digest(field)}": field for field in fields}
+    cursor = await connection.execute(_STANDING_STATISTICS, (_STATISTICS_PREFIX,))
+    standing = {name for (name,) in await cursor.fetchall()}
+    for name in standing - set(wanted):
+        await connection.execute(sql.SQL("DROP STATISTICS IF EXISTS {}").format(sql.Identifier(name)))
+    for name in set(wanted) - standing:
+        create = sql.SQL("CREATE STATISTICS IF NOT EXISTS {} ON {} FROM documents")
+        await connection.execute(create.format(sql.Identifier(name), _key(wanted[name])))
+
+
+def _key(field: str) -> sql.SQL:
+    return sql.SQL(key_of(field, _COLUMNS, lambda path: sql.Literal(path).as_string()).expression)
+
+
 async def _build(connection: psycopg.AsyncConnection[Any], name: str, index: Declared) -> str | None:
-    key = key_of(index.field, _COLUMNS, lambda path: sql.Literal(path).as_string())
     statement = sql.SQL(
         "CREATE INDEX CONCURRENTLY {name} ON documents (collection_id, {key}, document_id)"
         " WHERE namespace_id = {namespace}"
-    ).format(name=sql.Identifier(name), key=sql.SQL(key.expression), namespace=sql.Literal(index.namespace_id))
+    ).format(name=sql.Identifier(name), key=_key(index.field), namespace=sql.Literal(index.namespace_id))
     try:
         await connection.execute(statement)
     except psycopg.Error as error:

@@ -10,7 +10,8 @@ Run these statements with `prepare=False`: the planner must see the values to pi
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeGuard
 
 from prismhouse.kit import json
 from prismhouse.query.filters.columns import Columns, Kind, Place
@@ -81,9 +82,25 @@ class _Compiler:
             case Not(part=part):
                 return f"({self.filter(part)}) IS NOT TRUE"
             case And(parts=parts):
-                return f"({' AND '.join(map(self.filter, parts))})" if parts else "true"
+                return f"({' AND '.join(self._all(parts))})" if parts else "true"
             case Or(parts=parts):
                 return f"({' OR '.join(map(self.filter, parts))})" if parts else "false"
+
+    def _all(self, parts: Sequence[Filter]) -> Iterator[str]:
+        """Yield the conditions that hold together; those on one index key are one range of it."""
+        ranges: dict[str, list[Condition]] = {}
+        for part in parts:
+            if self._is_range(part):
+                ranges.setdefault(part.field, []).append(part)
+            else:
+                yield self.filter(part)
+        for conditions in ranges.values():
+            yield self._range(conditions)
+            for condition in conditions:
+                yield self._in_place(condition.field, lambda place, c=condition: self._test(place, c))
+
+    def _is_range(self, part: Filter) -> TypeGuard[Condition]:
+        return isinstance(part, Condition) and part.operator in _COMPARISONS and part.field in self._columns.keyed
 
     def _condition(self, condition: Condition) -> str:
         match condition.operator:
@@ -100,9 +117,7 @@ class _Compiler:
             case Operator.EQ | Operator.IN:
                 return self._equals(condition)
         tested = self._in_place(condition.field, lambda place: self._test(place, condition))
-        if condition.operator in _COMPARISONS and condition.field in self._columns.keyed:
-            return f"({self._range(condition)} AND {tested})"
-        return tested
+        return f"({self._range([condition])} AND {tested})" if self._is_range(condition) else tested
 
     def _in_place(self, field: str, test: Any) -> str:
         """Test the first place that is there: later ones count only where the earlier are absent."""
@@ -236,17 +251,21 @@ class _Compiler:
             cases.append(f'WHEN {_IS_TEXT} THEN {_TEXT} COLLATE "C" {comparison} {self.bind(value)}')
         return self._any(place, f"CASE {' '.join(cases)} ELSE false END")
 
-    def _range(self, condition: Condition) -> str:
+    def _range(self, conditions: Sequence[Condition]) -> str:
         """Return what holds for the index key of every match: numbers in their range, and what must be looked at."""
-        key = key_of(condition.field, self._columns, self.bind).expression
-        number = number_of(condition.value)
+        key = key_of(conditions[0].field, self._columns, self.bind).expression
         texts = f"{key} >= '[\"\"]' AND {key} < {_LEAST_NUMBER}"
-        others = f"{texts} OR {key} >= '{SEVERAL}'"
-        if number is None:
-            return f"({others})"
-        comparison, bound = _COMPARISONS[condition.operator], self.bind(f"[{number}]")
-        end = f"{key} < '[false]'" if comparison.startswith(">") else f"{key} >= {_LEAST_NUMBER}"
-        return f"({key} {comparison} {bound}::jsonb AND {end} OR {others})"
+        tests = [texts, f"{key} >= '{SEVERAL}'"]
+        numbers = [number_of(condition.value) for condition in conditions]
+        if None not in numbers:  # a number never compares with a text or a date
+            signs = [_COMPARISONS[condition.operator] for condition in conditions]
+            bounds = [f"{key} {s} {self.bind(f'[{n}]')}::jsonb" for s, n in zip(signs, numbers, strict=True)]
+            if not any(sign.startswith("<") for sign in signs):
+                bounds.append(f"{key} < '[false]'")
+            if not any(sign.startswith(">") for sign in signs):
+                bounds.append(f"{key} >= {_LEAST_NUMBER}")
+            tests.insert(0, " AND ".join(bounds))
+        return f"({' OR '.join(tests)})"
 
     def _geo(self, place: Place, operator: Operator, value: Any) -> str:
         if place.kind is not Kind.JSON:
