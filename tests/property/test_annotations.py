@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -287,9 +287,7 @@ def test_every_instant_stays_as_it_was_whatever_is_done(dsn: str, tmp_path: Any)
             thorough = settings.default.max_examples > 1000
             run_state_machine_as_test(
                 Annotating,
-                settings=settings(
-                    max_examples=500 if thorough else 25, stateful_step_count=15
-                ),
+                settings=settings(max_examples=500 if thorough else 25, stateful_step_count=15),
             )
         finally:
             runner.run(house.close())

@@ -9,6 +9,7 @@ from prismhouse.query.filters.columns import (
     upload_columns,
 )
 from prismhouse.query.filters.evaluate import PatternTooSlow, matches
+from prismhouse.query.filters.guard import InvalidPattern, guarded
 from prismhouse.query.filters.parse import MAX_DEPTH, parse
 from prismhouse.query.filters.sql import is_indexed, to_sql
 from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or, fields_of
@@ -20,12 +21,14 @@ __all__ = [
     "Columns",
     "Condition",
     "Filter",
+    "InvalidPattern",
     "Not",
     "Operator",
     "Or",
     "PatternTooSlow",
     "document_columns",
     "fields_of",
+    "guarded",
     "is_indexed",
     "matches",
     "object_columns",

@@ -54,6 +54,7 @@ class Columns:
         root: the JSON column that holds every other name.
         searchable: a tsvector over the strings of `root`, for finding equal strings without a scan.
         annotated: the alias of the table `documents`, where annotations can be asked for.
+        keyed: fields with an index on their key, see `keys`.
     """
 
     exact: Mapping[str, Place]
@@ -62,6 +63,7 @@ class Columns:
     root_shown: Path = ()
     searchable: str | None = None
     annotated: str | None = None
+    keyed: frozenset[str] = frozenset()
 
     def places(self, field: str) -> tuple[Place, ...]:
         """Return where `field` may be, the preferred place first."""

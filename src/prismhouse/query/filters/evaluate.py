@@ -20,7 +20,7 @@ from prismhouse.query.filters.values import equivalents, moment_of, number_of, w
 
 __all__ = ["PatternTooSlow", "matches"]
 
-_REGEX_SECONDS = 1.0
+_REGEX_SECONDS = 0.5
 _EARTH_METRES = 6_371_008.8
 _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.GT: op.gt,
@@ -32,10 +32,10 @@ _DOCUMENTS = document_columns()
 
 
 class PatternTooSlow(WarehouseError):
-    """The regular expression {pattern!r} took more than {seconds} s on one value."""
+    """The condition {condition} took more than {seconds} s."""
 
     code = Code.INVALID
-    hint = "Write it without nested repetitions, or use contains, text or words."
+    hint = "Write the pattern without nested repetitions and back references, or use contains, text or words."
 
 
 def matches(filter_: Filter, record: Mapping[str, Any], columns: Columns = _DOCUMENTS) -> bool:
@@ -164,7 +164,7 @@ def _string(condition: Condition, value: str) -> bool:
     wanted = condition.value
     match condition.operator:
         case Operator.REGEX:
-            return _search(wanted, value, condition.case_sensitive)
+            return _search(condition, value)
         case Operator.WORDS:
             return stems_of(wanted) <= stems_of(value)
         case Operator.PHRASE:
@@ -184,11 +184,12 @@ def _compiled(pattern: str, case_sensitive: bool) -> Any:
     return regex.compile(pattern, regex.DOTALL | (0 if case_sensitive else regex.IGNORECASE))
 
 
-def _search(pattern: str, value: str, case_sensitive: bool) -> bool:
+def _search(condition: Condition, value: str) -> bool:
+    pattern = condition.value
     try:
-        return _compiled(pattern, case_sensitive).search(value, timeout=_REGEX_SECONDS) is not None
+        return _compiled(pattern, condition.case_sensitive).search(value, timeout=_REGEX_SECONDS) is not None
     except TimeoutError as error:
-        raise PatternTooSlow(pattern=pattern, seconds=_REGEX_SECONDS) from error
+        raise PatternTooSlow(condition=f"`{condition.field} regex {pattern}`", seconds=_REGEX_SECONDS) from error
 
 
 # Places on the Earth

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.query.filters.annotations import about_annotations
 from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or
@@ -34,7 +35,8 @@ def parse(
     """Return the filter that `tree` (decoded JSON) stands for; None and `{}` match everything.
 
     Args:
-        tree: a logical object, a bare condition, a list (joined by AND) or shorthands `{field: value}`.
+        tree: a logical object, a bare condition, a list (joined by AND), shorthands `{field: value}`, or the JSON
+            text of one of these.
         max_depth: how deep logical objects may nest.
         path: where the tree stands in the request; errors name places below it.
         case_sensitive: the rule for strings where the tree does not say.
@@ -44,9 +46,18 @@ def parse(
     Raises:
         Invalid: with one validation error for the first fault.
     """
+    if isinstance(tree, str):
+        tree = _decoded(tree, tuple(path))
     if tree is None:
         return EVERYTHING
     return _Parser(max_depth=max_depth, templates=templates).filter(tree, tuple(path), 0, case_sensitive)
+
+
+def _decoded(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        _fail(path, "must be an object: AND, OR, NOT, or a condition {field, operator, value}; this text is not JSON")
 
 
 def _fail(path: Path, message: str) -> NoReturn:
