@@ -179,6 +179,8 @@ def build(settings: Settings, dsn: str) -> House:
     register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
+    annotations = Annotations(db, documents=documents, events=events, audit=audit)
+    documents.use(annotations)
     return House(
         settings=settings,
         dsn=dsn,
@@ -221,7 +223,7 @@ def build(settings: Settings, dsn: str) -> House:
             link_blob=downloads.of_reference,
             audit=audit,
         ),
-        annotations=Annotations(db, documents=documents, events=events, audit=audit),
+        annotations=annotations,
     )
 
 
