@@ -16,7 +16,7 @@ from urllib.parse import quote
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, WarehouseError
@@ -102,11 +102,11 @@ def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
     async def file(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_PREFLIGHT)
-        body = _Body(request)
+        body = _Body(request.receive)
         try:
             parameters = files.signer.check(request.method, request.url.query)
             if request.method == "PUT":
-                return await _put(files, request, body, parameters, limit_bytes)
+                return await _put(files, Request(request.scope, body.receive), parameters, limit_bytes)
             return await _get(files, request, parameters)
         except WarehouseError as error:
             if not body.ended:
@@ -121,20 +121,20 @@ def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
 
 
 class _Body:
-    """A request's body, which knows whether it was read to its end."""
+    """A request's body, which knows whether its sender has sent all of it."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
         self.ended = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield it as it arrives; raise ClientDisconnect."""
-        async for chunk in self._request.stream():
-            yield chunk
-        self.ended = True
+    async def receive(self) -> Message:
+        """Return the next message of the request."""
+        message = await self._receive()
+        self.ended = not message.get("more_body", False)
+        return message
 
 
-async def _put(files: LocalFiles, request: Request, body: _Body, signed: dict[str, str], limit_bytes: int) -> Response:
+async def _put(files: LocalFiles, request: Request, signed: dict[str, str], limit_bytes: int) -> Response:
     headers = request.headers
     sent_type = headers.get("content-type", "")
     if sent_type != signed["content_type"]:
@@ -150,7 +150,7 @@ async def _put(files: LocalFiles, request: Request, body: _Body, signed: dict[st
         raise ConditionNotKnown
     staged = await files.staging.receive(
         decoded_key(signed["key"]),
-        body.chunks(),
+        request.stream(),
         content_type=sent_type,
         limit_bytes=limit_bytes,
         size_bytes=size_bytes,

@@ -17,7 +17,8 @@ from prismhouse.storage.blobs.port import StoredBlob
 
 __all__ = ["Arrival", "StorageFull", "flush_folder", "full_disk_named", "has_size", "make_folder", "md5", "remove_tree"]
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Also a file system, or a limit of the process, that holds no larger file.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _send_to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
