@@ -15,6 +15,8 @@ from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
+from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -24,6 +26,8 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
+from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
@@ -65,8 +69,13 @@ class House:
     events: Events
     buckets: Buckets
     objects: Objects
+    uploads: Uploads
     collections: Collections
     documents: Documents
+    document_changes: DocumentChanges
+    several_documents: SeveralDocuments
+    bulk_changes: BulkChanges
+    document_figures: Figures
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -135,10 +144,13 @@ def build(settings: Settings, dsn: str) -> House:
         objects=objects,
         link_blob=downloads.of_reference,
         filter_depth=settings.limits.filter_depth,
-        audit=audit,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
+    uploads = Uploads(
+        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+    )
+    register_upload_jobs(jobs, uploads)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -181,8 +193,17 @@ def build(settings: Settings, dsn: str) -> House:
         events=events,
         buckets=buckets,
         objects=objects,
+        uploads=uploads,
         collections=collections,
         documents=documents,
+        document_changes=DocumentChanges(db, collections=collections, documents=documents, audit=audit),
+        several_documents=SeveralDocuments(
+            db, collections=collections, audit=audit, filter_depth=settings.limits.filter_depth
+        ),
+        document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
+        bulk_changes=BulkChanges(
+            db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
+        ),
         batches=batches,
         retrievers=Retrievers(
             db,
