@@ -120,7 +120,7 @@ def local(folder: Path) -> Iterator[Storage]:
     signer = Signer(SigningKeys(folder / "signing-keys.json", clock=clock), clock=clock)
     staging = LocalStaging(blobs, signer=signer, base_url=_door.address)
     files = LocalFiles(staging=staging, blobs=blobs, signer=signer)
-    _door.app = assemble([routes(files, limit_bytes=LIMIT_BYTES)], body_bytes=4096)
+    _door.app = assemble([routes(files, limit_bytes=LIMIT_BYTES, patience_seconds=3)], body_bytes=4096)
     yield Storage(
         name="local",
         blobs=blobs,

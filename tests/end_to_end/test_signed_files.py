@@ -29,7 +29,7 @@ GROWTH_LIMIT_MB = 64
 
 def signer_of(server: RunningServer) -> Signer:
     """Sign as another API process of the same server would."""
-    return Signer(SigningKeys(server.data_dir / "signing-keys.json"))
+    return Signer(SigningKeys(server.data_dir / "blobs" / "signing-keys.json"))
 
 
 def staging_of(server: RunningServer) -> LocalStaging:

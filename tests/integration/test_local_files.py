@@ -268,6 +268,19 @@ def test_nothing_is_served_when_the_connection_breaks(storage: Storage) -> None:
     eventually(lambda: files_in(storage), until=lambda files: files == [])
 
 
+def test_a_sender_that_falls_silent_is_not_waited_for(storage: Storage) -> None:
+    parts = urlsplit(url_of(storage))
+    head = (
+        f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Type: {TYPE}\r\nContent-Length: 5000000\r\n\r\n"
+    )
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+        connection.sendall(head.encode() + b"x" * 1_000_000)
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 408")
+    eventually(lambda: files_in(storage), until=lambda files: files == [])
+
+
 async def test_the_file_before_stays_when_its_replacement_fails(storage: Storage) -> None:
     assert put(storage, b"first").status == 200
 

@@ -73,8 +73,8 @@ def _check_database_url(url: str) -> None:
 
 
 def signing_keys(settings: Settings) -> SigningKeys:
-    """Return the keys that sign URLs of files on local disk."""
-    return SigningKeys(settings.data_dir / "signing-keys.json")
+    """Return the keys that sign URLs of files on disk: they lie with the files, for all machines that share these."""
+    return SigningKeys(_blob_folder(settings) / "signing-keys.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Object storage answers such URLs itself; these routes give clients the same mann
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import os
@@ -30,6 +31,8 @@ from prismhouse.storage.blobs.signing import Signer
 __all__ = ["LocalFiles", "routes"]
 
 _CHUNK_BYTES = 256 * 1024
+# A sender that is silent for so long is gone: its file must not wait in `incoming` for ever.
+_PATIENCE_SECONDS = 60.0
 # A signed URL carries its own authority, and no cookie adds to it: pages of any origin may use theirs.
 _OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "*"}
 _PREFLIGHT = _OPEN | {
@@ -68,6 +71,14 @@ class ConditionNotKnown(WarehouseError):
     hint = "Leave If-Match and other values of If-None-Match out."
 
 
+class BodyStalled(WarehouseError):
+    """Nothing of the file arrived for {seconds:g} seconds; what came before was dropped."""
+
+    code = Code.TIMED_OUT
+    wire_code = "RequestTimeout"
+    hint = "Send the file again."
+
+
 class NoSuchFile(WarehouseError):
     """The file of this URL is not there any more."""
 
@@ -93,7 +104,7 @@ class LocalFiles:
     signer: Signer
 
 
-def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
+def routes(files: LocalFiles, *, limit_bytes: int, patience_seconds: float = _PATIENCE_SECONDS) -> APIRouter:
     """Return the route of signed URLs. It is not in the description: nobody makes such a URL by hand."""
     router = APIRouter()
     every = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
@@ -102,7 +113,7 @@ def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
     async def file(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_PREFLIGHT)
-        body = _Body(request.receive)
+        body = _Body(request.receive, patience_seconds)
         try:
             parameters = files.signer.check(request.method, request.url.query)
             if request.method == "PUT":
@@ -123,13 +134,19 @@ def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
 class _Body:
     """A request's body, which knows whether its sender has sent all of it."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience_seconds: float) -> None:
         self._receive = receive
+        self._patience_seconds = patience_seconds
         self.ended = False
 
     async def receive(self) -> Message:
-        """Return the next message of the request."""
-        message = await self._receive()
+        """Return the next message of the request; raise BodyStalled."""
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                message = await self._receive()
+        except TimeoutError as error:
+            self.ended = True  # as far as anybody can tell
+            raise BodyStalled(seconds=self._patience_seconds) from error
         self.ended = not message.get("more_body", False)
         return message
 
