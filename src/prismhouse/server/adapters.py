@@ -25,7 +25,6 @@ from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
 __all__ = [
-    "SIGNING_KEYS",
     "AdapterNotBuilt",
     "DatabaseURLMalformed",
     "Files",
@@ -35,11 +34,10 @@ __all__ = [
     "concurrency",
     "files",
     "processes",
+    "signing_keys",
 ]
 
 _LEAST_JOBS = 4
-SIGNING_KEYS = "signing-keys.json"
-"""File in the data folder with the keys of signed URLs."""
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -74,6 +72,11 @@ def _check_database_url(url: str) -> None:
         raise DatabaseURLMalformed from error
 
 
+def signing_keys(settings: Settings) -> SigningKeys:
+    """Return the keys that sign URLs of files on disk: they lie with the files, for all machines that share these."""
+    return SigningKeys(_blob_folder(settings) / "signing-keys.json")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """Where bytes are kept, and how clients reach them. `local` answers signed URLs where no object storage does."""
@@ -87,7 +90,7 @@ class Files:
 def files(settings: Settings) -> Files:
     """Return where bytes are kept; raise AdapterNotBuilt."""
     blobs = LocalBlobStore(_blob_folder(settings))
-    signer = Signer(SigningKeys(settings.data_dir / SIGNING_KEYS))
+    signer = Signer(signing_keys(settings))
     staging = LocalStaging(blobs, signer=signer, base_url=base_url(settings))
     return Files(
         blobs=blobs,
