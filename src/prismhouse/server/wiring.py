@@ -26,6 +26,7 @@ from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
@@ -120,15 +121,29 @@ def build(settings: Settings, dsn: str) -> House:
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
     namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
+    downloads = Downloads(files.links)
+    objects = Objects(
+        db,
+        buckets=buckets,
+        blobs=blobs,
+        fetcher=fetcher,
+        events=events,
+        limits=settings.limits,
+        downloads=downloads,
+    )
     collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
     documents = Documents(
-        db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth, audit=audit
+        db,
+        collections=collections,
+        objects=objects,
+        link_blob=downloads.of_reference,
+        filter_depth=settings.limits.filter_depth,
+        audit=audit,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
-        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+        db, buckets=buckets, objects=objects, staging=files.staging, downloads=downloads, limits=settings.limits
     )
     register_upload_jobs(jobs, uploads)
     parts = Parts(
@@ -178,7 +193,12 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth, audit=audit
+            db,
+            collections=collections,
+            embedder=embedder,
+            filter_depth=settings.limits.filter_depth,
+            link_blob=downloads.of_reference,
+            audit=audit,
         ),
         annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )

@@ -41,7 +41,7 @@ class Deletion:
         jobs: JobQueue,
         receipts: Receipts,
         blobs: BlobStore,
-        staging: Staging | None = None,
+        staging: Staging,
         drop_vectors: DropVectors = vectors.drop_all,
         audit: Audit | None = None,
     ) -> None:
@@ -119,26 +119,24 @@ class Deletion:
         namespace = NamespaceId(namespace_id)
         async with self._db.write() as tx:
             await self._receipts.update(tx, task_id, status="IN_PROGRESS")
+            organization_id = await store.organization_of(tx, namespace)
         deleted = {table: await self._empty(namespace, table) for table in _TABLES}
         async with self._db.write() as tx:
             await self._drop_vectors(tx.within(namespace))
         # Bytes go before the rows that name the namespace, so that a crash leaves a job that knows what to delete.
-        await self._blobs.delete_namespace(namespace)
-        await self._discard_staged(namespace)
+        await self._delete_bytes(organization_id, namespace)
         async with self._db.write() as tx:
             await store.delete(tx.within(namespace))
             # Once more, while nobody can add rows or take the id: a request that began before may have stored bytes.
-            await self._blobs.delete_namespace(namespace)
+            await self._delete_bytes(organization_id, namespace)
             outputs = [{"namespace_id": namespace_id, **{f"{name}_deleted": n for name, n in deleted.items()}}]
             await self._receipts.update(tx, task_id, status="COMPLETED", outputs=outputs)
         _log.info("namespace deleted", namespace_id=namespace_id, task_id=task_id, **deleted)
 
-    async def _discard_staged(self, namespace_id: NamespaceId) -> None:
-        """Delete what clients put and never confirmed; what is put from now on is the sweep's."""
-        async with self._db.read() as tx:
-            owner = await store.owner(tx.within(namespace_id))
-        if self._staging is not None and owner is not None:
-            await self._staging.discard_namespace(owner, namespace_id)
+    async def _delete_bytes(self, organization_id: str | None, namespace_id: NamespaceId) -> None:
+        await self._blobs.delete_namespace(namespace_id)
+        if organization_id is not None:
+            await self._staging.discard_namespace(organization_id, namespace_id)
 
     async def _give_up(self, error: BaseException, *, namespace_id: str, task_id: str) -> None:
         reason = f"The deletion failed again and again: {error}. DELETE /v1/namespaces/{namespace_id} starts it anew."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import psycopg
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
 from prismhouse.api.documents.schemas import (
     ListDocuments,
@@ -30,13 +31,10 @@ from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page, pagination
 from prismhouse.kit.cursors import BadCursor
-from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters import MAX_DEPTH
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record
 
-__all__ = ["DocumentList", "Documents", "LinkBlob", "SourceObjects"]
-
-LinkBlob = Callable[[NamespaceId, Mapping[str, Any]], str]
+__all__ = ["DocumentList", "Documents", "SourceObjects"]
 
 
 class SourceObjects(Protocol):

@@ -10,6 +10,7 @@ import psycopg
 
 from prismhouse.api.audit.model import Action, changed
 from prismhouse.api.audit.service import Audit
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.retrievers import store
 from prismhouse.api.retrievers.model.definition import Retriever, dependencies_of, fusion_of
 from prismhouse.api.retrievers.model.inputs import input_fields
@@ -76,13 +77,14 @@ class Retrievers:
         embedder: Embedder,
         filter_depth: int = MAX_DEPTH,
         audit: Audit | None = None,
+        link_blob: LinkBlob | None = None,
     ) -> None:
         self._db = db
         self._audit = audit or Audit(db)
         self._filter_depth = filter_depth
         self._collections = collections
         self._log = ExecutionLog(db)
-        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth)
+        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth, link_blob=link_blob)
 
     async def close(self) -> None:
         """Store what the record of runs still holds."""

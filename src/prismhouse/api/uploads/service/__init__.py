@@ -13,10 +13,11 @@ from prismhouse.api.uploads.service.create import Creation, Made, Skipped
 from prismhouse.api.uploads.service.expire import Expiry
 from prismhouse.api.uploads.service.list import Reading
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.ids import BucketId
 from prismhouse.settings import LimitSettings
-from prismhouse.storage.blobs.staging import BlobLinks, Staging
+from prismhouse.storage.blobs.staging import Staging
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["Made", "Skipped", "Uploads"]
@@ -32,11 +33,11 @@ class Uploads:
         buckets: Buckets,
         objects: Objects,
         staging: Staging,
-        links: BlobLinks,
+        downloads: Downloads,
         limits: LimitSettings,
     ) -> None:
         self._creation = Creation(db, buckets=buckets, objects=objects, staging=staging, limits=limits)
-        self._reading = Reading(db, buckets=buckets, links=links, filter_depth=limits.filter_depth)
+        self._reading = Reading(db, buckets=buckets, downloads=downloads, filter_depth=limits.filter_depth)
         self._cancellation = Cancellation(db, buckets=buckets, objects=objects, staging=staging)
         self._expiry = Expiry(db, objects=objects, staging=staging)
         buckets.on_delete(self._cancellation.empty_bucket)
