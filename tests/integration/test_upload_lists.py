@@ -144,6 +144,14 @@ async def test_pages_are_reached_by_offset_and_number(house: House, bucket: str)
     assert names(await listed(house, bucket, {"page": 2, "page_size": 3})) == ["beta", "Alpha"]
 
 
+async def test_parameters_count_when_the_body_has_only_defaults(house: House, bucket: str) -> None:
+    defaults = {"limit": 20, "offset": 0}
+
+    assert names(await listed(house, bucket, defaults, limit=2, page=2)) == ["gamma", "beta"]
+    assert names(await listed(house, bucket, defaults, page_size=1, offset=4)) == ["Alpha"]
+    assert names(await listed(house, bucket, {"limit": 1, "offset": 1}, limit=2, offset=0)) == ["delta 100%"]
+
+
 async def test_only_completed_uploads_have_links_when_links_are_asked_for(house: House, bucket: str) -> None:
     plain = await listed(house, bucket)
     linked = await listed(house, bucket, {"return_presigned_urls": True})
