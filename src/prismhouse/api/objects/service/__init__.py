@@ -13,6 +13,7 @@ from prismhouse.api.objects.drafts import Draft, Filled
 from prismhouse.api.objects.errors import AutoProcessMissing, ObjectNotFound
 from prismhouse.api.objects.filters import condition_of
 from prismhouse.api.objects.gather import Gatherer
+from prismhouse.api.objects.judge import Judged, judge
 from prismhouse.api.objects.kinds import HEAD_BYTES, KindMismatch, media_type
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog, UploadedFile, Uploads
@@ -30,7 +31,7 @@ from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, WarehouseError
-from prismhouse.kit.ids import BucketId, NamespaceId
+from prismhouse.kit.ids import BucketId, NamespaceId, ObjectId
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetcher
@@ -42,6 +43,7 @@ __all__ = [
     "Created",
     "Draft",
     "Filled",
+    "Judged",
     "KindMismatch",
     "ObjectBlob",
     "ObjectNotFound",
@@ -49,6 +51,7 @@ __all__ = [
     "StoredObject",
     "UploadedFile",
     "Uploads",
+    "judge",
     "media_type",
     "policy_of",
 ]
@@ -130,6 +133,12 @@ class Objects:
     async def abandon(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
         """Leave stored bytes, whose rows could not be written, to the sweep."""
         await self._bytes.abandon(namespace_id, hashes)
+
+    async def with_unique_values(
+        self, tx: NamespaceReader, bucket_id: str, values: Sequence[str]
+    ) -> dict[str, ObjectId]:
+        """Return unique key -> object id for the keys, as `judge` gives them, that are taken in the bucket."""
+        return await store.by_unique_values(tx, bucket_id, values)
 
     async def unreferenced(self, tx: NamespaceWriter, hashes: Sequence[str]) -> None:
         """Have the next sweep delete stored bytes that lost a reference, unless another one is left."""
