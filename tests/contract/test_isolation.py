@@ -54,6 +54,8 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     )
     blobs = [{"property": "text", "type": "text", "data": "of A"}]
     obj = await make(f"/v1/buckets/{bucket}/objects", {"blobs": blobs}, "object_id", "object_id", "object_identifier")
+    photo = {"filename": f"{_OWNED}.txt", "content_type": "text/plain"}
+    await make(f"/v1/buckets/{bucket}/uploads", photo, "upload_id", "upload_id")
     collection = await make(
         "/v1/collections",
         {

@@ -22,6 +22,8 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
+from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
@@ -61,6 +63,7 @@ class House:
     events: Events
     buckets: Buckets
     objects: Objects
+    uploads: Uploads
     collections: Collections
     documents: Documents
     batches: Batches
@@ -108,7 +111,7 @@ def build(settings: Settings, dsn: str) -> House:
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     organizations = Organizations(db)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
     namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
     buckets = Buckets(db, tasks=tasks, jobs=jobs)
@@ -117,6 +120,10 @@ def build(settings: Settings, dsn: str) -> House:
     documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
+    uploads = Uploads(
+        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+    )
+    register_upload_jobs(jobs, uploads)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -158,6 +165,7 @@ def build(settings: Settings, dsn: str) -> House:
         events=events,
         buckets=buckets,
         objects=objects,
+        uploads=uploads,
         collections=collections,
         documents=documents,
         batches=batches,

@@ -13,6 +13,7 @@ from prismhouse.api.namespaces.ports import Receipts, Tenant
 from prismhouse.api.web.caller import Caller, NamespaceNotFound
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.blobs.staging import Staging
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database, NamespaceWriter, Record, Writer
@@ -37,12 +38,14 @@ class Deletion:
         jobs: JobQueue,
         receipts: Receipts,
         blobs: BlobStore,
+        staging: Staging | None = None,
         drop_vectors: DropVectors = vectors.drop_all,
     ) -> None:
         self._db = db
         self._jobs = jobs
         self._receipts = receipts
         self._blobs = blobs
+        self._staging = staging
         self._drop_vectors = drop_vectors
         self._tenants: list[Tenant] = []
         jobs.register(DELETE_JOB, self.run, on_give_up=self._give_up)
@@ -107,6 +110,7 @@ class Deletion:
             await self._drop_vectors(tx.within(namespace))
         # Bytes go before the rows that name the namespace, so that a crash leaves a job that knows what to delete.
         await self._blobs.delete_namespace(namespace)
+        await self._discard_staged(namespace)
         async with self._db.write() as tx:
             await store.delete(tx.within(namespace))
             # Once more, while nobody can add rows or take the id: a request that began before may have stored bytes.
@@ -114,6 +118,13 @@ class Deletion:
             outputs = [{"namespace_id": namespace_id, **{f"{name}_deleted": n for name, n in deleted.items()}}]
             await self._receipts.update(tx, task_id, status="COMPLETED", outputs=outputs)
         _log.info("namespace deleted", namespace_id=namespace_id, task_id=task_id, **deleted)
+
+    async def _discard_staged(self, namespace_id: NamespaceId) -> None:
+        """Delete what clients put and never confirmed; what is put from now on is the sweep's."""
+        async with self._db.read() as tx:
+            owner = await store.owner(tx.within(namespace_id))
+        if self._staging is not None and owner is not None:
+            await self._staging.discard_namespace(owner, namespace_id)
 
     async def _give_up(self, error: BaseException, *, namespace_id: str, task_id: str) -> None:
         reason = f"The deletion failed again and again: {error}. DELETE /v1/namespaces/{namespace_id} starts it anew."

@@ -9,7 +9,7 @@ from prismhouse.api.buckets.model import FieldType
 __all__ = ["fits", "is_media_type", "kind_of"]
 
 _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,127}"
-_PARAMETER = rf'[ \t]*;[ \t]*{_WORD}=(?:{_WORD}|"[^"\\\x00-\x1f\x7f]*")'
+_PARAMETER = rf'[ \t]*;[ \t]*{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*")'
 _MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?:{_PARAMETER})*", re.ASCII)
 _UNKNOWN = frozenset({"application/octet-stream", "binary/octet-stream"})
 _PDF = frozenset({"application/pdf", "application/x-pdf"})

@@ -17,7 +17,7 @@ __all__ = ["EXPIRED", "SOURCES", "Upload", "UploadStatus", "staged_key"]
 EXPIRED = "The upload was not confirmed before expires_at. Create another one."
 _FOLDER = "api_buckets_uploads_create"
 # Percent-encoded the name is part of a URL, and the official client reads no URL over 2,083 characters.
-_MAX_QUOTED_NAME = 900
+_MAX_QUOTED_NAME = 700
 
 
 class UploadStatus(StrEnum):
@@ -84,12 +84,12 @@ def staged_key(organization_id: OrganizationId, namespace_id: NamespaceId, uploa
 
 
 def _shortened(filename: str) -> str:
-    if len(quote(filename)) <= _MAX_QUOTED_NAME:
+    if len(quote(filename, safe="")) <= _MAX_QUOTED_NAME:
         return filename
     suffix = PurePosixPath(filename).suffix
-    if len(quote(suffix)) > _MAX_QUOTED_NAME // 2:
+    if len(quote(suffix, safe="")) > _MAX_QUOTED_NAME // 2:
         suffix = ""
     stem = filename.removesuffix(suffix)
-    while len(quote(stem)) + len(quote(suffix)) > _MAX_QUOTED_NAME:
+    while len(quote(stem, safe="")) + len(quote(suffix, safe="")) > _MAX_QUOTED_NAME:
         stem = stem[:-1]
     return f"{stem}{suffix}"

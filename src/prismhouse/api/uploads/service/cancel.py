@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
-
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects.service import Objects
+from prismhouse.api.uploads.discard import discarded
 from prismhouse.api.uploads.errors import UploadEnded, UploadNotFound
 from prismhouse.api.uploads.model import UploadStatus
 from prismhouse.api.uploads.store import rows
 from prismhouse.api.web.caller import Scope
-from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import BucketId
 from prismhouse.storage.blobs.staging import Staging
 from prismhouse.storage.postgres.database import Database
@@ -18,7 +16,6 @@ from prismhouse.storage.postgres.database import Database
 __all__ = ["Cancellation"]
 
 _UPLOADS_AT_A_TIME = 500
-_log = structlog.get_logger(__name__)
 
 
 class Cancellation:
@@ -50,7 +47,7 @@ class Cancellation:
                 if now.status is not UploadStatus.CANCELED:
                     raise UploadEnded(upload_id=upload_id, status=now.status.value)
         if delete_file:
-            await self._discard(found.s3_key)
+            await discarded(self._staging, found.s3_key)
 
     async def empty_bucket(self, scope: Scope, bucket_id: BucketId) -> None:
         """Delete all uploads of a bucket that is being deleted, with their files."""
@@ -61,13 +58,6 @@ class Cancellation:
                 hashes = sorted({row["sha256"] for row in gone if row["sha256"] is not None})
                 await self._objects.unreferenced(scoped, hashes)
             for row in gone:
-                await self._discard(row["s3_key"])
+                await discarded(self._staging, row["s3_key"])
             if len(gone) < _UPLOADS_AT_A_TIME:
                 return
-
-    async def _discard(self, key: str) -> None:
-        """Delete the file, and leave it to the sweep when storage does not answer: the upload itself is ended."""
-        try:
-            await self._staging.discard(key)
-        except (WarehouseError, OSError) as error:
-            _log.warning("a staged file is left to the next sweep", key=key, exc_info=error)

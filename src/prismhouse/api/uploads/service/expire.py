@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from prismhouse.api.objects.service import Objects
+from prismhouse.api.uploads.discard import discarded
 from prismhouse.api.uploads.store import house
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.staging import Staging
@@ -59,7 +60,6 @@ class Expiry:
             async with self._db.read() as tx:
                 needed = await house.protected(tx, keys)
             for key in keys:
-                if key not in needed:
-                    await self._staging.discard(key)
+                if key not in needed and await discarded(self._staging, key):
                     deleted += 1
         return deleted
