@@ -146,12 +146,14 @@ class Settlement:
                 work.error = hash_fault(work.upload, result)
                 if work.draft is not None:
                     self._objects.placement.fill(work.draft, filled_of(work.upload, result))
-            elif isinstance(result, WarehouseError) and (result.code.status < 500 or run.plan.tolerant):
-                work.error = result
-            elif isinstance(result, OSError) and run.plan.tolerant:
-                work.error = StorageFailed(upload_id=work.upload.upload_id, reason=str(result))
+                continue
+            fault: BaseException = result
+            if isinstance(result, OSError):
+                fault = StorageFailed(upload_id=work.upload.upload_id, reason=str(result))
+            if isinstance(fault, WarehouseError) and (fault.code.status < 500 or run.plan.tolerant):
+                work.error = fault
             else:
-                fatal = fatal or result
+                fatal = fatal or fault
         if fatal is not None:
             raise fatal
 
