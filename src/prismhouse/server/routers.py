@@ -6,6 +6,8 @@ import asyncio
 
 from fastapi import APIRouter
 
+from prismhouse.api.annotations.routes import routes as annotation_routes
+from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
@@ -31,6 +33,7 @@ def routers(house: House) -> list[APIRouter]:
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
@@ -41,6 +44,7 @@ def routers(house: House) -> list[APIRouter]:
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         retriever_routes(house.retrievers, callers),
+        annotation_routes(house.annotations, callers),
     ]
 
 

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.annotations.service import Annotations
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
@@ -24,6 +26,7 @@ from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
@@ -56,6 +59,7 @@ class House:
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
+    audit: Audit
     organizations: Organizations
     namespaces: Namespaces
     namespace_deletion: Deletion
@@ -68,6 +72,7 @@ class House:
     documents: Documents
     batches: Batches
     retrievers: Retrievers
+    annotations: Annotations
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -109,15 +114,32 @@ def build(settings: Settings, dsn: str) -> House:
     blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
-    organizations = Organizations(db)
+    audit = Audit(db)
+    organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
-    buckets = Buckets(db, tasks=tasks, jobs=jobs)
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
-    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
-    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
+    downloads = Downloads(files.links)
+    objects = Objects(
+        db,
+        buckets=buckets,
+        blobs=blobs,
+        fetcher=fetcher,
+        events=events,
+        limits=settings.limits,
+        downloads=downloads,
+    )
+    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
+    documents = Documents(
+        db,
+        collections=collections,
+        objects=objects,
+        link_blob=downloads.of_reference,
+        filter_depth=settings.limits.filter_depth,
+        audit=audit,
+    )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
@@ -165,6 +187,7 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
+        audit=audit,
         organizations=organizations,
         namespaces=namespaces,
         namespace_deletion=deletion,
@@ -177,8 +200,14 @@ def build(settings: Settings, dsn: str) -> House:
         documents=documents,
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+            db,
+            collections=collections,
+            embedder=embedder,
+            filter_depth=settings.limits.filter_depth,
+            link_blob=downloads.of_reference,
+            audit=audit,
         ),
+        annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )
 
 

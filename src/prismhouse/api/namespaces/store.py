@@ -239,15 +239,17 @@ async def delete_some(tx: NamespaceWriter, table: str, *, limit: int) -> int:
     return await tx.execute(statement, {"limit": limit})
 
 
-async def owner(tx: NamespaceReader) -> str | None:
-    """Return the organization of the namespace, whatever its state."""
-    value = await tx.fetch_value("SELECT organization_id FROM namespaces WHERE namespace_id = %(namespace_id)s")
-    return None if value is None else str(value)
-
-
 async def delete(tx: NamespaceWriter) -> int:
     """Delete the namespace itself and, by cascade, all that is left in it."""
     return await tx.execute("DELETE FROM namespaces WHERE namespace_id = %(namespace_id)s AND status = 'deleting'")
+
+
+async def organization_of(tx: Reader, namespace_id: str) -> str | None:
+    """Return whose a namespace is, whatever its state, or None when it is gone."""
+    found = await tx.fetch_value(
+        "SELECT organization_id FROM namespaces WHERE namespace_id = %(namespace_id)s", {"namespace_id": namespace_id}
+    )
+    return None if found is None else str(found)
 
 
 async def live(tx: Writer, namespace_id: str) -> Record | None:
