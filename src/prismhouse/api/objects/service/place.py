@@ -47,7 +47,9 @@ class Placement:
         """
         raw = {**fields, "blobs": [blob], "skip_duplicates": skip_duplicates}
         location: list[str | int] = ["object_metadata"]
-        return draft_of(bucket, raw, index=index, location=location, max_inline_bytes=0, partial=policy == "update")
+        return draft_of(
+            bucket, raw, index=index, location=location, max_inline_bytes=0, partial=policy == "update", lone_file=True
+        )
 
     @staticmethod
     def fill(draft: Draft, filled: Filled) -> None:
