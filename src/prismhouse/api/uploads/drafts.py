@@ -116,7 +116,7 @@ def _property(bucket: BucketRow, request: CreateUpload, location: Path, faults: 
         if stem in kinds and _PROPERTY.fullmatch(stem):
             return stem
         alike = [name for name, kind in kinds.items() if kind is kind_of(request.content_type)]
-        if len(alike) == 1:
+        if len(alike) == 1 and request.create_object_on_confirm:
             return alike[0]
         if request.create_object_on_confirm:
             message = f"Name the property: {stem[:100]!r}, from the file's name, is none. File fields: {known}."
