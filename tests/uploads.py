@@ -17,6 +17,7 @@ from prismhouse.api.buckets import routes as bucket_routes
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects import routes as object_routes
 from prismhouse.api.objects.service import Objects
+from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads import routes as upload_routes
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.caller import Callers
@@ -135,7 +136,17 @@ async def build(db: Database, folder: Path, **limits: Any) -> House:
     fetcher = Fetcher(OutboundSettings())
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=EventRows(), limits=bounds)
     downloads = Downloads(LocalBlobLinks(signer=signer, base_url=lambda: "http://house"))
-    uploads = Uploads(db, buckets=buckets, objects=objects, staging=staging, downloads=downloads, limits=bounds)
+    tasks = Tasks(db)
+    uploads = Uploads(
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=staging,
+        downloads=downloads,
+        limits=bounds,
+        tasks=tasks,
+        jobs=queue,
+    )
     callers = Callers(KeysAreNames())
     app = application(
         [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from prismhouse.api.uploads.schemas import CreateUpload, CreateUploads, ListUploads
+from prismhouse.api.buckets.schemas import Policy
+from prismhouse.api.uploads.schemas import ConfirmUpload, ConfirmUploads, CreateUpload, CreateUploads, ListUploads
 from prismhouse.api.uploads.service import Uploads
-from prismhouse.api.uploads.wire import made, shown, stats_of
+from prismhouse.api.uploads.wire import confirmed, confirming, made, shown, stats_of
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
@@ -51,6 +52,56 @@ def routes(service: Uploads, callers: Callers) -> APIRouter:
     ) -> Answer:
         results = [made(result) for result in await service.create_many(caller.scope, bucket_identifier, body)]
         return answer({"uploads": results, "total": len(results)})
+
+    @router.post(
+        f"{_UPLOADS}/confirm/batch",
+        operation_id="confirm_uploads_batch_buckets",
+        summary="Batch Confirm Uploads",
+        openapi_extra=body_schema(ConfirmUploads),
+    )
+    async def confirm_many(
+        bucket_identifier: str,
+        policy: Policy | None = None,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: ConfirmUploads = Depends(body_of(ConfirmUploads)),
+    ) -> Answer:
+        task = await service.confirm_many(caller.scope, bucket_identifier, body, policy=policy)
+        return answer(confirming(task, len(body.confirmations)))
+
+    @router.post(
+        f"{_UPLOAD}/confirm",
+        operation_id="confirm_upload_buckets",
+        summary="Confirm Upload",
+        openapi_extra=body_schema(ConfirmUpload, required=False),
+    )
+    async def confirm(
+        bucket_identifier: str,
+        upload_id: str,
+        asynchronous: bool = Query(False, alias="async"),
+        policy: Policy | None = None,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: ConfirmUpload = Depends(body_of(ConfirmUpload)),
+    ) -> Answer:
+        upload = await service.confirm(
+            caller.scope, upload_id, body, identifier=bucket_identifier, policy=policy, asynchronous=asynchronous
+        )
+        return answer(confirmed(upload))
+
+    @router.post(
+        f"{_ALIAS}/confirm",
+        operation_id="confirm_upload",
+        summary="Confirm Upload",
+        openapi_extra=body_schema(ConfirmUpload, required=False),
+    )
+    async def confirm_by_id(
+        upload_id: str,
+        asynchronous: bool = Query(False, alias="async"),
+        policy: Policy | None = None,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: ConfirmUpload = Depends(body_of(ConfirmUpload)),
+    ) -> Answer:
+        upload = await service.confirm(caller.scope, upload_id, body, policy=policy, asynchronous=asynchronous)
+        return answer(confirmed(upload))
 
     @router.post(
         f"{_UPLOADS}/list",
