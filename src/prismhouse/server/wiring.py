@@ -147,7 +147,7 @@ def build(settings: Settings, dsn: str) -> House:
         buckets=buckets,
         objects=objects,
         staging=files.staging,
-        links=files.links,
+        downloads=downloads,
         limits=settings.limits,
         tasks=tasks,
         jobs=jobs,

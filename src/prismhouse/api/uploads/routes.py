@@ -13,7 +13,7 @@ from prismhouse.api.uploads.wire import confirmed, confirming, made, shown, stat
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
-from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.api.web.paging import PagingKeys, page_of, pagination
 
 __all__ = ["routes"]
 
@@ -115,7 +115,7 @@ def routes(service: Uploads, callers: Callers) -> APIRouter:
         caller: NamespaceCaller = Depends(callers.namespace("read")),
         body: ListUploads = Depends(body_of(ListUploads)),
     ) -> Answer:
-        page = page_of(request, body, default_limit=_DEFAULT_LIMIT, max_limit=_MAX_LIMIT)
+        page = page_of(request, _paging(request, body), default_limit=_DEFAULT_LIMIT, max_limit=_MAX_LIMIT)
         uploads, total, cursor = await service.list(caller.scope, bucket_identifier, body, page)
         scope, linked = caller.scope, body.return_presigned_urls
         results = [
@@ -166,3 +166,13 @@ def routes(service: Uploads, callers: Callers) -> APIRouter:
         return Response(status_code=204)
 
     return router
+
+
+def _paging(request: Request, body: ListUploads) -> PagingKeys:
+    """Return the body's paging keys, without the defaults that the official client sends over its own parameters."""
+    defaults = set()
+    if body.limit == _DEFAULT_LIMIT and not request.query_params.keys().isdisjoint({"limit", "page_size"}):
+        defaults.add("limit")
+    if body.offset == 0 and not request.query_params.keys().isdisjoint({"offset", "page"}):
+        defaults.add("offset")
+    return body.model_copy(update=dict.fromkeys(defaults))

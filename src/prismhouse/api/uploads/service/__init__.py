@@ -20,10 +20,11 @@ from prismhouse.api.uploads.service.look import Looking
 from prismhouse.api.uploads.service.settle import Settlement
 from prismhouse.api.uploads.service.sources import UploadSources
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.ids import BucketId
 from prismhouse.settings import LimitSettings
-from prismhouse.storage.blobs.staging import BlobLinks, Staging
+from prismhouse.storage.blobs.staging import Staging
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres.database import Database
 
@@ -40,13 +41,13 @@ class Uploads:
         buckets: Buckets,
         objects: Objects,
         staging: Staging,
-        links: BlobLinks,
+        downloads: Downloads,
         limits: LimitSettings,
         tasks: Tasks,
         jobs: JobQueue,
     ) -> None:
         self._creation = Creation(db, buckets=buckets, objects=objects, staging=staging, limits=limits)
-        self._reading = Reading(db, buckets=buckets, links=links, filter_depth=limits.filter_depth)
+        self._reading = Reading(db, buckets=buckets, downloads=downloads, filter_depth=limits.filter_depth)
         self._cancellation = Cancellation(db, buckets=buckets, objects=objects, staging=staging)
         self._expiry = Expiry(db, objects=objects, staging=staging)
         looking = Looking(staging, max_bytes=limits.blob_bytes)
