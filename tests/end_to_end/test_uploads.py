@@ -6,6 +6,7 @@ import json
 import subprocess
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from mixpeek.models import (
     BatchUploadRequest,
     BucketCreateRequest,
     ConfirmUploadRequest,
+    CreateCollectionRequest,
     CreateNamespaceRequest,
+    CreateObjectRequest,
     CreateUploadRequest,
 )
 
@@ -235,3 +238,57 @@ def _plain(output):
 
 def _count(client, bucket_id):
     return mixpeek.BucketsApi(client).get_bucket(bucket_id).object_count
+
+
+@pytest.mark.timeout(180)
+def test_uploads_are_processed_at_once_when_asked(client):
+    bucket = _bucket(client, {"content": {"type": "text"}})
+    uploads, objects = mixpeek.BucketUploadsApi(client), mixpeek.BucketObjectsApi(client)
+    first, second = (_text(client, bucket, text) for text in ("The moon is far.", "Bread rises overnight."))
+
+    with pytest.raises(mixpeek.exceptions.ApiException) as refused:
+        uploads.confirm_upload_buckets(
+            bucket, first, confirm_upload_request=ConfirmUploadRequest(auto_submit_batch=True)
+        )
+    kept = json.loads(refused.value.body)["error"]["details"]
+    _add_collection(client, bucket)
+    mixpeek.BucketBatchesApi(client).submit_batch_buckets_batches(bucket, kept["batch_id"])
+    confirmed = uploads.confirm_upload_buckets(
+        bucket, second, confirm_upload_request=ConfirmUploadRequest(auto_submit_batch=True)
+    )
+    third = _text(client, bucket, "Nobody confirmed this one.")
+    made = objects.create_object_buckets(
+        bucket,
+        CreateObjectRequest.from_dict({"blobs": [{"property": "content", "type": "text", "upload_id": third}]}),
+        auto_process=True,
+    )
+    task = ended(client, confirmed.task_id)
+
+    assert refused.value.status == 400
+    assert kept["upload_id"] == first
+    assert uploads.confirm_upload_buckets(bucket, first).object_id == kept["object_id"]
+    assert task.status == "COMPLETED"
+    for object_id in (kept["object_id"], confirmed.object_id, made.object_id):
+        read = partial(objects.get_object_buckets, bucket, object_id)
+        assert eventually(read, until=lambda found: found.document_count, timeout_seconds=60).document_count == 1
+
+
+def _text(client, bucket, text):
+    upload = mixpeek.BucketUploadsApi(client).create_upload_buckets(
+        bucket, CreateUploadRequest(filename="note.txt", content_type="text/plain")
+    )
+    put(upload, text.encode())
+    return upload.upload_id
+
+
+def _add_collection(client, bucket):
+    body = {
+        "collection_name": "notes",
+        "source": {"type": "bucket", "bucket_ids": [bucket]},
+        "feature_extractor": {
+            "feature_extractor_name": "text_extractor",
+            "version": "v1",
+            "input_mappings": {"text": "content"},
+        },
+    }
+    mixpeek.CollectionsApi(client).create_collection(CreateCollectionRequest.from_dict(body))
