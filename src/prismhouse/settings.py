@@ -114,6 +114,9 @@ class LimitSettings(_Group):
     body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
     inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    sync_confirm_bytes: int = Field(
+        100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
+    )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
     filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")

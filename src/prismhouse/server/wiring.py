@@ -155,7 +155,14 @@ def build(settings: Settings, dsn: str) -> House:
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
-        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=files.staging,
+        downloads=downloads,
+        limits=settings.limits,
+        tasks=tasks,
+        jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
     parts = Parts(
