@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mixpeek.models import ListUploadsResponse
-from tests.uploads import House, build
+from tests.uploads import House, build, sha256
 
 from prismhouse.storage.postgres.database import Database
 
@@ -78,6 +78,7 @@ FILTERED: list[tuple[dict[str, Any], list[str]]] = [
     ({"field": "filename", "operator": "starts_with", "value": "DELTA"}, ["delta 100%"]),
     ({"field": "file_size_bytes", "operator": "gte", "value": 100}, ["gamma", "Alpha"]),
     ({"field": "metadata.rank", "operator": "lt", "value": 3}, ["late", "delta 100%"]),
+    ({"file_hash": sha256(b"bytes")}, ["beta"]),
     ({"content_type": "image/jpeg"}, ["delta 100%"]),
     ({"create_object_on_confirm": False}, []),
     ({"field": "expires_at", "operator": "lt", "value": "2100-01-01T00:00:00Z"}, EVERYTHING),

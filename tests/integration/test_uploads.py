@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import Database
 
 HASH = sha256(b"bytes")
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 WIDE: dict[str, Any] = {
     "image": {"type": "image"},
     "paper": {"type": "pdf"},
@@ -301,13 +305,19 @@ async def test_a_duplicate_answers_the_completed_upload_when_the_hash_is_known(h
 
 async def test_a_file_is_no_duplicate_when_the_object_it_became_is_gone(house: House) -> None:
     bucket = await house.bucket()
-    first = await house.upload(bucket)
-    await house.complete(first["upload_id"], object_id="obj_gone")
+    made = await house.upload(bucket, file_hash=sha256(PNG))
+    await house.put(made["s3_key"], PNG)
+    confirmed = (await house.client.post(f"/v1/uploads/{made['upload_id']}/confirm")).json()
+    assert confirmed["status"] == "COMPLETED", confirmed
+    duplicate = await house.upload(bucket, file_hash=sha256(PNG))
 
-    made = await house.upload(bucket, file_hash=HASH)
+    await house.client.delete(f"/v1/buckets/{bucket}/objects/{confirmed['object_id']}")
+    again = await house.upload(bucket, file_hash=sha256(PNG))
 
-    assert made["is_duplicate"] is False
-    assert made["presigned_url"]
+    assert duplicate["is_duplicate"] is True
+    assert duplicate["object_id"] == confirmed["object_id"]
+    assert again["is_duplicate"] is False
+    assert again["presigned_url"]
 
 
 async def test_an_upload_is_skipped_when_an_object_has_its_unique_key(house: House) -> None:

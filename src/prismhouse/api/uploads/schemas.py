@@ -50,7 +50,7 @@ class ListUploads(PagingKeys, RequestModel):
 
     filters: dict[str, Any] | None = None
     sort: Sort | None = None
-    search: str | None = None
+    search: str | None = Field(None, max_length=500)
     return_presigned_urls: bool = False
 
 
