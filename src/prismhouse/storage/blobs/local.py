@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import time
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.address import blob_name, folder_name
 from prismhouse.storage.blobs.port import BlobMissing, StoredBlob
 
 __all__ = ["LocalBlobStore"]
 
-_PLAIN_ID = re.compile(r"ns_[0-9a-z]{1,64}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
 _STALE_SECONDS = 3600.0
 
@@ -111,17 +109,10 @@ class LocalBlobStore:
         return None
 
     def _folder(self, namespace_id: NamespaceId) -> Path:
-        if not namespace_id:
-            raise ValueError("a namespace id is never empty")
-        if _PLAIN_ID.fullmatch(namespace_id):
-            return self._root / namespace_id
-        # An id that a user chose may hold anything, and may differ from another in case alone.
-        return self._root / f"ns-{hashlib.sha256(namespace_id.encode()).hexdigest()[:40]}"
+        return self._root / folder_name(namespace_id)
 
     def _path(self, namespace_id: NamespaceId, sha256: str) -> Path:
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError("a sha256 is 64 lower-case hex digits")
-        return self._folder(namespace_id) / sha256[:2] / sha256
+        return self._root / blob_name(namespace_id, sha256)
 
     def _put_bytes(self, folder: Path, data: bytes) -> StoredBlob:
         sha256 = hashlib.sha256(data).hexdigest()

@@ -1,0 +1,75 @@
+"""Signed URLs of the bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import quote
+
+from prismhouse.kit.clock import utc_now
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.s3.blobs import S3BlobStore
+from prismhouse.storage.blobs.s3.bucket import Bucket
+from prismhouse.storage.blobs.s3.sigv4 import LONGEST_SECONDS, presign
+
+__all__ = ["S3Links"]
+
+
+class S3Links:
+    """BlobLinks by signature. With keys of the machine, obstore signs, which binds method, path and expiry alone."""
+
+    def __init__(self, bucket: Bucket, *, blobs: S3BlobStore) -> None:
+        self._bucket = bucket
+        self._blobs = blobs
+
+    def get_url(
+        self,
+        namespace_id: NamespaceId,
+        sha256: str,
+        *,
+        content_type: str | None,
+        filename: str | None,
+        expires_in_seconds: int,
+    ) -> str:
+        """Return an absolute URL that answers GET with the bytes until it expires."""
+        query = {"response-content-type": content_type} if content_type else {}
+        if filename:
+            query["response-content-disposition"] = _disposition(filename)
+        key = self._blobs.key(namespace_id, sha256)
+        return self.sign("GET", key, expires_in_seconds=expires_in_seconds, query=query)
+
+    def sign(
+        self,
+        method: Literal["GET", "PUT"],
+        key: str,
+        *,
+        expires_in_seconds: int,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return the URL of a complete key for one method, headers and query bound."""
+        place = self._bucket.place
+        if place.credentials is None:
+            import obstore
+
+            seconds = min(max(expires_in_seconds, 1), LONGEST_SECONDS)
+            return obstore.sign(self._bucket.store, method, key, timedelta(seconds=seconds))
+        return presign(
+            method,
+            f"{place.public_base}/{key}",
+            credentials=place.credentials,
+            region=place.region,
+            now=utc_now(),
+            expires_in_seconds=expires_in_seconds,
+            headers=headers,
+            query=query,
+        )
+
+
+def _disposition(filename: str) -> str:
+    """Return the header of RFC 6266: shown in a browser where that is safe, saved under its name."""
+    plain = "".join(
+        letter if letter.isascii() and letter.isprintable() and letter not in '"\\%' else "_" for letter in filename
+    )
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
