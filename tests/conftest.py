@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.object_storage import object_storage, weather
 from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
+from tests.s3_server import object_storage, weather
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate

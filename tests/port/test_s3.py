@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
 import pytest
-from tests.object_storage import BUCKET, ObjectStorage, Weather
+from tests.s3_server import BUCKET, ObjectStorage, Weather
 
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.port import BlobMissing

@@ -17,7 +17,7 @@ from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
-from prismhouse.server import health
+from prismhouse.server import files, health
 from prismhouse.server.wiring import House
 
 __all__ = ["routers"]
@@ -26,7 +26,9 @@ __all__ = ["routers"]
 def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
     callers = Callers(house.namespaces)
+    local = house.local_files
     return [
+        *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
         organization_routes(house.organizations, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),

@@ -26,8 +26,10 @@ from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
+from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher
@@ -44,6 +46,9 @@ class House:
     dsn: str
     db: Database
     blobs: BlobStore
+    staging: Staging
+    links: BlobLinks
+    local_files: LocalFiles | None
     fetcher: Fetcher
     compute: Compute
     jobs: ProcrastinateQueue
@@ -97,7 +102,8 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    files, compute, jobs = adapters.files(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     organizations = Organizations(db)
@@ -137,6 +143,9 @@ def build(settings: Settings, dsn: str) -> House:
         dsn=dsn,
         db=db,
         blobs=blobs,
+        staging=files.staging,
+        links=files.links,
+        local_files=files.local,
         fetcher=fetcher,
         compute=compute,
         jobs=jobs,
