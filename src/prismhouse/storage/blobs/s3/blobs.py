@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from prismhouse.storage.blobs.port import BlobMissing, StoredBlob
 from prismhouse.storage.blobs.s3.bucket import PART_BYTES, Bucket, Gone, StorageUnavailable
 
 __all__ = ["S3BlobStore"]
-
-_FRESH_SECONDS = 10.0
 
 
 class S3BlobStore:
@@ -29,7 +26,6 @@ class S3BlobStore:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._worked_at = float("-inf")
 
     def key(self, namespace_id: NamespaceId, sha256: str) -> str:
         """Return the object key of a blob."""
@@ -81,12 +77,7 @@ class S3BlobStore:
 
     async def fault(self) -> str | None:
         """Say why bytes cannot be stored now; None when they can, or could a few seconds ago."""
-        if time.monotonic() - self._worked_at < _FRESH_SECONDS:
-            return None  # health is asked often, and every try is a request that costs
-        fault = await self._bucket.probe(self._bucket.place.key("incoming", "health"))
-        if fault is None:
-            self._worked_at = time.monotonic()
-        return fault
+        return await self._bucket.probe(self._bucket.place.key("incoming", "health"))
 
     def private_key(self) -> str:
         """Return a key that nobody else knows."""

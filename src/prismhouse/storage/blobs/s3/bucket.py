@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _PARTS_AT_A_TIME = 4
 _COPY_BYTES = 5 << 30  # the most that one CopyObject takes
 _COPY_SECONDS = 900.0
 _PROBE_SECONDS = 1.5
+_FRESH_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _RETRIES = 3
 _RETRY_SECONDS = 15.0
@@ -73,6 +75,7 @@ class Bucket:
         # A server-side copy answers when it is done, which takes minutes for the largest files.
         self._patient = _open(place, timeout_seconds=_COPY_SECONDS, retries=_RETRIES)
         self._hasty = _open(place, timeout_seconds=_PROBE_SECONDS, retries=0)
+        self._worked_at = float("-inf")
 
     @property
     def store(self) -> S3Store:
@@ -84,14 +87,14 @@ class Bucket:
         import obstore
 
         attributes: Any = {"Content-Type": content_type} if content_type else None
-        with _told():
+        with self._told():
             await obstore.put_async(self._store, key, data, attributes=attributes, use_multipart=False)
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> str:
         """Store a stream in parts of 8 MiB, all or nothing, and return the ETag (`md5-N`)."""
         import obstore
 
-        with _told():
+        with self._told():
             result = await obstore.put_async(
                 self._store,
                 key,
@@ -106,7 +109,7 @@ class Bucket:
         """Return what is under the key; raise Gone."""
         import obstore
 
-        with _told():
+        with self._told():
             found = await obstore.get_async(self._store, key, options={"head": True})
         return _entry(found.meta, found.attributes.get("Content-Type"))
 
@@ -122,7 +125,7 @@ class Bucket:
         import obstore
 
         try:
-            with _told(expected=416):
+            with self._told(expected=416):
                 found = await obstore.get_async(self._store, key, options={"range": (start, end)})
                 return bytes(await found.bytes_async()), int(found.meta["size"])
         except _Expected:
@@ -156,7 +159,7 @@ class Bucket:
         if size_bytes > _COPY_BYTES:
             await self.put_stream(target, self.stream(source))
             return
-        with _told():
+        with self._told():
             await obstore.copy_async(self._patient, source, target)
 
     async def delete(self, keys: Sequence[str]) -> None:
@@ -165,7 +168,7 @@ class Bucket:
 
         for start in range(0, len(keys), 1000):
             some = keys[start : start + 1000]
-            with _told():
+            with self._told():
                 # One by one where there is one: not every server has the bulk operation.
                 await obstore.delete_async(self._store, some[0] if len(some) == 1 else list(some))
 
@@ -178,22 +181,34 @@ class Bucket:
         """Yield what is below the prefix, up to 1,000 at a time."""
         import obstore
 
-        with _told():
+        with self._told():
             async for page in obstore.list(self._store, prefix=prefix, chunk_size=1000):
                 yield [_entry(meta) for meta in page]
 
     async def probe(self, key: str) -> str | None:
-        """Say why nothing can be stored now, after trying once; None when it can."""
+        """Say why nothing can be stored now, after trying once; None when it can, or could seconds ago."""
         import obstore
 
+        if time.monotonic() - self._worked_at < _FRESH_SECONDS:
+            return None  # health is asked often, and every try is a request that costs
         try:
-            with _told():
+            with self._told():
                 await obstore.put_async(self._hasty, key, b"?", use_multipart=False)
         except Gone:
             return "Files cannot be stored: the bucket does not exist."
         except StorageUnavailable as error:
             return f"Files cannot be stored: {error.details['reason']}."
+        self._worked_at = time.monotonic()
         return None
+
+    @contextmanager
+    def _told(self, *, expected: int | None = None) -> Iterator[None]:
+        try:
+            with _explained(expected=expected):
+                yield
+        except StorageUnavailable:
+            self._worked_at = float("-inf")
+            raise
 
 
 class _Expected(Exception):
@@ -201,7 +216,7 @@ class _Expected(Exception):
 
 
 @contextmanager
-def _told(*, expected: int | None = None) -> Iterator[None]:
+def _explained(*, expected: int | None = None) -> Iterator[None]:
     """Turn what obstore raises into Gone or StorageUnavailable, without what the storage says about keys."""
     from obstore.exceptions import BaseError
 
