@@ -87,8 +87,16 @@ class ObjectStorage:
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below a prefix, without it."""
         import obstore
+        from obstore.store import S3Store
 
-        store = Bucket(self.place(prefix)).store
+        store = S3Store(
+            BUCKET,
+            aws_endpoint_url_s3=self.endpoint,
+            access_key_id=self.credentials.access_key_id,
+            secret_access_key=self.credentials.secret_access_key,
+            region=REGION,
+            client_options={"allow_http": True},
+        )
         found = [entry["path"] for page in obstore.list(store, prefix=prefix) for entry in page]
         return sorted(key.removeprefix(f"{prefix}/") for key in found)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import http.client
+import http.server
+import json
 import os
+import threading
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.s3_server import BUCKET, ObjectStorage, Weather
+from tests.s3_server import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, ObjectStorage, Weather
 
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.port import BlobMissing
@@ -373,3 +378,53 @@ async def test_keys_of_the_environment_do_not_mix_with_those_of_the_settings(
 
     assert await blobs.fault() is None
     assert BUCKET in object_storage.place(unique_name).base
+
+
+@pytest.fixture
+def machine_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A server that gives keys to what runs in a container, as those of clouds do."""
+    answer = {
+        "AccessKeyId": ACCESS_KEY_ID,
+        "SecretAccessKey": SECRET_ACCESS_KEY,
+        "Token": "",
+        "Expiration": "2099-01-01T00:00:00Z",
+    }
+
+    class Keys(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/keys")
+        (tmp_path / "token").write_text("t")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
+        yield
+        server.shutdown()
+        thread.join()
+
+
+async def test_keys_of_the_machine_store_and_sign(
+    machine_keys: None, object_storage: ObjectStorage, unique_name: str
+) -> None:
+    blobs, staging, links = object_storage.parts(unique_name, access_key_id=None, secret_access_key=None)
+
+    assert await blobs.fault() is None
+    url = staging.put_url(KEY, content_type="video/mp4", size_bytes=3, expires_in_seconds=60)
+    status, headers, _ = await asyncio.to_thread(send, "PUT", url, b"abc", {"Content-Type": "video/mp4"})
+    stored = await staging.adopt(ONE, KEY, etag=headers["etag"].strip('"'))
+    link = links.get_url(ONE, stored.sha256, content_type="video/mp4", filename="x", expires_in_seconds=60)
+
+    assert status == 200
+    assert (await asyncio.to_thread(send, "GET", link))[2] == b"abc"
+    assert (await asyncio.to_thread(send, "PUT", link, b"xyz"))[0] == 403

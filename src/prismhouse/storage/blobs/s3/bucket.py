@@ -7,9 +7,9 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -75,12 +75,16 @@ class Bucket:
         # A server-side copy answers when it is done, which takes minutes for the largest files.
         self._patient = _open(place, timeout_seconds=_COPY_SECONDS, retries=_RETRIES)
         self._hasty = _open(place, timeout_seconds=_PROBE_SECONDS, retries=0)
+        public = replace(place, base=place.public_base)
+        self._public = _open(public, timeout_seconds=place.timeout_seconds, retries=_RETRIES)
         self._worked_at = float("-inf")
 
-    @property
-    def store(self) -> S3Store:
-        """What obstore itself can sign with."""
-        return self._store
+    def presign(self, method: Literal["GET", "PUT"], key: str, *, expires_in_seconds: int) -> str:
+        """Return a URL signed with the keys of the machine; it binds the method, the key and the expiry alone."""
+        import obstore
+
+        with self._told():
+            return obstore.sign(self._public, method, key, timedelta(seconds=expires_in_seconds))
 
     async def put(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
         """Store bytes; they are durable when this returns."""

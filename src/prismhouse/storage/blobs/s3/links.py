@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Literal
 from urllib.parse import quote
 
@@ -51,10 +50,8 @@ class S3Links:
         """Return the URL of a complete key for one method, headers and query bound."""
         place = self._bucket.place
         if place.credentials is None:
-            import obstore
-
             seconds = min(max(expires_in_seconds, 1), LONGEST_SECONDS)
-            return obstore.sign(self._bucket.store, method, key, timedelta(seconds=seconds))
+            return self._bucket.presign(method, key, expires_in_seconds=seconds)
         return presign(
             method,
             f"{place.public_base}/{key}",
