@@ -334,7 +334,7 @@ async def test_a_silent_storage_is_given_up(weather: tuple[ObjectStorage, Weathe
     blobs, _, _ = storage.parts(unique_name, timeout_seconds=0.3)
     state.hang = True
 
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailable, match="in time"):
         await blobs.put(ONE, b"x")
 
 
@@ -345,11 +345,17 @@ async def test_a_silent_storage_is_given_up(weather: tuple[ObjectStorage, Weathe
         ({"access_key_id": "AKNOBODY"}, "access key is unknown"),
         ({"url": "s3://missing-bucket/x"}, "bucket does not exist"),
         ({"endpoint": "http://127.0.0.1:9"}, "cannot be reached"),
+        ({"access_key_id": None, "secret_access_key": None}, "no access key is set"),
     ],
 )
 async def test_a_fault_names_what_is_wrong_and_no_secret(
-    object_storage: ObjectStorage, unique_name: str, changed: dict[str, str], words: str
+    object_storage: ObjectStorage,
+    unique_name: str,
+    changed: dict[str, str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
     blobs, _, _ = object_storage.parts(unique_name, **changed)
 
     fault = await blobs.fault()

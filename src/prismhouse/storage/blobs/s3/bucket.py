@@ -32,6 +32,10 @@ _RETRIES = 3
 _RETRY_SECONDS = 15.0
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+# Where machines, containers and AssumeRole hand out keys: the request did not get as far as the storage.
+_KEY_SERVER = re.compile(
+    r"Error performing \w+ \S*(?:/latest/|/credentials|//sts\.|//169\.254\.)|container_credentials"
+)
 _EXPLAINED = {
     "NoSuchBucket": "the bucket does not exist",
     "InvalidAccessKeyId": "the access key is unknown to it",
@@ -242,6 +246,8 @@ def _explained(*, expected: int | None = None) -> Iterator[None]:
 
 
 def _reason(text: str, status: int | None) -> str:
+    if _KEY_SERVER.search(text):
+        return "no access key is set, and the machine gives none (PRISMHOUSE_BLOBS__ACCESS_KEY_ID)"
     code = found[1] if (found := _CODE.search(text)) else None
     if code in _EXPLAINED:
         return _EXPLAINED[code]
@@ -249,7 +255,7 @@ def _reason(text: str, status: int | None) -> str:
         return f"it refuses access ({code or status}): check the keys and the bucket's policy"
     if status is not None:
         return f"it answers {status}{f' ({code})' if code else ''}"
-    if "timed out" in text.lower() or "timeout" in text.partition("Debug source")[0].lower():
+    if "kind: Timeout" in text:
         return "it does not answer in time"
     return "it cannot be reached" if "error sending request" in text else "the connection to it broke"
 
