@@ -24,7 +24,7 @@ from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.conditions import RangeNotSatisfiable, condition_of, http_date, range_of
 from prismhouse.server.middleware import drain
 from prismhouse.storage.blobs.local import LocalBlobStore
-from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging
+from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging, decoded_key
 from prismhouse.storage.blobs.signing import Signer
 
 __all__ = ["LocalFiles", "routes"]
@@ -149,7 +149,7 @@ async def _put(files: LocalFiles, request: Request, body: _Body, signed: dict[st
     if "if-match" in headers or headers.get("if-none-match", "*") != "*":
         raise ConditionNotKnown
     staged = await files.staging.receive(
-        signed["key"],
+        decoded_key(signed["key"]),
         body.chunks(),
         content_type=sent_type,
         limit_bytes=limit_bytes,

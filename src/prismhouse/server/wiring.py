@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.annotations.service import Annotations
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
@@ -22,6 +24,9 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
+from prismhouse.api.uploads.service import Uploads
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
@@ -55,6 +60,7 @@ class House:
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
+    audit: Audit
     organizations: Organizations
     namespaces: Namespaces
     namespace_deletion: Deletion
@@ -62,10 +68,12 @@ class House:
     events: Events
     buckets: Buckets
     objects: Objects
+    uploads: Uploads
     collections: Collections
     documents: Documents
     batches: Batches
     retrievers: Retrievers
+    annotations: Annotations
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -107,17 +115,38 @@ def build(settings: Settings, dsn: str) -> House:
     blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
-    organizations = Organizations(db)
+    audit = Audit(db)
+    organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
-    buckets = Buckets(db, tasks=tasks, jobs=jobs)
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
-    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
-    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
+    downloads = Downloads(files.links)
+    objects = Objects(
+        db,
+        buckets=buckets,
+        blobs=blobs,
+        fetcher=fetcher,
+        events=events,
+        limits=settings.limits,
+        downloads=downloads,
+    )
+    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
+    documents = Documents(
+        db,
+        collections=collections,
+        objects=objects,
+        link_blob=downloads.of_reference,
+        filter_depth=settings.limits.filter_depth,
+        audit=audit,
+    )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
+    uploads = Uploads(
+        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+    )
+    register_upload_jobs(jobs, uploads)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -153,6 +182,7 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
+        audit=audit,
         organizations=organizations,
         namespaces=namespaces,
         namespace_deletion=deletion,
@@ -160,12 +190,19 @@ def build(settings: Settings, dsn: str) -> House:
         events=events,
         buckets=buckets,
         objects=objects,
+        uploads=uploads,
         collections=collections,
         documents=documents,
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+            db,
+            collections=collections,
+            embedder=embedder,
+            filter_depth=settings.limits.filter_depth,
+            link_blob=downloads.of_reference,
+            audit=audit,
         ),
+        annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )
 
 

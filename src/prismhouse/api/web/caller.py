@@ -37,6 +37,7 @@ _IMPLIES: dict[str, frozenset[str]] = {
 }
 _ALL = _IMPLIES["admin"]
 _AGENT_LENGTH = 500
+_REASON_LENGTH = 500
 
 
 class Unauthorized(WarehouseError):
@@ -75,6 +76,7 @@ class Actor:
     """Who does something, and from where: what an audit row and an annotation say.
 
     `actor_type` is `api_key` (`actor_id` is the key's), `user` (a key bound to a person: the user's id) or `system`.
+    `reason` is why, as the request's X-Change-Reason says.
     """
 
     actor_id: str
@@ -82,6 +84,7 @@ class Actor:
     key_id: str | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    reason: str | None = None
 
 
 SYSTEM = Actor(actor_id="system", actor_type="system")
@@ -94,6 +97,7 @@ class Scope:
     organization_id: OrganizationId
     namespace_id: NamespaceId
     actor: Actor = SYSTEM
+    reads_audited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +122,8 @@ class Caller:
     grants: Mapping[str, frozenset[str]] | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    change_reason: str | None = None
+    reads_audited: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -129,6 +135,7 @@ class Caller:
             key_id=self.key_id,
             ip_address=self.ip_address,
             user_agent=self.user_agent,
+            reason=self.change_reason,
         )
 
     @property
@@ -171,7 +178,10 @@ class NamespaceCaller:
     def scope(self) -> Scope:
         """What services take."""
         return Scope(
-            organization_id=self.caller.organization_id, namespace_id=self.namespace_id, actor=self.caller.actor
+            organization_id=self.caller.organization_id,
+            namespace_id=self.namespace_id,
+            actor=self.caller.actor,
+            reads_audited=self.caller.reads_audited,
         )
 
 
@@ -188,8 +198,13 @@ class Authenticator(Protocol):
 
 
 def _from(request: Request, caller: Caller) -> Caller:
-    address = request.client.host if request.client else None
-    return replace(caller, ip_address=address, user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None)
+    """Note where a request comes from: the peer's address (uvicorn puts a trusted proxy's client in its place)."""
+    return replace(
+        caller,
+        ip_address=request.client.host if request.client else None,
+        user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None,
+        change_reason=_sent(request.headers.get("x-change-reason", "")).strip()[:_REASON_LENGTH] or None,
+    )
 
 
 def _covers(pattern: str, namespace_id: str) -> bool:
