@@ -21,6 +21,9 @@ EXPECTED = {
 }
 # Bodies that a schema alone does not give.
 BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/v1/collections/{collection_identifier}/documents/batch"): {"filters": {"a": 1}, "update_data": {"a": 1}},
+    ("DELETE", "/v1/collections/{collection_identifier}/documents/batch"): {"document_ids": ["doc_1"]},
+    ("PATCH", "/v1/collections/{collection_identifier}/documents/bulk"): {"update_data": {"a": 1}},
     ("PATCH", "/v1/retrievers/{retriever_id}"): {"description": "mine now"},
 }
 _OWNED = "owned_by_a"
@@ -91,6 +94,7 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
     logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
     ids["audit_id"] = logs["results"][0]["audit_id"]
+    await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
     return ids
 
 

@@ -15,6 +15,7 @@ from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
 from prismhouse.server.address import reached_at
+from prismhouse.storage.postgres.readers import read_as
 
 __all__ = ["DRAINED_BYTES", "BodyTooLarge", "Edge", "drain"]
 
@@ -82,6 +83,7 @@ class Edge:
                 _log.error("request failed before an answer", request_id=request_id, exc_info=error)
                 await envelope(_Broken(request_id=request_id))(scope, receive, sent)
         finally:
+            read_as(None)
             _write_log(scope, state, sent.status, time.perf_counter() - started)
 
     def _canonical_path(self, scope: Scope) -> None:

@@ -11,6 +11,8 @@ from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
+from prismhouse.api.documents.changes.routes import routes as document_change_routes
+from prismhouse.api.documents.figures.routes import routes as document_figure_routes
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -43,6 +45,8 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        document_figure_routes(house.document_figures, callers),
+        document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
     ]

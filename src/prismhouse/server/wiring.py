@@ -15,6 +15,8 @@ from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
+from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -71,6 +73,10 @@ class House:
     uploads: Uploads
     collections: Collections
     documents: Documents
+    document_changes: DocumentChanges
+    several_documents: SeveralDocuments
+    bulk_changes: BulkChanges
+    document_figures: Figures
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -139,7 +145,6 @@ def build(settings: Settings, dsn: str) -> House:
         objects=objects,
         link_blob=downloads.of_reference,
         filter_depth=settings.limits.filter_depth,
-        audit=audit,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
@@ -193,6 +198,14 @@ def build(settings: Settings, dsn: str) -> House:
         uploads=uploads,
         collections=collections,
         documents=documents,
+        document_changes=DocumentChanges(db, collections=collections, documents=documents, audit=audit),
+        several_documents=SeveralDocuments(
+            db, collections=collections, audit=audit, filter_depth=settings.limits.filter_depth
+        ),
+        document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
+        bulk_changes=BulkChanges(
+            db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
+        ),
         batches=batches,
         retrievers=Retrievers(
             db,

@@ -54,7 +54,8 @@ SELECT %(namespace_id)s, {", ".join(f"{name}::jsonb" if kind == "jsonb" else nam
 FROM unnest({", ".join(f"%({name})b::{kind.replace('jsonb', 'text')}[]" for name, kind in _COLUMNS.items())})
   AS given ({_NAMES})
 ON CONFLICT (namespace_id, document_id) DO UPDATE SET
-  {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEYS)}, updated_at = now()
+  {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in (*_KEYS, "internal"))}, updated_at = now(),
+  internal = jsonb_strip_nulls(jsonb_build_object('_acl', documents.internal -> '_acl')) || excluded.internal
 WHERE documents.collection_id = excluded.collection_id
 """
 _ANSWERED = """d.document_id, d.collection_id, d.payload::text AS payload, d.root_object_id, d.root_bucket_id,

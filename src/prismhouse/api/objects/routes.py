@@ -10,7 +10,6 @@ from pydantic import RootModel
 
 from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.objects.schemas import (
-    AggregateObjects,
     BulkSoftDelete,
     CreateObject,
     CreateObjects,
@@ -24,6 +23,7 @@ from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema, free_body_of
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.query.aggregate import Aggregation
 
 __all__ = ["routes"]
 
@@ -128,15 +128,14 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         f"{_OBJECTS}/aggregate",
         operation_id="aggregate_objects_buckets",
         summary="Aggregate Objects",
-        openapi_extra=body_schema(AggregateObjects),
+        openapi_extra=body_schema(Aggregation),
     )
     async def aggregate(
         bucket_identifier: str,
         caller: NamespaceCaller = Depends(callers.namespace("read")),
-        body: AggregateObjects = Depends(body_of(AggregateObjects)),
+        body: Aggregation = Depends(body_of(Aggregation)),
     ) -> Answer:
-        results, total = await service.aggregate(caller.scope, bucket_identifier, body)
-        return answer({"results": results, "total_groups": total, "query_info": {"returned_groups": len(results)}})
+        return answer((await service.aggregate(caller.scope, bucket_identifier, body)).answer())
 
     @router.get(_OBJECT, operation_id="get_object_buckets", summary="Get Object")
     async def get(

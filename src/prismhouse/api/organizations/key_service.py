@@ -12,7 +12,6 @@ from prismhouse.api.organizations.errors import (
     KeyNameTaken,
     KeyNotFound,
     KeyTerminal,
-    PrincipalKeysUnbuilt,
     ProtectedKey,
     UserNotFound,
 )
@@ -56,7 +55,7 @@ class Keys:
         row = await store.insert_key(
             tx,
             {
-                **body.model_dump(exclude={"principal_id"}),
+                **body.model_dump(),
                 "key_id": new_id("key"),
                 "organization_id": organization_id,
                 "user_id": user_id,
@@ -82,8 +81,6 @@ class Keys:
         actor: Actor = SYSTEM,
     ) -> tuple[Record, str]:
         """Make a key of the user; return its row and the plaintext, which is kept nowhere."""
-        if body.principal_id is not None:
-            raise PrincipalKeysUnbuilt
         if body.name == BOOTSTRAP_NAME:
             raise ProtectedKey(name=body.name)
         _check_scopes(body.scopes)

@@ -142,10 +142,11 @@ async def insert_key(tx: Writer, values: Mapping[str, Any]) -> Record | None:
     """Add a key; None when the user has a live one with this name."""
     return await tx.fetch_one(
         f"""INSERT INTO api_keys AS k (key_id, organization_id, user_id, key_hash, key_prefix, name, description,
-              permissions, scopes, rate_limit_override, allowed_origins, expires_at, is_bootstrap, created_by)
+              permissions, scopes, rate_limit_override, allowed_origins, principal_id, expires_at, is_bootstrap,
+              created_by)
             VALUES (%(key_id)s, %(organization_id)s, %(user_id)s, %(key_hash)s, %(key_prefix)s, %(name)s,
               %(description)s, %(permissions)s, %(scopes)s, %(rate_limit_override)s, %(allowed_origins)s,
-              %(expires_at)s, %(is_bootstrap)s, %(created_by)s)
+              %(principal_id)s, %(expires_at)s, %(is_bootstrap)s, %(created_by)s)
             ON CONFLICT (user_id, name) WHERE status = 'active' DO NOTHING
             RETURNING {KEY_COLUMNS}""",
         {**values, "scopes": Jsonb(values.get("scopes") or [])},

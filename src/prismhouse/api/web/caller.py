@@ -10,6 +10,7 @@ from fastapi import Request
 
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import KeyId, NamespaceId, OrganizationId
+from prismhouse.storage.postgres.readers import read_as
 
 __all__ = [
     "SYSTEM",
@@ -55,10 +56,10 @@ class Forbidden(WarehouseError):
 
 
 class ScopedKey(WarehouseError):
-    """This key is limited to namespaces ({scopes}); the operation concerns the whole organization."""
+    """This key is limited to {limit}; the operation concerns the whole organization."""
 
     code = Code.FORBIDDEN
-    hint = "Use a key without scopes."
+    hint = "Use a key without scopes that is not bound to a user (principal_id)."
 
 
 class NamespaceNotFound(WarehouseError):
@@ -92,12 +93,16 @@ SYSTEM = Actor(actor_id="system", actor_type="system")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The tenant every service call works in, and who works."""
+    """The tenant every service call works in, and who works.
+
+    `principal_id` is the end user a key is bound to, who sees and changes only what access lists allow.
+    """
 
     organization_id: OrganizationId
     namespace_id: NamespaceId
     actor: Actor = SYSTEM
     reads_audited: bool = False
+    principal_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +154,11 @@ class Caller:
             raise Forbidden(permission=permission, held=", ".join(sorted(self.permissions)) or "none")
 
     def require_unscoped(self) -> None:
-        """Raise ScopedKey when the key is limited to namespaces: it must not change who may do what."""
+        """Raise ScopedKey when the key is limited to namespaces or a user: it must not change who may do what."""
         if self.namespaces is not None:
-            raise ScopedKey(scopes=", ".join(self.namespaces))
+            raise ScopedKey(limit=f"namespaces ({', '.join(self.namespaces)})")
+        if self.principal_id is not None:
+            raise ScopedKey(limit=f"user {self.principal_id}")
 
     def opens(self, namespace_id: str) -> bool:
         """Say whether the key's scopes include the namespace."""
@@ -182,6 +189,7 @@ class NamespaceCaller:
             namespace_id=self.namespace_id,
             actor=self.caller.actor,
             reads_audited=self.caller.reads_audited,
+            principal_id=self.caller.principal_id,
         )
 
 
@@ -233,6 +241,7 @@ class Callers:
         async def dependency(request: Request) -> Caller:
             caller = await self._authenticator.authenticate(_bearer(request), origin=request.headers.get("origin"))
             caller = _from(request, caller)
+            read_as(caller.principal_id)
             request.state.log = {"key_id": caller.key_id, "organization_id": caller.organization_id}
             caller.require(permission)
             return caller
@@ -266,6 +275,7 @@ class Callers:
                 if _is_list(request):
                     raise UnresolvedList(str(error.details["id"])) from error
                 raise
+            read_as(inside.caller.principal_id)
             request.state.log = {"key_id": inside.caller.key_id, "namespace_id": inside.namespace_id}
             inside.caller.require(permission)
             return replace(inside, caller=_from(request, inside.caller))

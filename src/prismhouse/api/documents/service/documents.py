@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import psycopg
 
-from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
 from prismhouse.api.documents.links import LinkBlob
@@ -64,10 +63,8 @@ class Documents:
         objects: SourceObjects | None = None,
         link_blob: LinkBlob | None = None,
         filter_depth: int = MAX_DEPTH,
-        audit: Audit | None = None,
     ) -> None:
         self._db = db
-        self._audit = audit or Audit(db)
         self._collections = collections
         self._objects = objects
         self._link_blob = link_blob
@@ -228,21 +225,11 @@ class Documents:
         rest = {"object_id": object_id, "total_documents": total, "pagination": paging}
         return DocumentList(documents=[document_bytes(row, shape) for row in found], rest=rest)
 
-    async def delete(self, scope: Scope, collection: str, document_id: str) -> None:
-        """Delete one document with its vectors; raise DocumentNotFound."""
-        async with self._db.write() as unit:
-            tx = unit.within(scope.namespace_id)
-            collection_id = await self._collections.resolve_id(tx, collection)
-            if not await store.delete(tx, collection_id, [document_id]):
-                raise DocumentNotFound(document_id)
-            await self._audit.record(
-                unit,
-                scope,
-                action="document_deleted",
-                resource_type="document",
-                resource_id=document_id,
-                changes={"collection_id": collection_id},
-            )
+    async def show(self, tx: NamespaceReader, scope: Scope, document_ids: Sequence[str]) -> list[bytes]:
+        """Return documents as they are answered, in the order of the ids; ids that do not exist are left out."""
+        found = {row["document_id"]: row for row in await store.find(tx, document_ids)}
+        shape = await self._shape(tx, scope, list(found.values()))
+        return [document_bytes(found[one], shape) for one in document_ids if one in found]
 
     async def _shape(
         self,

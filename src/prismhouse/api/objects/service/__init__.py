@@ -15,7 +15,7 @@ from prismhouse.api.objects.gather import Gatherer
 from prismhouse.api.objects.judge import Judged, judge
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog
-from prismhouse.api.objects.schemas import AggregateObjects, BulkSoftDelete, GroupBy, ListObjects
+from prismhouse.api.objects.schemas import BulkSoftDelete, ListObjects
 from prismhouse.api.objects.service.change import Change
 from prismhouse.api.objects.service.create import Created, Creation
 from prismhouse.api.objects.service.remove import Removal
@@ -27,14 +27,13 @@ from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, WarehouseError
 from prismhouse.kit.ids import BucketId, NamespaceId, ObjectId
+from prismhouse.query.aggregate import Aggregation, Groups
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
 __all__ = ["Created", "Judged", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject", "judge"]
-
-_MAX_GROUPS = 10_000
 
 
 class Objects:
@@ -184,28 +183,14 @@ class Objects:
         cursor = encode_cursor(shown[-1][1], fingerprint) if len(rows) > page.limit else None
         return [stored for stored, _ in shown], total, cursor
 
-    async def aggregate(
-        self, scope: Scope, identifier: str, request: AggregateObjects
-    ) -> tuple[Sequence[dict[str, Any]], int]:
-        """Return groups with their metrics, and the number of all groups."""
+    async def aggregate(self, scope: Scope, identifier: str, request: Aggregation) -> Groups:
+        """Return groups of a bucket's objects with their metrics."""
         condition, parameters = condition_of(request.filters, max_depth=self._limits.filter_depth)
-        named = {group.field for group in request.group_by}
-        ranged = [GroupBy(field=item.field) for item in request.range_buckets or () if item.field not in named]
-        groups = [*request.group_by, *ranged]
         async with self._db.read() as tx:
             scoped = tx.within(scope.namespace_id)
             bucket = await self._buckets.resolve(scoped, identifier)
             selection = store.Selection(bucket_id=bucket.bucket_id, condition=condition, parameters=parameters)
-            limit = min(request.limit or _MAX_GROUPS, _MAX_GROUPS)
-            rows, total = await store.aggregate(scoped, selection, request, groups=groups, limit=limit)
-        results = [
-            {
-                "group": {group.shown_as: row[f"g{index}"] for index, group in enumerate(groups)},
-                "metrics": {item.alias: row[f"m{index}"] for index, item in enumerate(request.aggregations)},
-            }
-            for row in rows
-        ]
-        return results, total
+            return await store.aggregate(scoped, selection, request)
 
     async def patch(self, scope: Scope, identifier: str, object_id: str, raw: Mapping[str, Any]) -> StoredObject:
         """Set flat custom fields."""
