@@ -230,6 +230,7 @@ async def test_links_serve_blobs_under_their_type_and_name(blobs: S3BlobStore, l
     partial, ranged, piece = await asyncio.to_thread(send, "GET", url, None, {"Range": "bytes=3-7"})
 
     assert (status, body, headers["content-type"]) == (200, b"<p>hello</p>", "text/html")
+    assert headers["content-disposition"].startswith("attachment; "), "a page must not act on the bucket's address"
     assert "filename*=UTF-8''Bericht%20%22%C3%9C%25%22.html" in headers["content-disposition"]
     assert (partial, piece, ranged["content-range"]) == (206, b"hello", "bytes 3-7/12")
     assert (await asyncio.to_thread(send, "GET", url.replace("text%2Fhtml", "image%2Fpng")))[0] == 403

@@ -91,12 +91,19 @@ class Bucket:
             return obstore.sign(self._public, method, key, timedelta(seconds=expires_in_seconds))
 
     async def put(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
-        """Store bytes; they are durable when this returns."""
+        """Store bytes, in parts where there are many; they are durable when this returns."""
         import obstore
 
         attributes: Any = {"Content-Type": content_type} if content_type else None
         with self._told():
-            await obstore.put_async(self._store, key, data, attributes=attributes, use_multipart=False)
+            await obstore.put_async(
+                self._store,
+                key,
+                data,
+                attributes=attributes,
+                chunk_size=PART_BYTES,
+                max_concurrency=_PARTS_AT_A_TIME,
+            )
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> str:
         """Store a stream in parts of 8 MiB, all or nothing, and return the ETag (`md5-N`)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import quote
 
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.disposition import disposition
 from prismhouse.storage.blobs.s3.blobs import S3BlobStore
 from prismhouse.storage.blobs.s3.bucket import Bucket
 from prismhouse.storage.blobs.s3.sigv4 import LONGEST_SECONDS, presign
@@ -32,9 +32,11 @@ class S3Links:
         expires_in_seconds: int,
     ) -> str:
         """Return an absolute URL that answers GET with the bytes until it expires."""
-        query = {"response-content-type": content_type} if content_type else {}
-        if filename:
-            query["response-content-disposition"] = _disposition(filename)
+        # Always named: a page that somebody uploaded must not act on the bucket's address.
+        query = {
+            "response-content-type": content_type or "application/octet-stream",
+            "response-content-disposition": disposition(content_type, filename),
+        }
         key = self._blobs.key(namespace_id, sha256)
         return self.sign("GET", key, expires_in_seconds=expires_in_seconds, query=query)
 
@@ -62,11 +64,3 @@ class S3Links:
             headers=headers,
             query=query,
         )
-
-
-def _disposition(filename: str) -> str:
-    """Return the header of RFC 6266: shown in a browser where that is safe, saved under its name."""
-    plain = "".join(
-        letter if letter.isascii() and letter.isprintable() and letter not in '"\\%' else "_" for letter in filename
-    )
-    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
