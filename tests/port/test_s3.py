@@ -151,13 +151,12 @@ async def test_only_the_confirmed_file_is_adopted(staging: S3Staging) -> None:
         await staging.adopt(ONE, KEY, etag=first)
 
 
+@pytest.mark.parametrize("size_bytes", [MIB, 10 * MIB])
 async def test_a_file_replaced_while_it_is_adopted_is_never_taken_for_the_first(
-    weather: tuple[ObjectStorage, Weather], unique_name: str
+    staging: S3Staging, size_bytes: int
 ) -> None:
-    storage, _ = weather
-    _, staging, _ = storage.parts(unique_name)
-    etags = {data: await put(staging, KEY, data) for data in (b"B" * MIB, b"A" * MIB)}
-    expected = etags[b"A" * MIB]
+    etags = {data: await put(staging, KEY, data) for data in (b"B" * size_bytes, b"A" * size_bytes)}
+    expected = etags[b"A" * size_bytes]
     stop = asyncio.Event()
 
     async def replace() -> None:
@@ -281,6 +280,20 @@ async def test_young_files_are_not_offered_to_a_sweep(staging: S3Staging) -> Non
 
     assert [page async for page in staging.keys(older_than_seconds=3600)] == []
     assert [page async for page in staging.keys(older_than_seconds=0)] == [[KEY]]
+
+
+async def test_a_sweep_removes_what_a_dead_process_left(object_storage: ObjectStorage, unique_name: str) -> None:
+    bucket = Bucket(object_storage.place(unique_name))
+    blobs = S3BlobStore(bucket)
+    links = S3Links(bucket, blobs=blobs)
+    await bucket.put(blobs.private_key(), b"half")
+    alive = S3Staging(bucket, blobs=blobs, links=links)
+    later = S3Staging(bucket, blobs=blobs, links=links, private_seconds=-60)
+
+    assert [page async for page in alive.keys(older_than_seconds=0)] == []
+    assert len(object_storage.keys(unique_name)) == 1
+    assert [page async for page in later.keys(older_than_seconds=0)] == []
+    assert object_storage.keys(unique_name) == []
 
 
 async def test_memory_stays_bounded_when_a_large_file_is_adopted(staging: S3Staging) -> None:

@@ -19,7 +19,7 @@ from prismhouse.storage.blobs.s3.place import Place
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
-__all__ = ["Bucket", "Entry", "Gone", "StorageUnavailable"]
+__all__ = ["Bucket", "Entry", "Gone", "Replaced", "StorageUnavailable"]
 
 PART_BYTES = 8 << 20
 _PARTS_AT_A_TIME = 4
@@ -57,6 +57,10 @@ class StorageUnavailable(WarehouseError):
 
 class Gone(Exception):
     """Nothing is under the key."""
+
+
+class Replaced(Exception):
+    """Something else is under the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,17 @@ class Bucket:
             return await self.head(key)
         except Gone:
             return None
+
+    async def get_exactly(self, key: str, etag: str) -> bytes:
+        """Return all bytes of the object that has this ETag; raise Gone or Replaced."""
+        import obstore
+
+        try:
+            with self._told(expected=412):
+                found = await obstore.get_async(self._store, key, options={"if_match": f'"{etag}"'})
+                return bytes(await found.bytes_async())
+        except _Expected:
+            raise Replaced from None
 
     async def get_range(self, key: str, start: int, end: int) -> tuple[bytes, int]:
         """Return bytes [start, end), as far as there are any, and the size of all; raise Gone."""

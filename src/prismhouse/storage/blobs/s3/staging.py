@@ -11,7 +11,7 @@ from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.port import StoredBlob
 from prismhouse.storage.blobs.s3.blobs import S3BlobStore
-from prismhouse.storage.blobs.s3.bucket import Bucket, Entry, Gone
+from prismhouse.storage.blobs.s3.bucket import PART_BYTES, Bucket, Entry, Gone, Replaced
 from prismhouse.storage.blobs.s3.keys import key_of, name_of
 from prismhouse.storage.blobs.s3.links import S3Links
 from prismhouse.storage.blobs.staging import StagedFile, StagedFileChanged, StagedFileMissing
@@ -23,12 +23,18 @@ _PRIVATE_SECONDS = 24 * 3600.0
 
 
 class S3Staging:
-    """The Staging in a bucket: `<prefix>/uploads/<key>`."""
+    """The Staging in a bucket: `<prefix>/uploads/<key>`.
 
-    def __init__(self, bucket: Bucket, *, blobs: S3BlobStore, links: S3Links) -> None:
+    Private files that are older than `private_seconds` belong to nobody who lives.
+    """
+
+    def __init__(
+        self, bucket: Bucket, *, blobs: S3BlobStore, links: S3Links, private_seconds: float = _PRIVATE_SECONDS
+    ) -> None:
         self._bucket = bucket
         self._blobs = blobs
         self._links = links
+        self._private_seconds = private_seconds
         self._folder = bucket.place.key("uploads")
 
     def put_url(self, key: str, *, content_type: str, size_bytes: int | None, expires_in_seconds: int) -> str:
@@ -56,26 +62,23 @@ class S3Staging:
     async def adopt(self, namespace_id: NamespaceId, key: str, *, etag: str) -> StoredBlob:
         """Make the file a blob of the namespace; see the port.
 
-        The client can PUT again at any moment. So the file is copied to a name that only we know, and what lies
-        there is compared, hashed and copied to its address.
+        The client can PUT again at any moment. So a small file is read as the one with its ETag, or not at all, and
+        stored. A large one is copied to a name that only we know, and what lies there is compared, hashed and
+        copied to its address.
         """
         before = await self._bucket.find(self._name(key))
         if before is None:
             raise StagedFileMissing(key=key)
         if before.etag != etag:
             raise StagedFileChanged(key=key)
-        private = self._blobs.private_key()
         try:
-            await self._bucket.copy(self._name(key), private, size_bytes=before.size_bytes)
-            stored = await self._hashed(private)
-            if not await self._is_same(before, stored, private):
-                raise StagedFileChanged(key=key)
-            await self._blobs.settle(namespace_id, private, stored)
+            if before.size_bytes <= PART_BYTES:
+                return await self._blobs.put(namespace_id, await self._bucket.get_exactly(before.key, etag))
+            return await self._adopt_large(namespace_id, before)
         except Gone:
             raise StagedFileMissing(key=key) from None
-        finally:
-            await self._blobs.drop(private)
-        return stored
+        except Replaced:
+            raise StagedFileChanged(key=key) from None
 
     async def discard(self, key: str) -> None:
         """Delete the file; a missing one is no error."""
@@ -99,8 +102,20 @@ class S3Staging:
             if keys:
                 yield keys
 
+    async def _adopt_large(self, namespace_id: NamespaceId, before: Entry) -> StoredBlob:
+        private = self._blobs.private_key()
+        try:
+            await self._bucket.copy(before.key, private, size_bytes=before.size_bytes)
+            stored = await self._hashed(private)
+            if not await self._is_same(before, stored, private):
+                raise Replaced
+            await self._blobs.settle(namespace_id, private, stored)
+        finally:
+            await self._blobs.drop(private)
+        return stored
+
     async def _sweep_private(self) -> None:
-        oldest = utc_now() - timedelta(seconds=_PRIVATE_SECONDS)
+        oldest = utc_now() - timedelta(seconds=self._private_seconds)
         async for page in self._bucket.pages(self._bucket.place.key("incoming")):
             await self._bucket.delete([entry.key for entry in page if entry.written_at <= oldest])
 
