@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -183,12 +183,15 @@ def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectS
 
 @dataclass
 class Weather:
-    """What the proxy does with the next requests. `fail` many get `status`; `hang` never get an answer."""
+    """What the proxy does with the next requests. `fail` many get `status`; with `hang` none gets an answer.
+
+    `before` is called with each one (`PUT /bucket/key`) before it goes on.
+    """
 
     fail: int = 0
     status: int = 503
     hang: bool = False
-    only: str | None = None
+    before: Callable[[str], None] | None = None
     seen: list[str] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -197,7 +200,7 @@ class Weather:
         """Count a request; say whether it fails."""
         with self.lock:
             self.seen.append(f"{method} {path}")
-            if self.fail <= 0 or (self.only is not None and self.only not in f"{method} {path}"):
+            if self.fail <= 0:
                 return False
             self.fail -= 1
             return True
@@ -214,6 +217,8 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
             self.weather.end.wait()
             self.close_connection = True
             return
+        if self.weather.before is not None:
+            self.weather.before(f"{self.command} {self.path}")
         if self.weather.strikes(self.command, self.path):
             text = b"<Error><Code>SlowDown</Code></Error>"
             self._answer(self.weather.status, {"Content-Type": "application/xml"}, text)

@@ -151,32 +151,55 @@ async def test_only_the_confirmed_file_is_adopted(staging: S3Staging) -> None:
         await staging.adopt(ONE, KEY, etag=first)
 
 
-@pytest.mark.parametrize("size_bytes", [MIB, 10 * MIB])
-async def test_a_file_replaced_while_it_is_adopted_is_never_taken_for_the_first(
-    staging: S3Staging, size_bytes: int
+@pytest.mark.parametrize(
+    ("size_bytes", "moment"),
+    [(MIB, "GET /tests/{}/uploads/"), (10 * MIB, "PUT /tests/{}/incoming/")],
+    ids=["small, before it is read", "large, before it is copied"],
+)
+async def test_a_file_replaced_while_it_is_adopted_is_not_taken_for_the_first(
+    weather: tuple[ObjectStorage, Weather],
+    object_storage: ObjectStorage,
+    unique_name: str,
+    size_bytes: int,
+    moment: str,
 ) -> None:
-    etags = {data: await put(staging, KEY, data) for data in (b"B" * size_bytes, b"A" * size_bytes)}
-    expected = etags[b"A" * size_bytes]
-    stop = asyncio.Event()
+    _, staging, _ = weather[0].parts(unique_name)
+    etag = await put(staging, KEY, b"A" * size_bytes)
+    weather[1].before = replacing(object_storage, unique_name, moment.format(unique_name), b"B" * size_bytes)
 
-    async def replace() -> None:
-        while not stop.is_set():
-            for data in etags:
-                await put(staging, KEY, data)
+    with pytest.raises(StagedFileChanged):
+        await staging.adopt(ONE, KEY, etag=etag)
 
-    replacing = asyncio.create_task(replace())
-    adopted = []
-    try:
-        for _ in range(15):
-            try:
-                adopted.append(await staging.adopt(ONE, KEY, etag=expected))
-            except StagedFileChanged:
-                continue
-    finally:
-        stop.set()
-        await replacing
+    weather[1].before = None
+    assert not [key for key in object_storage.keys(unique_name) if not key.startswith("uploads/")]
 
-    assert {stored.md5 for stored in adopted} <= {expected}
+
+async def test_a_file_replaced_after_it_was_copied_changes_nothing(
+    weather: tuple[ObjectStorage, Weather], object_storage: ObjectStorage, unique_name: str
+) -> None:
+    blobs, staging, _ = weather[0].parts(unique_name)
+    data = b"A" * 10 * MIB
+    etag = await put(staging, KEY, data)
+    weather[1].before = replacing(object_storage, unique_name, f"GET /tests/{unique_name}/incoming/", b"B" * 10 * MIB)
+
+    stored = await staging.adopt(ONE, KEY, etag=etag)
+
+    assert stored.md5 == etag
+    assert await blobs.read(ONE, stored.sha256) == data
+
+
+def replacing(storage: ObjectStorage, prefix: str, moment: str, data: bytes) -> Callable[[str], None]:
+    """Return what puts other bytes under the key at the first request that begins so."""
+    _, staging, _ = storage.parts(prefix)
+    left = [moment]
+
+    def replace(request: str) -> None:
+        if left and request.startswith(left[0]):
+            left.clear()
+            url = staging.put_url(KEY, content_type="video/mp4", size_bytes=len(data), expires_in_seconds=60)
+            assert send("PUT", url, data, {"Content-Type": "video/mp4"})[0] == 200
+
+    return replace
 
 
 async def test_a_file_put_in_parts_is_adopted_under_its_own_etag(
