@@ -36,6 +36,7 @@ from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
@@ -170,6 +171,7 @@ def build(settings: Settings, dsn: str) -> House:
         queue=jobs,
         compute=compute,
         blobs=blobs,
+        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
         tasks=tasks,
         events=events,
         buckets=buckets,
