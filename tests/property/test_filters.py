@@ -154,7 +154,7 @@ def _answers(connection: psycopg.Connection, trees: list[Any], payloads: list[di
     conditions = []
     for number, tree in enumerate(trees):
         condition, parameters = to_sql(parse(tree), COLUMNS, prefix=f"tree{number}_")
-        conditions.append(condition)
+        conditions.append(f"({condition}) IS TRUE")
         bound |= parameters
     statement = f"{ROW} SELECT {', '.join(conditions)} FROM d ORDER BY number"
     return [list(row) for row in connection.execute(statement, bound, prepare=False).fetchall()]
