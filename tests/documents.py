@@ -16,6 +16,7 @@ from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, clien
 from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents import NewDocument
+from prismhouse.api.documents.indexes.routes import routes as index_routes
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.routes import routes
 from prismhouse.api.documents.service import Documents
@@ -111,7 +112,9 @@ async def house(db: Database) -> AsyncIterator[House]:
     indexes = PayloadIndexes(db, jobs=ProcrastinateQueue(db.dsn))
     documents = Documents(db, collections=collections, objects=FixedObjects(), link_blob=link, indexes=indexes)
     callers = Callers(KeysAreNames())
-    app = application([collection_routes(collections, callers), routes(documents, callers)])
+    app = application(
+        [collection_routes(collections, callers), routes(documents, callers), index_routes(indexes, callers)]
+    )
     async with client_of(app) as client:
         made = House(db, client, documents, indexes)
         await made.add_collection("articles")

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
+from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -36,6 +37,7 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        payload_index_routes(house.payload_indexes, callers),
         retriever_routes(house.retrievers, callers),
     ]
 
