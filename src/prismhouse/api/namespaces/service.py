@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismhouse.api.audit.model import changed
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.namespaces import store
 from prismhouse.api.namespaces.authentication import KeyAuthenticator
 from prismhouse.api.namespaces.errors import (
@@ -59,9 +61,11 @@ class Namespaces:
         organizations: Organizations,
         catalogue: ExtractorCatalogue,
         expiry: Expiry | None = None,
+        audit: Audit | None = None,
         indexes: IndexRegistry | None = None,
     ) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._indexes = indexes
         self._catalogue = catalogue
         self._expiry = expiry
@@ -112,6 +116,15 @@ class Namespaces:
             await self._schedule(tx, row)
             if body.payload_indexes:
                 await self._index(tx, row)
+            await self._audit.record(
+                tx,
+                caller,
+                action="namespace_created",
+                resource_type="namespace",
+                resource_id=namespace_id,
+                changes={name: values[name] for name in ("namespace_name", "description", "expires_at")},
+                namespace_id=namespace_id,
+            )
         return row
 
     async def read(self, caller: Caller, identifier: str) -> tuple[Record, Counts, dict[str, str]]:
@@ -123,6 +136,13 @@ class Namespaces:
             caller.inside(row["namespace_id"]).require("read")
             counts = await store.counts(tx, [row["namespace_id"]], bound=ONE_COUNT_BOUND)
             models = await store.vector_models(tx.within(row["namespace_id"]))
+        await self._audit.note_read(
+            caller,
+            action="namespace_accessed",
+            resource_type="namespace",
+            resource_id=row["namespace_id"],
+            namespace_id=row["namespace_id"],
+        )
         return row, counts.get(row["namespace_id"], {}), models
 
     async def page(self, caller: Caller, **query: Any) -> tuple[list[Record], dict[str, Record], int]:
@@ -187,12 +207,22 @@ class Namespaces:
                 changes["feature_extractors"] = _joined(row["feature_extractors"], entries)
             if config:
                 changes["config"] = {**row["config"], **config}
-            changed = (await store.update(tx, namespace_id, changes) if changes else None) or row
+            after = (await store.update(tx, namespace_id, changes) if changes else None) or row
             if "expires_at" in changes:
-                await self._schedule(tx, changed)
+                await self._schedule(tx, after)
             if "payload_indexes" in changes:
-                await self._index(tx, changed)
-            return changed
+                await self._index(tx, after)
+            if differences := _differences(row, after, changes):
+                await self._audit.record(
+                    tx,
+                    caller,
+                    action="namespace_updated",
+                    resource_type="namespace",
+                    resource_id=namespace_id,
+                    changes=differences,
+                    namespace_id=namespace_id,
+                )
+            return after
 
     async def _index(self, tx: Writer, row: Record) -> None:
         if self._indexes is not None:
@@ -243,6 +273,14 @@ class Namespaces:
                 return record
         name, _, version = identifier.replace("@", "_").rpartition("_v")
         return self._catalogue.get(name or identifier, f"v{version}" if name else "v1")
+
+
+def _differences(before: Record, after: Record, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what changed; of `config`, which may hold credentials, only which keys."""
+    found = changed({name: before[name] for name in given}, {name: after[name] for name in given})
+    if "config" in found:
+        found["config"] = {"changed_keys": sorted(changed(before["config"], after["config"]))}
+    return found
 
 
 def _entry_of(record: ExtractorRecord, params: Mapping[str, Any] | None) -> dict[str, Any]:

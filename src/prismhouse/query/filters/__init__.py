@@ -1,6 +1,13 @@
 """One filter language: parse to a tree, compile to SQL, evaluate in Python. Start with `tree`, then `parse`."""
 
-from prismhouse.query.filters.columns import Columns, document_columns, object_columns, retriever_columns
+from prismhouse.query.filters.annotations import refuse_annotations
+from prismhouse.query.filters.columns import (
+    Columns,
+    document_columns,
+    object_columns,
+    retriever_columns,
+    upload_columns,
+)
 from prismhouse.query.filters.evaluate import PatternTooSlow, matches
 from prismhouse.query.filters.guard import InvalidPattern, guarded
 from prismhouse.query.filters.parse import MAX_DEPTH, parse
@@ -26,6 +33,8 @@ __all__ = [
     "matches",
     "object_columns",
     "parse",
+    "refuse_annotations",
     "retriever_columns",
     "to_sql",
+    "upload_columns",
 ]

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import regex
 
 from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.query.filters.annotations import about_annotations, refuse_annotations
 from prismhouse.query.filters.columns import Columns, Kind, Path, Place, document_columns
 from prismhouse.query.filters.english import stems_of
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
@@ -38,9 +39,11 @@ class PatternTooSlow(WarehouseError):
 
 
 def matches(filter_: Filter, record: Mapping[str, Any], columns: Columns = _DOCUMENTS) -> bool:
-    """Return whether `record`, as the API shows it, passes; raise PatternTooSlow."""
+    """Return whether `record`, as the API shows it, passes; raise PatternTooSlow, or Invalid for annotations."""
     match filter_:
         case Condition():
+            if columns.annotated is not None and about_annotations(filter_):
+                refuse_annotations(filter_, ["filters"])
             return _condition(filter_, record, columns)
         case Not(part=part):
             return not matches(part, record, columns)

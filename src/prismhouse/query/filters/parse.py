@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.query.filters.annotations import about_annotations
 from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or
 from prismhouse.query.filters.values import ValueFault, checked_field, checked_value, is_template
 
@@ -166,4 +167,5 @@ class _Parser:
 
 
 def _join(kind: type[And | Or], parts: Sequence[Filter]) -> Filter:
-    return parts[0] if len(parts) == 1 else kind(tuple(parts))
+    # Conditions on annotations keep their group: those of one group concern one annotation.
+    return parts[0] if len(parts) == 1 and not about_annotations(parts[0]) else kind(tuple(parts))

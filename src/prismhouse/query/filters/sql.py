@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeGuard
 
 from prismhouse.kit import json
+from prismhouse.query.filters.annotations import about_annotations, annotated, together
 from prismhouse.query.filters.columns import Columns, Kind, Place
 from prismhouse.query.filters.keys import SEVERAL, json_path, key_of
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
@@ -46,6 +47,8 @@ def is_indexed(filter_: Filter, columns: Columns) -> bool:
             return any(is_indexed(part, columns) for part in parts)
         case Or(parts=parts):
             return bool(parts) and all(is_indexed(part, columns) for part in parts)
+        case Condition() if columns.annotated is not None and about_annotations(filter_):
+            return False
         case Condition(operator=Operator.EQ | Operator.IN | Operator.WORDS):
             return _has_index(filter_, columns)
     return False
@@ -78,13 +81,30 @@ class _Compiler:
     def filter(self, filter_: Filter) -> str:
         match filter_:
             case Condition():
-                return self._condition(filter_)
+                return self._annotated([filter_]) if self._about(filter_) else self._condition(filter_)
+            case Not(part=part) if self._about(part):
+                return f"NOT {self.filter(part)}"  # as the planner knows it: an anti-join
             case Not(part=part):
                 return f"({self.filter(part)}) IS NOT TRUE"
+            case And(parts=parts) if any(map(self._about, parts)):
+                one, rest = together(parts)
+                return f"({' AND '.join([*([self._annotated(one)] if one else []), *self._all(rest)])})"
             case And(parts=parts):
                 return f"({' AND '.join(self._all(parts))})" if parts else "true"
             case Or(parts=parts):
                 return f"({' OR '.join(map(self.filter, parts))})" if parts else "false"
+
+    def _about(self, filter_: Filter) -> bool:
+        return self._columns.annotated is not None and about_annotations(filter_)
+
+    def _annotated(self, conditions: list[Condition]) -> str:
+        return annotated(conditions, self._columns.annotated or "", compile_over=self._over, bind=self.bind)
+
+    def _over(self, filter_: Filter, columns: Columns) -> str:
+        """Compile over other columns, with parameters among ours."""
+        inner = _Compiler(columns, self._prefix)
+        inner.parameters = self.parameters
+        return inner.filter(filter_)
 
     def _all(self, parts: Sequence[Filter]) -> Iterator[str]:
         """Yield the conditions that hold together; those on one index key are one range of it."""

@@ -11,6 +11,7 @@ import orjson
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
 from prismhouse.api.documents.indexes.service import PayloadIndexes
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
 from prismhouse.api.documents.schemas import ListDocuments, ListNamespaceDocuments
 from prismhouse.api.documents.service.errors import (
@@ -20,7 +21,7 @@ from prismhouse.api.documents.service.errors import (
 )
 from prismhouse.api.documents.service.listing import plan
 from prismhouse.api.documents.service.lists import DocumentList, Lists, read_page
-from prismhouse.api.documents.service.shaping import LinkBlob, Shaping
+from prismhouse.api.documents.service.shaping import AnnotationsOf, Shaping
 from prismhouse.api.documents.service.vectors import NOTHING, Wanted
 from prismhouse.api.objects.wire import shown as shown_object
 from prismhouse.api.web.caller import Scope
@@ -28,7 +29,7 @@ from prismhouse.api.web.paging import Page, pagination
 from prismhouse.query.filters import MAX_DEPTH
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record
 
-__all__ = ["DocumentList", "Documents", "LinkBlob", "SourceObjects"]
+__all__ = ["DocumentList", "Documents", "SourceObjects"]
 
 _RELATIVES = frozenset({"parent", "root_object", "ancestors", "children"})
 
@@ -63,6 +64,10 @@ class Documents:
         self._lists = Lists(
             db, collections=collections, shaping=self._shaping, indexes=indexes, filter_depth=filter_depth
         )
+
+    def use(self, annotations: AnnotationsOf) -> None:
+        """Give what stands above documents; called at wiring."""
+        self._shaping.annotations = annotations
 
     async def write(self, tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
         """Insert or replace documents in one statement and return how many; the creation time of a replaced one stays.
@@ -100,6 +105,10 @@ class Documents:
         """Return those of the objects of which the collection has documents already."""
         return await store.objects_with_documents(tx, collection_id, object_ids)
 
+    async def collections_of(self, tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
+        """Return the collection of each document that is there."""
+        return await store.collections_of(tx, document_ids)
+
     async def counts_of_objects(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:
         """Return the number of documents per object, in all collections; objects without any are absent."""
         return await store.counts_of_objects(tx, object_ids)
@@ -135,7 +144,8 @@ class Documents:
     ) -> bytes:
         """Return one document, in `collection` (id or name) if given; raise DocumentNotFound.
 
-        `expand` names fields that refer to documents, or `parent`, `root_object`, `ancestors`, `children`.
+        `expand` names fields that refer to documents, or `parent`, `root_object`, `ancestors`, `children`,
+        `_annotations`.
         """
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
@@ -203,13 +213,11 @@ class Documents:
         rest = {"object_id": object_id, "total_documents": total, "pagination": paging}
         return DocumentList(documents=shown, rest=rest, name="documents")
 
-    async def delete(self, scope: Scope, collection: str, document_id: str) -> None:
-        """Delete one document with its vectors; raise DocumentNotFound."""
-        async with self._db.write() as unit:
-            tx = unit.within(scope.namespace_id)
-            collection_id = await self._collections.resolve_id(tx, collection)
-            if not await store.delete(tx, collection_id, [document_id]):
-                raise DocumentNotFound(document_id)
+    async def show(self, tx: NamespaceReader, scope: Scope, document_ids: Sequence[str]) -> list[bytes]:
+        """Return documents as they are answered, in the order of the ids; ids that do not exist are left out."""
+        found = {row["document_id"]: row for row in await store.find(tx, document_ids)}
+        shown = dict(zip(found, await self._shaping.documents(tx, scope, list(found.values())), strict=True))
+        return [shown[one] for one in document_ids if one in shown]
 
 
 def _is_clean(document: NewDocument) -> bool:
