@@ -124,9 +124,8 @@ async def house(db: Database) -> AsyncIterator[House]:
         BulkChanges(db, collections=collections, tasks=Tasks(db), jobs=RememberedJobs(), audit=audit),
         callers,
     )
-    app = application(
-        [collection_routes(collections, callers), routes(documents, callers), index_routes(indexes, callers), changes]
-    )
+    listing = [routes(documents, callers), index_routes(indexes, callers)]
+    app = application([collection_routes(collections, callers), *listing, changes])
     async with client_of(app) as client:
         made = House(db, client, documents, indexes)
         await made.add_collection("articles")

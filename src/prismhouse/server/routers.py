@@ -47,9 +47,9 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
-        payload_index_routes(house.payload_indexes, callers),
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
     ]
