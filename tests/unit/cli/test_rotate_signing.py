@@ -29,3 +29,13 @@ def test_urls_that_are_out_stay_good_unless_they_are_revoked(tmp_path: Path) -> 
     assert "stopped working" in rotate(tmp_path, "--revoke")
     with pytest.raises(LinkTampered):
         signer.check("GET", before)
+
+
+def test_there_is_nothing_to_rotate_when_files_are_in_a_bucket(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "prismhouse", "keys", "rotate-signing", "--data", str(tmp_path)]
+    environment = {**clean_environment(), "PRISMHOUSE_BLOBS__URL": "s3://bucket/prefix"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30, check=False)
+
+    assert done.returncode != 0
+    assert "access key of the bucket" in done.stderr
+    assert "Traceback" not in done.stderr
