@@ -5,13 +5,15 @@ A new adapter joins by a line in `STORAGES`.
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -94,32 +96,52 @@ class Clock:
         self._ahead += seconds
 
 
+class _Door:
+    """One server for all tests of local storage: it hands requests to the application of the running test."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self._open = ExitStack()
+        self._address = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        await self.app(scope, receive, send)
+
+    def address(self) -> str:
+        """Return where it listens; the first call opens it, and it stays open until the tests end."""
+        if not self._address:
+            self._address = self._open.enter_context(serving(self))
+            atexit.register(self._open.close)
+        return self._address
+
+
+_door = _Door()
+
+
 @contextmanager
 def local(folder: Path) -> Iterator[Storage]:
     """Local storage, behind the server's own route."""
     clock = Clock()
     blobs = LocalBlobStore(folder / "blobs")
     signer = Signer(SigningKeys(folder / "signing-keys.json", clock=clock), clock=clock)
-    address: list[str] = []
-    staging = LocalStaging(blobs, signer=signer, base_url=lambda: address[0])
+    staging = LocalStaging(blobs, signer=signer, base_url=_door.address)
     files = LocalFiles(staging=staging, blobs=blobs, signer=signer)
-    app = assemble([routes(files, limit_bytes=LIMIT_BYTES)], body_bytes=4096)
-    with serving(app) as base_url:
-        address.append(base_url)
-        yield Storage(
-            name="local",
-            blobs=blobs,
-            staging=staging,
-            links=LocalBlobLinks(signer=signer, base_url=lambda: base_url),
-            folder=folder / "blobs",
-            pass_time=clock.pass_time,
-        )
+    _door.app = assemble([routes(files, limit_bytes=LIMIT_BYTES, patience_seconds=3)], body_bytes=4096)
+    yield Storage(
+        name="local",
+        blobs=blobs,
+        staging=staging,
+        links=LocalBlobLinks(signer=signer, base_url=_door.address),
+        folder=folder / "blobs",
+        pass_time=clock.pass_time,
+    )
 
 
 @contextmanager
-def serving(app: object) -> Iterator[str]:
+def serving(app: Any) -> Iterator[str]:
     """Serve an application on a port of its own, in a thread, and give its address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, http="httptools", ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, http="httptools", ws="none", lifespan="off", log_config=None)
     config.access_log = False
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

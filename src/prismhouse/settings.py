@@ -39,6 +39,10 @@ class _Group(BaseModel):
 class ServerSettings(_Group):
     host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens it to the network.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed. None by default.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
@@ -135,6 +139,9 @@ class LimitSettings(_Group):
     body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
     inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    sync_confirm_bytes: int = Field(
+        100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
+    )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
     filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")

@@ -27,7 +27,6 @@ from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
 __all__ = [
-    "SIGNING_KEYS",
     "AdapterNotBuilt",
     "DatabaseURLMalformed",
     "ExtraMissing",
@@ -38,11 +37,10 @@ __all__ = [
     "concurrency",
     "files",
     "processes",
+    "signing_keys",
 ]
 
 _LEAST_JOBS = 4
-SIGNING_KEYS = "signing-keys.json"
-"""File in the data folder with the keys of signed URLs."""
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -84,6 +82,11 @@ def _check_database_url(url: str) -> None:
         raise DatabaseURLMalformed from error
 
 
+def signing_keys(settings: Settings) -> SigningKeys:
+    """Return the keys that sign URLs of files on disk: they lie with the files, for all machines that share these."""
+    return SigningKeys(_blob_folder(settings) / "signing-keys.json")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """Where bytes are kept, and how clients reach them. `local` answers signed URLs where no object storage does."""
@@ -100,7 +103,7 @@ def files(settings: Settings) -> Files:
     if _scheme(settings) == "s3":
         return _bucket(settings)
     blobs = LocalBlobStore(_blob_folder(settings))
-    signer = Signer(SigningKeys(settings.data_dir / SIGNING_KEYS))
+    signer = Signer(signing_keys(settings))
     staging = LocalStaging(blobs, signer=signer, base_url=base_url(settings))
     return Files(
         blobs=blobs,

@@ -17,6 +17,7 @@ from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.figures.service import Figures
+from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -77,6 +78,7 @@ class House:
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
     document_figures: Figures
+    payload_indexes: PayloadIndexes
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -105,6 +107,7 @@ class House:
         await self.compute.close()
         await self.fetcher.close()
         await self.namespaces.settle()
+        await self.payload_indexes.settle()
         await self.db.close()
 
 
@@ -126,7 +129,10 @@ def build(settings: Settings, dsn: str) -> House:
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    indexes = PayloadIndexes(db, jobs=jobs)
+    namespaces = Namespaces(
+        db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit, indexes=indexes
+    )
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
     objects = Objects(
@@ -144,12 +150,20 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         objects=objects,
         link_blob=downloads.of_reference,
+        indexes=indexes,
         filter_depth=settings.limits.filter_depth,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
-        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=files.staging,
+        downloads=downloads,
+        limits=settings.limits,
+        tasks=tasks,
+        jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
     parts = Parts(
@@ -174,6 +188,8 @@ def build(settings: Settings, dsn: str) -> House:
     register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
+    annotations = Annotations(db, documents=documents, events=events, audit=audit)
+    documents.use(annotations)
     return House(
         settings=settings,
         dsn=dsn,
@@ -206,6 +222,7 @@ def build(settings: Settings, dsn: str) -> House:
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),
+        payload_indexes=indexes,
         batches=batches,
         retrievers=Retrievers(
             db,
@@ -215,7 +232,7 @@ def build(settings: Settings, dsn: str) -> House:
             link_blob=downloads.of_reference,
             audit=audit,
         ),
-        annotations=Annotations(db, documents=documents, events=events, audit=audit),
+        annotations=annotations,
     )
 
 
