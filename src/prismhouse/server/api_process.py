@@ -80,6 +80,9 @@ async def _serve(handover: Handover, line: Line) -> None:
     try:
         if handover.first:
             await first_key(house)
+            if fault := await house.blobs.fault():
+                # Not the end: storage may be starting as well, and what needs no files works.
+                _log.warning("files cannot be stored now; GET /v1/health tells when they can", reason=fault)
         config = uvicorn.Config(
             create_app(house),
             http="httptools",
@@ -88,6 +91,8 @@ async def _serve(handover: Handover, line: Line) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.server.trusted_proxies),
+            forwarded_allow_ips=[*settings.server.trusted_proxies],
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(settings.server.shutdown_timeout_seconds)),
         )

@@ -17,6 +17,7 @@ from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.figures.service import Figures
+from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -35,6 +36,7 @@ from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
@@ -76,6 +78,7 @@ class House:
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
     document_figures: Figures
+    payload_indexes: PayloadIndexes
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -104,6 +107,7 @@ class House:
         await self.compute.close()
         await self.fetcher.close()
         await self.namespaces.settle()
+        await self.payload_indexes.settle()
         await self.db.close()
 
 
@@ -125,7 +129,10 @@ def build(settings: Settings, dsn: str) -> House:
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    indexes = PayloadIndexes(db, jobs=jobs)
+    namespaces = Namespaces(
+        db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit, indexes=indexes
+    )
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
     objects = Objects(
@@ -143,6 +150,7 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         objects=objects,
         link_blob=downloads.of_reference,
+        indexes=indexes,
         filter_depth=settings.limits.filter_depth,
     )
     objects.use(derived=documents)
@@ -163,6 +171,7 @@ def build(settings: Settings, dsn: str) -> House:
         queue=jobs,
         compute=compute,
         blobs=blobs,
+        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
         tasks=tasks,
         events=events,
         buckets=buckets,
@@ -179,6 +188,8 @@ def build(settings: Settings, dsn: str) -> House:
     register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
+    annotations = Annotations(db, documents=documents, events=events, audit=audit)
+    documents.use(annotations)
     return House(
         settings=settings,
         dsn=dsn,
@@ -211,6 +222,7 @@ def build(settings: Settings, dsn: str) -> House:
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),
+        payload_indexes=indexes,
         batches=batches,
         retrievers=Retrievers(
             db,
@@ -220,7 +232,7 @@ def build(settings: Settings, dsn: str) -> House:
             link_blob=downloads.of_reference,
             audit=audit,
         ),
-        annotations=Annotations(db, documents=documents, events=events, audit=audit),
+        annotations=annotations,
     )
 
 

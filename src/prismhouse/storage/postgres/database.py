@@ -163,6 +163,13 @@ class NamespaceReader:
         row = await self.fetch_one(statement, parameters)
         return None if row is None else next(iter(row.values()))
 
+    @asynccontextmanager
+    async def limited(self, seconds: float) -> AsyncIterator[None]:
+        """Let each statement inside run this long at most; past it, psycopg's QueryCanceled is raised."""
+        async with self._connection.transaction():
+            await self._connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield
+
 
 class NamespaceWriter(NamespaceReader):
     """Reads and writes within one namespace."""
