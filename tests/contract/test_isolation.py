@@ -28,12 +28,17 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 _OWNED = "owned_by_a"
 # Names, not ids: both tenants have their own thing of this name.
-_SHARED = {"extractor_id", "key_name"}
+_SHARED = {"extractor_id", "key_name", "version"}
 
 
 async def belongings(client: httpx2.AsyncClient) -> Ids:
     """Make one of everything that is built, through the API; return ids by parameter name."""
-    ids: Ids = {"extractor_id": "text_extractor_v1", "user_email": "only.a@example.com", "key_name": "a-key"}
+    ids: Ids = {
+        "extractor_id": "text_extractor_v1",
+        "user_email": "only.a@example.com",
+        "key_name": "a-key",
+        "version": "1",
+    }
 
     async def make(path: str, body: Any, key: str, *names: str, **headers: str) -> str | None:
         answer = await client.post(path, json=body, headers=headers)
@@ -83,8 +88,11 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     }
     body = {"retriever_name": f"{_OWNED}_retriever", "stages": [stage], "collection_identifiers": [collection]}
     await make("/v1/retrievers", body, "retriever_id", "retriever_id", "retriever_identifier")
+    await make("/v1/annotations", {"document_id": "doc_a", "label": _OWNED}, "annotation_id", "annotation_id")
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
     await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
+    logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
+    ids["audit_id"] = logs["results"][0]["audit_id"]
     return ids
 
 

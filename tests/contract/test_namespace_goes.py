@@ -16,6 +16,8 @@ async def test_nothing_is_left_in_any_table_when_a_namespace_is_deleted(opened: 
     client = opened.client()
     ids = await belongings(client)
     namespace_id = ids["namespace_id"]
+    edited = await client.patch(f"/v1/annotations/{ids['annotation_id']}", json={"label": "edited"})
+    assert edited.json()["version"] == 2
     path = f"/v1/namespaces/{namespace_id}"
 
     error = assert_envelope(await client.delete(path), 409, "ConflictError")
@@ -33,4 +35,4 @@ async def test_nothing_is_left_in_any_table_when_a_namespace_is_deleted(opened: 
             for table in sorted(tables)
         }
     assert {table: count for table, count in left.items() if count} == {}
-    assert {"buckets", "objects", "collections", "documents", "batches"} <= tables
+    assert {"buckets", "objects", "collections", "documents", "batches", "annotations", "annotation_history"} <= tables

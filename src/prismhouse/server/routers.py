@@ -6,6 +6,8 @@ import asyncio
 
 from fastapi import APIRouter
 
+from prismhouse.api.annotations.routes import routes as annotation_routes
+from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
@@ -19,7 +21,7 @@ from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
-from prismhouse.server import health
+from prismhouse.server import files, health
 from prismhouse.server.wiring import House
 
 __all__ = ["routers"]
@@ -28,8 +30,11 @@ __all__ = ["routers"]
 def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
     callers = Callers(house.namespaces)
+    local = house.local_files
     return [
+        *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
@@ -41,6 +46,7 @@ def routers(house: House) -> list[APIRouter]:
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
+        annotation_routes(house.annotations, callers),
     ]
 
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
-__all__ = ["ACTIONS", "RESOURCE_TYPES", "Action", "ResourceType", "Status", "audit_id", "changed", "sequence_of"]
+__all__ = [
+    "ACTIONS",
+    "EQUAL",
+    "RESOURCE_TYPES",
+    "Action",
+    "AuditQuery",
+    "ResourceType",
+    "Status",
+    "audit_id",
+    "changed",
+    "sequence_of",
+]
 
 Action = Literal[
     "user_created", "user_updated", "user_deleted",
@@ -33,8 +46,27 @@ Status = Literal["success", "failure"]
 ACTIONS: tuple[str, ...] = get_args(Action)
 RESOURCE_TYPES: tuple[str, ...] = get_args(ResourceType)
 
+EQUAL = ("resource_type", "resource_id", "actor_id", "action")
+"""The columns that are asked for by value."""
+
 _DIGITS = 16
 _MAX_SEQUENCE = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Which rows: None asks for any. Both ends of the time are included."""
+
+    resource_type: str | None = None
+    resource_id: str | None = None
+    actor_id: str | None = None
+    action: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return what is asked for, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def audit_id(sequence: int) -> str:

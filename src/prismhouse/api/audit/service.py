@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from prismhouse.api.audit import store
-from prismhouse.api.audit.model import Action, ResourceType, Status
-from prismhouse.api.web.caller import Actor
+from prismhouse.api.audit.model import Action, AuditQuery, ResourceType, Status, sequence_of
+from prismhouse.api.web.caller import Actor, Caller
 from prismhouse.kit import json
-from prismhouse.storage.postgres.database import Database, Writer
+from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.storage.postgres.database import Database, Record, Writer
 
-__all__ = ["Audit", "Entry", "Who"]
+__all__ = ["Audit", "AuditEventNotFound", "Entry", "ReadsAs", "Who"]
+
+_ROWS_AT_ONCE = 1_000
 
 Entry = tuple[str, Mapping[str, Any] | None]
 """A resource id and what changed of it."""
+
+
+class AuditEventNotFound(WarehouseError):
+    """No audit event {id} in this organization."""
+
+    code = Code.NOT_FOUND
+    hint = "`GET /v1/organizations/audit/logs` lists them."
 
 
 class Who(Protocol):
@@ -28,6 +38,15 @@ class Who(Protocol):
     @property
     def actor(self) -> Actor:
         """Who acts."""
+        ...
+
+
+class ReadsAs(Who, Protocol):
+    """Somebody who reads."""
+
+    @property
+    def reads_audited(self) -> bool:
+        """Whether the organization records reads."""
         ...
 
 
@@ -99,3 +118,85 @@ class Audit:
         if any(what is not None for _, what in entries):
             changes = [None if what is None else json.dumps(what).decode() for _, what in entries]
         await store.insert(tx, shared, resource_ids=[name for name, _ in entries], changes=changes)
+
+    async def note_read(
+        self,
+        who: ReadsAs,
+        *,
+        action: Action,
+        resource_type: ResourceType,
+        resource_id: str,
+        namespace_id: str | None = None,
+    ) -> None:
+        """Record that something was read, where the organization wants that; costs nothing where it does not.
+
+        A transaction of its own: a read has none. When it fails, so does the request: no read goes unseen.
+        """
+        if not who.reads_audited:
+            return
+        async with self._db.write() as tx:
+            await self.record(
+                tx,
+                who,
+                action=action,
+                resource_type=resource_type,
+                resource_id=resource_id,
+                namespace_id=namespace_id,
+            )
+
+    async def read(self, organization_id: str, identifier: str) -> Record:
+        """Return one row; raise AuditEventNotFound."""
+        sequence = sequence_of(identifier)
+        async with self._db.read() as tx:
+            row = None if sequence is None else await store.find(tx, organization_id, sequence)
+        if row is None:
+            raise AuditEventNotFound(id=identifier, resource="audit_event")
+        return row
+
+    async def page(self, organization_id: str, asked: AuditQuery, *, skip: int, limit: int) -> tuple[list[Record], int]:
+        """Return rows, newest first, and how many match in all."""
+        async with self._db.read() as tx:
+            total = await store.total(tx, organization_id, asked)
+            rows = await store.page(tx, organization_id, asked, skip=skip, limit=limit) if skip < total else []
+        return rows, total
+
+    async def total(self, organization_id: str, asked: AuditQuery) -> int:
+        """Return how many rows match."""
+        async with self._db.read() as tx:
+            return await store.total(tx, organization_id, asked)
+
+    async def export(self, organization_id: str, asked: AuditQuery, *, limit: int) -> AsyncIterator[list[Record]]:
+        """Give up to `limit` rows, newest first, in portions; no connection is held while one is sent."""
+        after = None
+        while limit > 0:
+            async with self._db.read() as tx:
+                wanted = min(limit, _ROWS_AT_ONCE)
+                rows = await store.page(tx, organization_id, asked, limit=wanted, after=after)
+            if rows:
+                yield rows
+            if len(rows) < wanted:
+                return
+            limit -= len(rows)
+            after = (rows[-1]["occurred_at"], rows[-1]["sequence"])
+
+    async def reads_audited(self, organization_id: str) -> bool:
+        """Say whether reads are recorded."""
+        async with self._db.read() as tx:
+            return await store.reads_audited(tx, organization_id)
+
+    async def audit_reads(self, caller: Caller, *, enabled: bool | None) -> bool:
+        """Begin or end recording reads, from the next request on, and record that; None changes nothing."""
+        if enabled is None:
+            return await self.reads_audited(caller.organization_id)
+        async with self._db.write() as tx:
+            before = await store.audit_reads(tx, caller.organization_id, enabled=enabled)
+            if before != enabled:
+                await self.record(
+                    tx,
+                    caller,
+                    action="permission_updated",
+                    resource_type="organization",
+                    resource_id=caller.organization_id,
+                    changes={"read_auditing_enabled": {"old": before, "new": enabled}},
+                )
+        return enabled

@@ -11,6 +11,7 @@ from prismhouse.api.documents.model import NewDocument, StoredDocument, storable
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Statement
 
 __all__ = [
+    "collections_of",
     "counts_of_objects",
     "delete",
     "delete_all_of_objects",
@@ -69,6 +70,10 @@ WHERE d.namespace_id = %(namespace_id)s AND d.document_id = ANY(%(document_ids)b
 """
 _LOAD = f"""
 SELECT {_NAMES}, created_at, updated_at FROM documents
+WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
+"""
+_COLLECTIONS_OF = """
+SELECT document_id, collection_id FROM documents
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
 """
 _IDS_OF_BATCH = """
@@ -166,6 +171,12 @@ async def objects_with_documents(tx: NamespaceReader, collection_id: str, object
     """Return those of the objects of which the collection has documents."""
     parameters = {"collection_id": collection_id, "object_ids": list(object_ids)}
     return {row["object_id"] for row in await tx.fetch_all(_OBJECTS_WITH_DOCUMENTS, parameters)}
+
+
+async def collections_of(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
+    """Return the collection of each document that is there."""
+    rows = await tx.fetch_all(_COLLECTIONS_OF, {"document_ids": list(document_ids)})
+    return {row["document_id"]: row["collection_id"] for row in rows}
 
 
 async def counts_of_objects(tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:

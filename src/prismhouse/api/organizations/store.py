@@ -18,7 +18,7 @@ KEY_COLUMNS = """
   k.expires_at, k.last_used_at, k.created_at, k.created_by, k.revoked_at, k.revoked_by"""
 
 IDENTITY = f"""
-SELECT {KEY_COLUMNS}, u.email AS user_email, u.status AS user_status, o.organization_name
+SELECT {KEY_COLUMNS}, u.email AS user_email, u.status AS user_status, o.organization_name, o.read_auditing_enabled
 FROM api_keys k
 JOIN users u ON u.user_id = k.user_id
 JOIN organizations o ON o.organization_id = k.organization_id
@@ -129,11 +129,11 @@ async def delete_user(tx: Writer, user_id: str) -> None:
     await tx.execute("DELETE FROM users WHERE user_id = %(user_id)s", {"user_id": user_id})
 
 
-async def revoke_all(tx: Writer, user_id: str, *, by: str) -> int:
-    """Revoke every live key of the user for good."""
-    return await tx.execute(
+async def revoke_all(tx: Writer, user_id: str, *, by: str) -> list[Record]:
+    """Revoke every live key of the user for good; return what they are."""
+    return await tx.fetch_all(
         """UPDATE api_keys SET status = 'revoked', revoked_at = now(), revoked_by = %(by)s
-           WHERE user_id = %(user_id)s AND status = 'active'""",
+           WHERE user_id = %(user_id)s AND status = 'active' RETURNING key_id, name""",
         {"user_id": user_id, "by": by},
     )
 

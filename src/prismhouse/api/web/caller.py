@@ -102,6 +102,7 @@ class Scope:
     namespace_id: NamespaceId
     actor: Actor = SYSTEM
     principal_id: str | None = None
+    reads_audited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,7 @@ class Caller:
     ip_address: str | None = None
     user_agent: str | None = None
     change_reason: str | None = None
+    reads_audited: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -187,6 +189,7 @@ class NamespaceCaller:
             namespace_id=self.namespace_id,
             actor=self.caller.actor,
             principal_id=self.caller.principal_id,
+            reads_audited=self.caller.reads_audited,
         )
 
 

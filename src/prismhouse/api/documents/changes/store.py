@@ -12,7 +12,7 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 __all__ = ["change", "change_each", "delete", "hold", "hold_matching", "matching_count", "replace", "share"]
 
 _HOLD = """
-SELECT document_id, may_write(internal, %(principal)s) AS open,
+SELECT document_id, collection_id, may_write(internal, %(principal)s) AS open,
        %(principal)s::text IS NULL OR document_readers(internal) && ARRAY['public', 'user:' || %(principal)s] AS seen,
        internal -> '_acl' AS acl
 FROM documents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import psycopg
 
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
 from prismhouse.api.documents.schemas import (
     ListDocuments,
@@ -29,13 +30,10 @@ from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page, pagination
 from prismhouse.kit.cursors import BadCursor
-from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters import MAX_DEPTH
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record
 
-__all__ = ["DocumentList", "Documents", "LinkBlob", "SourceObjects"]
-
-LinkBlob = Callable[[NamespaceId, Mapping[str, Any]], str]
+__all__ = ["DocumentList", "Documents", "SourceObjects"]
 
 
 class SourceObjects(Protocol):
@@ -107,6 +105,10 @@ class Documents:
     async def existing_objects(self, tx: NamespaceReader, collection_id: str, object_ids: Sequence[str]) -> set[str]:
         """Return those of the objects of which the collection has documents already."""
         return await store.objects_with_documents(tx, collection_id, object_ids)
+
+    async def collections_of(self, tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
+        """Return the collection of each document that is there."""
+        return await store.collections_of(tx, document_ids)
 
     async def counts_of_objects(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:
         """Return the number of documents per object, in all collections; objects without any are absent."""

@@ -19,6 +19,7 @@ from prismhouse.api.objects.service.change import Change
 from prismhouse.api.objects.service.create import Created, Creation
 from prismhouse.api.objects.service.remove import Removal
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
@@ -46,8 +47,10 @@ class Objects:
         fetcher: Fetcher,
         events: EventLog,
         limits: LimitSettings,
+        downloads: Downloads | None = None,
     ) -> None:
         self._db = db
+        self._downloads = downloads
         self._buckets = buckets
         self._limits = limits
         gatherer = Gatherer(blobs, fetcher, limits)
@@ -114,6 +117,12 @@ class Objects:
         if wanted and self._auto_process is None:
             raise AutoProcessMissing
         return self._auto_process if wanted else None
+
+    def link(self, namespace_id: NamespaceId, blob: ObjectBlob) -> str | None:
+        """Return a URL that gives the bytes of a blob for an hour, or None for short text, which is no file."""
+        if blob.is_text or blob.text is not None or self._downloads is None:
+            return None
+        return self._downloads.url(namespace_id, blob.sha256, content_type=blob.mime_type, filename=blob.filename)
 
     async def read(
         self, scope: Scope, identifier: str, object_id: str, *, count_documents: bool

@@ -61,7 +61,8 @@ async def _blobs(tx: NamespaceReader, object_ids: Sequence[str], *, texts: bool)
     rows = await tx.fetch_all(
         f"""
         SELECT object_id, blob_id, property, type, key_prefix, metadata, source_url,
-               {"text" if texts else "NULL AS text"}, sha256, md5, size_bytes, mime_type, filename
+               {"text" if texts else "NULL AS text"}, text IS NOT NULL AS is_text,
+               sha256, md5, size_bytes, mime_type, filename
         FROM blobs WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
         ORDER BY object_id, ordinal""",
         {"object_ids": [*object_ids]},

@@ -74,7 +74,7 @@ class DocumentChanges:
             lists = request.model_dump(exclude_none=True)
             await store.share(tx, document_id, acl | lists)
             await self._audit.record(
-                tx.unscoped,
+                unit,
                 scope,
                 action="permission_updated",
                 resource_type="document",
@@ -87,10 +87,15 @@ class DocumentChanges:
         """Delete one document with its vectors; raise DocumentNotFound."""
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            await self._hold(tx, scope, document_id, collection)
+            held = await self._hold(tx, scope, document_id, collection)
             await store.delete(tx, [document_id])
             await self._audit.record(
-                tx.unscoped, scope, action="document_deleted", resource_type="document", resource_id=document_id
+                unit,
+                scope,
+                action="document_deleted",
+                resource_type="document",
+                resource_id=document_id,
+                changes={"collection_id": held["collection_id"]},
             )
 
     async def _hold(
