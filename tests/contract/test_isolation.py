@@ -62,6 +62,8 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     )
     blobs = [{"property": "text", "type": "text", "data": "of A"}]
     obj = await make(f"/v1/buckets/{bucket}/objects", {"blobs": blobs}, "object_id", "object_id", "object_identifier")
+    photo = {"filename": f"{_OWNED}.txt", "content_type": "text/plain"}
+    await make(f"/v1/buckets/{bucket}/uploads", photo, "upload_id", "upload_id")
     collection = await make(
         "/v1/collections",
         {
@@ -90,9 +92,9 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     await make("/v1/retrievers", body, "retriever_id", "retriever_id", "retriever_identifier")
     await make("/v1/annotations", {"document_id": "doc_a", "label": _OWNED}, "annotation_id", "annotation_id")
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
-    await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
     logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
     ids["audit_id"] = logs["results"][0]["audit_id"]
+    await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
     return ids
 
 

@@ -35,4 +35,14 @@ async def test_nothing_is_left_in_any_table_when_a_namespace_is_deleted(opened: 
             for table in sorted(tables)
         }
     assert {table: count for table, count in left.items() if count} == {}
-    assert {"buckets", "objects", "collections", "documents", "batches", "annotations", "annotation_history"} <= tables
+    built = {
+        "buckets",
+        "objects",
+        "uploads",
+        "collections",
+        "documents",
+        "batches",
+        "annotations",
+        "annotation_history",
+    }
+    assert built <= tables

@@ -20,6 +20,7 @@ from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
 from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
+from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
 from prismhouse.server import files, health
@@ -41,6 +42,7 @@ def routers(house: House) -> list[APIRouter]:
         task_routes(house.tasks, callers),
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
+        upload_routes(house.uploads, callers),
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),

@@ -28,6 +28,8 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
+from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
@@ -69,6 +71,7 @@ class House:
     events: Events
     buckets: Buckets
     objects: Objects
+    uploads: Uploads
     collections: Collections
     documents: Documents
     document_changes: DocumentChanges
@@ -147,6 +150,10 @@ def build(settings: Settings, dsn: str) -> House:
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
+    uploads = Uploads(
+        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+    )
+    register_upload_jobs(jobs, uploads)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -189,6 +196,7 @@ def build(settings: Settings, dsn: str) -> House:
         events=events,
         buckets=buckets,
         objects=objects,
+        uploads=uploads,
         collections=collections,
         documents=documents,
         document_changes=DocumentChanges(db, collections=collections, documents=documents, audit=audit),

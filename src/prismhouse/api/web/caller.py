@@ -101,8 +101,8 @@ class Scope:
     organization_id: OrganizationId
     namespace_id: NamespaceId
     actor: Actor = SYSTEM
-    principal_id: str | None = None
     reads_audited: bool = False
+    principal_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +188,8 @@ class NamespaceCaller:
             organization_id=self.caller.organization_id,
             namespace_id=self.namespace_id,
             actor=self.caller.actor,
-            principal_id=self.caller.principal_id,
             reads_audited=self.caller.reads_audited,
+            principal_id=self.caller.principal_id,
         )
 
 

@@ -12,6 +12,7 @@ from prismhouse.api.objects import store
 from prismhouse.api.objects.errors import AutoProcessMissing, ObjectNotFound
 from prismhouse.api.objects.filters import condition_of
 from prismhouse.api.objects.gather import Gatherer
+from prismhouse.api.objects.judge import Judged, judge
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog
 from prismhouse.api.objects.schemas import BulkSoftDelete, ListObjects
@@ -25,14 +26,14 @@ from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, WarehouseError
-from prismhouse.kit.ids import BucketId, NamespaceId
+from prismhouse.kit.ids import BucketId, NamespaceId, ObjectId
 from prismhouse.query.aggregate import Aggregation, Groups
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
-__all__ = ["Created", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject"]
+__all__ = ["Created", "Judged", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject", "judge"]
 
 
 class Objects:
@@ -81,6 +82,17 @@ class Objects:
         """Return the ids, in order, that are no visible object of the bucket."""
         known = [object_id for object_id in object_ids if "\x00" not in object_id]
         return [*await store.missing(tx, bucket_id, known), *(key for key in object_ids if "\x00" in key)]
+
+    async def with_unique_values(
+        self, tx: NamespaceReader, bucket_id: str, values: Sequence[str]
+    ) -> dict[str, ObjectId]:
+        """Return unique key -> object id for the keys, as `judge` gives them, that are taken in the bucket."""
+        return await store.by_unique_values(tx, bucket_id, values)
+
+    async def unreferenced(self, tx: NamespaceWriter, hashes: Sequence[str]) -> None:
+        """Have the next sweep delete stored bytes that lost a reference, unless another one is left."""
+        if hashes:
+            await store.add_garbage(tx, hashes)
 
     async def hold_visible(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> set[str]:
         """Return which are visible, and keep them from being deleted or hidden until the transaction ends."""

@@ -90,7 +90,7 @@ class DocumentChanges:
             held = await self._hold(tx, scope, document_id, collection)
             await store.delete(tx, [document_id])
             await self._audit.record(
-                unit,
+                tx.unscoped,
                 scope,
                 action="document_deleted",
                 resource_type="document",
