@@ -8,7 +8,7 @@ from typing import Any
 from prismhouse.query.aggregate import Aggregation, Bind, Groups, Records
 from prismhouse.query.aggregate import aggregate as aggregate_records
 from prismhouse.query.filters import document_columns
-from prismhouse.query.filters.columns import Kind
+from prismhouse.query.filters.columns import Kind, Place
 from prismhouse.storage.postgres.database import NamespaceReader, Record
 
 __all__ = ["aggregate", "distinct"]
@@ -34,7 +34,7 @@ async def aggregate(
         where=_WHERE.format(condition=condition),
         parameters={**parameters, "collection_id": collection_id},
         stored=_stored,
-        order="(d.created_at, d.document_id)",
+        order=["d.created_at", "d.document_id"],
     )
     return await aggregate_records(tx, records, request)
 
@@ -61,10 +61,13 @@ async def distinct(
 
 
 def _stored(field: str, bind: Bind) -> str:
-    found = [
-        f"nullif({place.sql} #> {bind(list(place.path))}::text[], 'null')"
-        if place.kind is Kind.JSON
-        else f"to_jsonb({place.sql})"
-        for place in _COLUMNS.places(field)
-    ]
+    places = _COLUMNS.places(field)
+    found = [_at(place, bind) if place.kind is Kind.JSON else f"to_jsonb({place.sql})" for place in places]
     return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
+
+
+def _at(place: Place, bind: Bind) -> str:
+    if any(name.isdecimal() for name in place.path):  # perhaps an item of a list
+        return f"nullif({place.sql} #> {bind(list(place.path))}::text[], 'null')"
+    keys = "".join(f" -> {bind(name)}::text" for name in place.path)
+    return f"nullif({place.sql}{keys}, 'null')"
