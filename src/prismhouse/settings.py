@@ -39,6 +39,10 @@ class _Group(BaseModel):
 class ServerSettings(_Group):
     host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens it to the network.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed. None by default.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",

@@ -88,6 +88,8 @@ async def _serve(handover: Handover, line: Line) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.server.trusted_proxies),
+            forwarded_allow_ips=[*settings.server.trusted_proxies],
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(settings.server.shutdown_timeout_seconds)),
         )

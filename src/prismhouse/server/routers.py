@@ -7,6 +7,7 @@ import asyncio
 from fastapi import APIRouter
 
 from prismhouse.api.annotations.routes import routes as annotation_routes
+from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
@@ -31,7 +32,7 @@ __all__ = ["routers"]
 
 def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
-    callers = Callers(house.namespaces)
+    callers = Callers(house.namespaces, denied=Denials(house.audit).note)
     local = house.local_files
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),

@@ -18,6 +18,7 @@ from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.figures.service import Figures
+from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
@@ -79,6 +80,7 @@ class House:
     bulk_changes: BulkChanges
     document_lineage: Lineage
     document_figures: Figures
+    payload_indexes: PayloadIndexes
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -107,6 +109,7 @@ class House:
         await self.compute.close()
         await self.fetcher.close()
         await self.namespaces.settle()
+        await self.payload_indexes.settle()
         await self.db.close()
 
 
@@ -128,7 +131,10 @@ def build(settings: Settings, dsn: str) -> House:
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    indexes = PayloadIndexes(db, jobs=jobs)
+    namespaces = Namespaces(
+        db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit, indexes=indexes
+    )
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
     objects = Objects(
@@ -146,6 +152,7 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         objects=objects,
         link_blob=downloads.of_reference,
+        indexes=indexes,
         filter_depth=settings.limits.filter_depth,
     )
     objects.use(derived=documents)
@@ -210,6 +217,7 @@ def build(settings: Settings, dsn: str) -> House:
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),
+        payload_indexes=indexes,
         batches=batches,
         retrievers=Retrievers(
             db,

@@ -18,8 +18,8 @@ KINDS = {
     "label": "text",
     "confidence": "float8",
     "reasoning": "text",
-    "payload": "jsonb",
-    "metadata": "jsonb",
+    "payload": "json",
+    "metadata": "json",
     "retriever_id": "text",
     "execution_id": "text",
     "stage_name": "text",
@@ -39,7 +39,7 @@ _FIXED = [name for name in KINDS if name not in _EDITED]
 
 def _answered(alias: str) -> str:
     return ", ".join(
-        f"{alias}.{name}::text AS {name}" if kind == "jsonb" else f"{alias}.{name}" for name, kind in KINDS.items()
+        f"{alias}.{name}::text AS {name}" if kind == "json" else f"{alias}.{name}" for name, kind in KINDS.items()
     )
 
 
@@ -49,13 +49,13 @@ COLUMNS = _answered("a")
 
 def _arrays(names: Iterable[str]) -> str:
     """Return the arguments of `unnest`, one array per column."""
-    kinds = (_ENDED_KINDS.get(name, "text").replace("jsonb", "text") for name in names)
+    kinds = (_ENDED_KINDS.get(name, "text").replace("json", "text") for name in names)
     return ", ".join(f"%({name})b::{kind}[]" for name, kind in zip(names, kinds, strict=True))
 
 
 def _values(names: Iterable[str], alias: str) -> str:
     """Return the columns of unnested arrays, as the table has them."""
-    return ", ".join(f"{alias}.{name}" + ("::jsonb" if KINDS.get(name) == "jsonb" else "") for name in names)
+    return ", ".join(f"{alias}.{name}" + ("::json" if KINDS.get(name) == "json" else "") for name in names)
 
 
 # Writers share this lock, and whoever asks for a past instant takes it alone for a moment: after that, every change

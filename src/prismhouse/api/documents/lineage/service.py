@@ -55,15 +55,15 @@ class Lineage:
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             await self._find(tx, collection, document_id)
-            return await self._documents.show(tx, scope, await store.ancestors(tx, document_id))
+            return await self._documents.shown(tx, scope, await documents_store.ancestors(tx, document_id))
 
     async def descendants(self, scope: Scope, collection: str, document_id: str) -> Sequence[bytes]:
         """Return documents made directly of this one, at most 100, by id."""
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             await self._find(tx, collection, document_id)
-            children = await store.children(tx, document_id, limit=_MOST_CHILDREN)
-            return await self._documents.show(tx, scope, children)
+            children = await documents_store.children(tx, document_id, limit=_MOST_CHILDREN)
+            return await self._documents.shown(tx, scope, children)
 
     async def lineage(self, scope: Scope, collection: str, document_id: str) -> dict[str, Any]:
         """Return the record of where a document comes from; depth 1 is made directly of an object."""
