@@ -212,3 +212,32 @@ async def test_a_retriever_reads_a_queue_as_its_first_stage(desk: Desk) -> None:
 
     assert answer.status_code == 200, answer.text
     assert [desk.names[one["document_id"]] for one in answer.json()["documents"]] == ["d2"]
+
+
+async def test_annotations_stand_beside_documents_when_they_are_asked_for(desk: Desk) -> None:
+    lists = f"/v1/collections/{desk.collection}/documents/list"
+    wanted = {
+        "d0": {"count": 1, "labels": {"rejected": 1}},
+        "d1": {"count": 2, "labels": {"approved": 2}},
+        "d2": {"count": 2, "labels": {"approved": 1, "rejected": 1}},
+        "d3": {"count": 3, "labels": {"approved": 2, "rejected": 1}},
+        "d4": {"count": 0, "labels": {}},
+        "d5": {"count": 0, "labels": {}},
+    }
+
+    page = (await desk.client.post(lists, json={"expand": ["_annotations"], "select": ["name"]})).json()
+    one = (await desk.client.get(f"/v1/documents/{desk.ids['d2']}", params={"expand": "_annotations"})).json()
+    bare = (await desk.client.post(lists, json={})).json()
+
+    found = {desk.names[row["document_id"]]: row["_expanded"]["_annotations"] for row in page["results"]}
+    assert found == wanted
+    assert one["_expanded"]["_annotations"] == wanted["d2"]
+    assert not [row for row in bare["results"] if "_expanded" in row]
+
+
+async def test_a_queue_needs_no_payload_index(desk: Desk) -> None:
+    path = f"/v1/collections/{desk.collection}/documents/list"
+
+    answer = (await desk.client.post(path, json={"filters": field(".count", "eq", 0)})).json()
+
+    assert answer["warnings"] is None

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from prismhouse.query.filters.annotations import of_annotations
 from prismhouse.query.filters.columns import Kind, document_columns
 from prismhouse.query.filters.keys import key_of
 from prismhouse.storage.postgres.locks import Lock
@@ -59,7 +60,8 @@ def _digest(text: str) -> str:
 
 def is_user_field(field: str) -> bool:
     """Return whether an index on this field can be declared: it lies in the payload, not in a column of ours."""
-    return all(place.kind is Kind.JSON and place.indexed for place in _COLUMNS.places(field))
+    places = _COLUMNS.places(field)
+    return not of_annotations(field) and all(place.kind is Kind.JSON and place.indexed for place in places)
 
 
 async def reconcile(connection: psycopg.AsyncConnection[Any], declared: Iterable[Declared]) -> list[Outcome] | None:

@@ -38,6 +38,7 @@ from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
@@ -158,7 +159,14 @@ def build(settings: Settings, dsn: str) -> House:
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
-        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=files.staging,
+        downloads=downloads,
+        limits=settings.limits,
+        tasks=tasks,
+        jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
     parts = Parts(
@@ -166,6 +174,7 @@ def build(settings: Settings, dsn: str) -> House:
         queue=jobs,
         compute=compute,
         blobs=blobs,
+        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
         tasks=tasks,
         events=events,
         buckets=buckets,
@@ -182,6 +191,8 @@ def build(settings: Settings, dsn: str) -> House:
     register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
+    annotations = Annotations(db, documents=documents, events=events, audit=audit)
+    documents.use(annotations)
     return House(
         settings=settings,
         dsn=dsn,
@@ -227,7 +238,7 @@ def build(settings: Settings, dsn: str) -> House:
             link_blob=downloads.of_reference,
             audit=audit,
         ),
-        annotations=Annotations(db, documents=documents, events=events, audit=audit),
+        annotations=annotations,
     )
 
 

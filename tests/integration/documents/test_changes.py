@@ -15,6 +15,8 @@ from mixpeek.models import (
 )
 from tests.shelf import Shelf
 
+from prismhouse.kit.ids import NamespaceId
+
 VECTOR = [0.6, 0.8] + [0.0] * 382
 STORED = "text_extractor_v1_embedding"
 
@@ -404,3 +406,36 @@ async def queued(shelf: Shelf, task_id: str) -> dict[str, Any]:
             "SELECT args FROM procrastinate_jobs WHERE args ->> 'task_id' = %(task_id)s", {"task_id": task_id}
         )
     return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "rest"),
+    [
+        ("POST", "/batch", {"update_data": {"seen": True}}),
+        ("DELETE", "/batch", {}),
+        ("POST", "/aggregate", {"aggregations": [{"function": "count", "alias": "n"}]}),
+        ("POST", "/distinct", {"field": "title"}),
+    ],
+)
+async def test_a_pattern_that_is_none_is_refused_and_changes_nothing(
+    shelf: Shelf, method: str, path: str, rest: dict[str, Any]
+) -> None:
+    document_id = await shelf.add(title="tides")
+    broken = {"AND": [{"field": "title", "operator": "regex", "value": "(["}]}
+    unknown_class = {"AND": [{"field": "title", "operator": "regex", "value": "[[:nobody:]]"}]}
+
+    await shelf.send(method, path, {"filters": broken, **rest}, 422)
+    await shelf.send(method, path, {"filters": unknown_class, **rest}, 422)
+
+    assert "seen" not in await read(shelf, document_id)
+
+
+async def test_a_pattern_leaves_the_rest_of_its_transaction_its_time(shelf: Shelf) -> None:
+    async with shelf.opened.house.db.write() as unit:
+        tx = unit.within(NamespaceId("ns_any"))
+        before = await tx.fetch_value("SELECT current_setting('statement_timeout') FROM (SELECT %(namespace_id)s) AS n")
+        async with tx.limited(1.0):
+            pass
+        after = await tx.fetch_value("SELECT current_setting('statement_timeout') FROM (SELECT %(namespace_id)s) AS n")
+
+    assert after == before

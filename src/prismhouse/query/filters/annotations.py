@@ -14,7 +14,7 @@ from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.query.filters.columns import Columns, Kind, Place
 from prismhouse.query.filters.tree import And, Condition, Filter, Operator, fields_of
 
-__all__ = ["about_annotations", "annotated", "refuse_annotations", "together"]
+__all__ = ["about_annotations", "annotated", "of_annotations", "refuse_annotations", "together"]
 
 _NAME = "_annotations"
 _COUNT, _DISAGREEMENT = f"{_NAME}.count", f"{_NAME}.disagreement"
@@ -55,7 +55,12 @@ Bind = Callable[[Any], str]
 
 def about_annotations(filter_: Filter) -> bool:
     """Say whether this is a condition on annotations."""
-    return isinstance(filter_, Condition) and filter_.field.partition(".")[0] == _NAME
+    return isinstance(filter_, Condition) and of_annotations(filter_.field)
+
+
+def of_annotations(field: str) -> bool:
+    """Say whether the name stands for something of annotations."""
+    return field.partition(".")[0] == _NAME
 
 
 def together(parts: Sequence[Filter]) -> tuple[list[Condition], list[Filter]]:
@@ -126,7 +131,7 @@ def _unusable(condition: Condition) -> Invalid:
 
 def refuse_annotations(filter_: Filter, path: Sequence[str | int]) -> None:
     """Raise Invalid when a filter that is tested in memory asks for annotations."""
-    asked = sorted(field for field in fields_of(filter_) if field.partition(".")[0] == _NAME)
+    asked = sorted(field for field in fields_of(filter_) if of_annotations(field))
     if asked:
         message = f"{asked[0]} can be asked for where documents are listed or searched, not here"
         raise Invalid([field_fault(path, message)])

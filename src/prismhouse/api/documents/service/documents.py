@@ -21,7 +21,7 @@ from prismhouse.api.documents.service.errors import (
 )
 from prismhouse.api.documents.service.listing import plan
 from prismhouse.api.documents.service.lists import DocumentList, Lists, read_page
-from prismhouse.api.documents.service.shaping import Shaping
+from prismhouse.api.documents.service.shaping import AnnotationsOf, Shaping
 from prismhouse.api.documents.service.vectors import NOTHING, Wanted
 from prismhouse.api.objects.wire import shown as shown_object
 from prismhouse.api.web.caller import Scope
@@ -64,6 +64,10 @@ class Documents:
         self._lists = Lists(
             db, collections=collections, shaping=self._shaping, indexes=indexes, filter_depth=filter_depth
         )
+
+    def use(self, annotations: AnnotationsOf) -> None:
+        """Give what stands above documents; called at wiring."""
+        self._shaping.annotations = annotations
 
     async def write(self, tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
         """Insert or replace documents in one statement and return how many; the creation time of a replaced one stays.
@@ -140,7 +144,8 @@ class Documents:
     ) -> bytes:
         """Return one document, in `collection` (id or name) if given; raise DocumentNotFound.
 
-        `expand` names fields that refer to documents, or `parent`, `root_object`, `ancestors`, `children`.
+        `expand` names fields that refer to documents, or `parent`, `root_object`, `ancestors`, `children`,
+        `_annotations`.
         """
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)

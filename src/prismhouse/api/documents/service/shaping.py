@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.links import LinkBlob
@@ -13,7 +13,18 @@ from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
 from prismhouse.storage.postgres.database import NamespaceReader, Record
 
-__all__ = ["Shaping"]
+__all__ = ["ANNOTATIONS", "AnnotationsOf", "Shaping"]
+
+ANNOTATIONS = "_annotations"
+"""What `expand` says for what people decided; no field of a document, for those may be called `annotations`."""
+
+
+class AnnotationsOf(Protocol):
+    """What documents need of the annotations, a noun above them."""
+
+    async def summary(self, tx: NamespaceReader, document_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return `{document_id: {"count": n, "labels": {label: n}}}` of documents that have any, in one query."""
+        ...
 
 
 class Shaping:
@@ -22,6 +33,7 @@ class Shaping:
     def __init__(self, collections: Collections, link_blob: LinkBlob | None) -> None:
         self._collections = collections
         self._link_blob = link_blob
+        self.annotations: AnnotationsOf | None = None
 
     async def documents(
         self,
@@ -42,8 +54,14 @@ class Shaping:
             collections = await self._collections.resolve_known(tx, list({row["collection_id"] for row in found}))
             vectors = await hydrate(tx, found, collections=collections, wanted=wanted)
         together = {one: dict(held) for one, held in (expanded or {}).items()}
-        if expand:
-            references = References(found, expand)
+        if ANNOTATIONS in expand and self.annotations is not None:
+            decided = await self.annotations.summary(tx, [row["document_id"] for row in found])
+            for row in found:
+                nothing: Mapping[str, Any] = {"count": 0, "labels": {}}
+                summary = decided.get(row["document_id"], nothing)
+                together.setdefault(row["document_id"], {})[ANNOTATIONS] = summary
+        if fields := [name for name in expand if name != ANNOTATIONS]:
+            references = References(found, fields)
             targets = await references.resolve(tx)
             shown = await self.documents(tx, scope, targets, presign=presign)
             ready = {row["document_id"]: text for row, text in zip(targets, shown, strict=True)}
