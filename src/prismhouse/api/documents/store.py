@@ -17,7 +17,6 @@ __all__ = [
     "children",
     "collections_of",
     "counts_of_objects",
-    "delete",
     "delete_all_of_objects",
     "delete_of_objects",
     "find",
@@ -109,10 +108,6 @@ WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND collection
   AND document_id > %(after)s
 ORDER BY document_id LIMIT %(limit)s
 """
-_DELETE = """
-DELETE FROM documents
-WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s AND document_id = ANY(%(document_ids)b)
-"""
 _DELETE_OF_OBJECTS = """
 DELETE FROM documents
 WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
@@ -171,12 +166,6 @@ async def ids_of_batch(
     """Return the ids of the documents a batch wrote to these collections, in order, after `after`."""
     parameters = {"batch_id": batch_id, "collection_ids": list(collection_ids), "after": after, "limit": limit}
     return [row["document_id"] for row in await tx.fetch_all(_IDS_OF_BATCH, parameters)]
-
-
-async def delete(tx: NamespaceWriter, collection_id: str, document_ids: Sequence[str]) -> int:
-    """Delete documents of a collection and return how many there were."""
-    ids = [one for one in document_ids if "\x00" not in one]
-    return await tx.execute(_DELETE, {"collection_id": collection_id, "document_ids": ids})
 
 
 async def delete_of_objects(
