@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from psycopg.types.json import Jsonb
 
 __all__ = ["Replay", "Sent", "recorded"]
 
-_IDS = re.compile(r"\b(?:obj|evt|blob)_[0-9a-zA-Z]+|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b|\bupl_[0-9a-zA-Z]+")
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_IDS = re.compile(rf"\b(?:blob|evt|obj|upl)_[0-9a-zA-Z]+|\b[0-9a-f]{{64}}\b|\b[0-9a-f]{{32}}\b|\b{_UUID}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,9 @@ def _renamed(value: Any, known: dict[str, str]) -> Any:
 
 
 def _new_id(old: str, known: dict[str, str]) -> str:
-    if old not in known:
+    if old not in known and "-" in old:
+        known[old] = str(uuid.uuid4())
+    elif old not in known:
         prefix, mark, digits = old.rpartition("_")
         known[old] = prefix + mark + secrets.token_hex(-(-len(digits) // 2))[: len(digits)]
     return known[old]

@@ -4,10 +4,10 @@ PUT: one file of random bytes, sent to its signed URL on a kept connection; the 
 request to the answer, which comes when both hashes are known and the bytes survive a power cut. "Copy" is `cp` of the
 same file, then fsync of the copy and of its folder, on the same disk. Rounds take turns; the file stays in memory.
 Confirm: 100 small files that were put, confirmed by one POST; the time ends when a poll finds the task COMPLETED.
-"Job" is the work behind it, run in this process with the product's code: what is left of the time is HTTP, the queue
-and the poll. "Database alone" are the statements that this job sent, recorded once and sent again on one connection for
-other uploads, with the same rows, parameters and commits: it has no file to look at and none to make a blob of, which
-the product does with an fsync for each folder. The bound holds for the whole way, from the POST to the poll.
+"Inside" is the same call and then its job with the product's code in this process: the rest is HTTP, the queue and the
+poll. "Database alone" are the statements that both sent, recorded once and sent again on one connection for other
+uploads, with as many rows, parameters and commits; without those of the queue itself. It has no files to look at and
+none to make blobs of. The bound holds for the whole way, from the POST to the poll.
 List: pages of 100 uploads by cursor, newest first, through a bucket with a hundred thousand.
 """
 
@@ -23,8 +23,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +32,11 @@ import psycopg
 
 from bench.harness import Report, milliseconds, run_alone, wait_until_quiet
 from bench.replay import Replay, recorded
-from prismhouse.api.uploads.service.confirm import BATCH_TASK, CONFIRM_JOB
-from prismhouse.api.web.caller import SYSTEM
+from prismhouse.api.uploads.schemas import ConfirmUploads
+from prismhouse.api.uploads.service.confirm import CONFIRM_JOB
+from prismhouse.api.web.caller import Scope
 from prismhouse.cli.demo.house import House
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.wiring import House as Product
 from prismhouse.server.wiring import build
 from prismhouse.settings import Settings
@@ -78,6 +79,12 @@ class Client:
         answer: dict[str, Any] = json.loads(self._send(method, path, content, self._headers) or b"{}")
         return answer
 
+    def begin(self, *, quietly: bool) -> None:
+        """Begin anew with a connection that the server has not given up meanwhile, in a quiet moment if need be."""
+        if quietly:
+            wait_until_quiet()
+        self._connection.close()
+
     def put(self, url: str, body: Any, size_bytes: int) -> None:
         """PUT bytes, or an open file, to a signed URL."""
         parts = urlsplit(url)
@@ -105,9 +112,9 @@ def measure(options: argparse.Namespace) -> int:
         house.start()
         house.enter(house.post("/namespaces", {"namespace_name": "bench"})["namespace_id"])
         client = Client(house)
-        _measure_put(report, client, Path(folder), options.megabytes, rounds=PUT_ROUNDS)
-        asyncio.run(_measure_confirm(report, client, house, rounds=CONFIRM_ROUNDS if whole else 5))
-        _measure_list(report, client, house, options.count)
+        _measure_put(report, client, Path(folder), options.megabytes, whole=whole)
+        asyncio.run(_measure_confirm(report, client, house, whole=whole))
+        _measure_list(report, client, house, options.count, whole=whole)
         house.stop()
     return report.finish(check=options.check, keep=whole)
 
@@ -118,16 +125,16 @@ def _bucket(client: Client, name: str) -> str:
     return f"/v1/buckets/{client.call('POST', '/v1/buckets', body)['bucket_id']}"
 
 
-def _measure_put(report: Report, client: Client, folder: Path, megabytes: int, *, rounds: int) -> None:
+def _measure_put(report: Report, client: Client, folder: Path, megabytes: int, *, whole: bool) -> None:
     source = folder / "source.bin"
     with source.open("wb") as file:
         for _ in range(megabytes):
             file.write(os.urandom(1 << 20))
         os.fsync(file.fileno())
     bucket = _bucket(client, "large")
-    wait_until_quiet()
+    client.begin(quietly=whole)
     puts, copies = [], []
-    for number in range(rounds + 1):
+    for number in range(PUT_ROUNDS + 1):
         copied, put = _copy_seconds(source, folder / "copies"), _put_seconds(client, bucket, source)
         if number:  # the first round brings the file into memory
             copies.append(copied)
@@ -200,40 +207,32 @@ class Hundreds:
         return time.perf_counter() - began
 
 
-class Jobs:
-    """The job behind a confirmation, run in this process."""
+class Inside:
+    """The same confirmation with the product's code in this process: the call, then its job."""
 
-    def __init__(self, product: Product, *, organization_id: str, namespace_id: str, bucket_id: str) -> None:
+    def __init__(self, product: Product, scope: Scope, bucket_id: str) -> None:
         self._product = product
-        self._scope = {"organization_id": organization_id, "namespace_id": namespace_id}
+        self._scope = scope
         self._bucket_id = bucket_id
+        self._jobs: list[Mapping[str, Any]] = []
+        self._job = product.jobs._registered[CONFIRM_JOB].handler  # noqa: SLF001 - what its worker calls
 
-    async def task(self) -> str:
-        """Make the task that a confirmation over HTTP would have."""
-        async with self._product.db.write() as tx:
-            return await self._product.tasks.create(
-                tx, **self._scope, task_type=BATCH_TASK, inputs=[], additional_data={}
-            )
+        async def keep(*arguments: Any, **_: Any) -> None:
+            """Let nothing reach the queue, where the server's worker would take it."""
+            self._jobs += arguments[-1]
 
-    async def run(self, upload_ids: list[str], task_id: str) -> float:
-        """Confirm, and return how long it took."""
-        handler = self._product.jobs._registered[CONFIRM_JOB].handler
-        claims = [{"upload_id": upload_id} for upload_id in upload_ids]
+        product.jobs.enqueue = keep  # type: ignore[method-assign]
+
+    async def seconds(self, upload_ids: list[str]) -> float:
+        """Confirm; return how long it took."""
+        request = ConfirmUploads.model_validate({"confirmations": [{"upload_id": one} for one in upload_ids]})
         began = time.perf_counter()
-        await handler(
-            **self._scope,
-            actor=asdict(SYSTEM),
-            bucket_id=self._bucket_id,
-            task_id=task_id,
-            claims=claims,
-            policy=None,
-            submits=False,
-            single=False,
-        )
+        await self._product.uploads.confirm_many(self._scope, self._bucket_id, request)
+        await self._job(**self._jobs.pop())
         return time.perf_counter() - began
 
 
-async def _measure_confirm(report: Report, client: Client, house: House, *, rounds: int) -> None:
+async def _measure_confirm(report: Report, client: Client, house: House, *, whole: bool) -> None:
     bucket = _bucket(client, "small")
     hundreds = Hundreds(client, bucket)
     dsn = running_dsn(house.data_dir / "postgres")
@@ -242,35 +241,32 @@ async def _measure_confirm(report: Report, client: Client, house: House, *, roun
     namespace_id = house.headers["X-Namespace"]
     async with product.db.read() as tx:
         organization_id = await tx.fetch_value("SELECT organization_id FROM organizations")
-    jobs = Jobs(
-        product, organization_id=organization_id, namespace_id=namespace_id, bucket_id=bucket.rpartition("/")[2]
-    )
-    first, task_id = hundreds.create(put=True), await jobs.task()
+    scope = Scope(organization_id=organization_id, namespace_id=NamespaceId(namespace_id))
+    inside = Inside(product, scope, bucket.rpartition("/")[2])
+    first = hundreds.create(put=True)
     async with recorded() as sent:
-        await jobs.run(first, task_id)
+        await inside.seconds(first)
     async with product.db.write() as tx:
-        rows = await tx.fetch_all("SELECT name, setting FROM pg_settings WHERE source = 'client' AND name LIKE '%%.%%'")
+        rows = await tx.fetch_all("SELECT name, setting FROM pg_settings WHERE source = 'client' AND name LIKE '%.%'")
     replay = Replay(dsn, sent, {"jit": "off"} | {row["name"]: row["setting"] for row in rows})
-    wait_until_quiet()
-    times: dict[str, list[float]] = {"HTTP": [], "job": [], "database alone": []}
-    for number in range(WARM_UP + rounds):
-        others, task = hundreds.create(put=True), await jobs.task()
-        bare, bare_task = hundreds.create(put=False), await jobs.task()
-        names = {**dict(zip(first, bare, strict=True)), task_id: bare_task}
+    client.begin(quietly=whole)
+    times: dict[str, list[float]] = {"HTTP": [], "inside": [], "database alone": []}
+    for number in range(WARM_UP + (CONFIRM_ROUNDS if whole else 5)):
+        others, bare = hundreds.create(put=True), hundreds.create(put=False)
         for name, took in (
             ("HTTP", hundreds.confirm_seconds()),
-            ("job", await jobs.run(others, task)),
-            ("database alone", replay.seconds(names)),
+            ("inside", await inside.seconds(others)),
+            ("database alone", replay.seconds(dict(zip(first, bare, strict=True)))),
         ):
             if number >= WARM_UP:
                 times[name].append(took)
     replay.close()
     await product.close()
-    whole, job, bare_seconds = (statistics.median(times[name]) for name in times)
+    whole, within, bare_seconds = (statistics.median(times[name]) for name in times)
     for name, seconds in times.items():
         report.figure(f"{AT_ONCE} confirmations: {name}", milliseconds(seconds), "ms")
-    report.figure(f"{AT_ONCE} confirmations: statements of the job", replay.statements)
-    report.figure(f"{AT_ONCE} confirmations: ratio of the job to the database alone", round(job / bare_seconds, 2))
+    report.figure(f"{AT_ONCE} confirmations: statements", replay.statements)
+    report.figure(f"{AT_ONCE} confirmations: ratio of inside to the database alone", round(within / bare_seconds, 2))
     report.bound(
         f"{AT_ONCE} confirmations: ratio of HTTP, from POST to COMPLETED, to the database alone",
         whole / bare_seconds,
@@ -279,7 +275,7 @@ async def _measure_confirm(report: Report, client: Client, house: House, *, roun
     )
 
 
-def _measure_list(report: Report, client: Client, house: House, count: int) -> None:
+def _measure_list(report: Report, client: Client, house: House, count: int, *, whole: bool) -> None:
     bucket = _bucket(client, "many")
     with psycopg.connect(running_dsn(house.data_dir / "postgres"), autocommit=True) as connection:
         parameters = {
@@ -289,7 +285,7 @@ def _measure_list(report: Report, client: Client, house: House, count: int) -> N
         }
         connection.execute(_ROWS, parameters)
         connection.execute("VACUUM ANALYZE uploads")
-    wait_until_quiet()
+    client.begin(quietly=whole)
     seconds: list[float] = []
     seen: set[str] = set()
     for page, took in _pages(client, f"{bucket}/uploads/list"):
