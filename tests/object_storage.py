@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import http.client
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import uvicorn
 from conditions import eventually
+from tests.s3_server import ObjectStorage
 
 from prismhouse.server.app import assemble
 from prismhouse.server.files import LocalFiles, routes
@@ -41,6 +44,10 @@ class Storage:
     staging: Staging
     links: BlobLinks
     folder: Path | None = None
+    head_links: bool = True
+    """Whether a link answers HEAD too; the signature of S3 holds for one method."""
+    listed_key_bytes: int = 1024
+    """The longest key that a sweep is told of; S3 has 1,024 bytes for the key and what we put before it."""
     pass_time: Callable[[float], None] | None = None
     """Moves the storage's clock on, where that can be done; tests wait for real time elsewhere."""
 
@@ -147,7 +154,22 @@ def serving(app: Any) -> Iterator[str]:
         thread.join(15)
 
 
-STORAGES: dict[str, Callable[[Path], AbstractContextManager[Storage]]] = {"local": local}
+@contextmanager
+def s3(server: ObjectStorage) -> Iterator[Storage]:
+    """An S3 server, below a prefix of its own."""
+    prefix = f"port-{uuid.uuid4().hex}"
+    blobs, staging, links = server.parts(prefix)
+    yield Storage(name="s3", blobs=blobs, staging=staging, links=links, head_links=False, listed_key_bytes=950)
+
+
+STORAGES = ("local", "s3")
+
+
+def opened(request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[Storage]:
+    """Return the storage that a parametrised fixture asks for; servers behind it live as long as the run."""
+    if request.param == "s3":
+        return s3(request.getfixturevalue("object_storage"))
+    return local(folder)
 
 
 async def gathered(stream: AsyncIterator[bytes]) -> bytes:

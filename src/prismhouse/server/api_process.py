@@ -80,6 +80,9 @@ async def _serve(handover: Handover, line: Line) -> None:
     try:
         if handover.first:
             await first_key(house)
+            if fault := await house.blobs.fault():
+                # Not the end: storage may be starting as well, and what needs no files works.
+                _log.warning("files cannot be stored now; GET /v1/health tells when they can", reason=fault)
         config = uvicorn.Config(
             create_app(house),
             http="httptools",

@@ -12,7 +12,6 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import quote
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
@@ -24,6 +23,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.conditions import RangeNotSatisfiable, condition_of, http_date, range_of
 from prismhouse.server.middleware import drain
+from prismhouse.storage.blobs.disposition import disposition, sendable_type
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging, decoded_key
 from prismhouse.storage.blobs.signing import Signer
@@ -44,7 +44,6 @@ _SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self
 # The viewers of browsers do not start in a sandbox; a PDF has no access to our origin, with a sandbox or without.
 _SEALED_PDF = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'"
 _PDF = "application/pdf"
-_SHOWN_IN_PLACE = ("image/", "video/", "audio/", "text/plain", _PDF)
 
 
 class WrongContentType(WarehouseError):
@@ -226,27 +225,16 @@ def _answer(request: Request, file: BinaryIO, signed: dict[str, str]) -> Respons
 
 def _looks(content_type: str | None, filename: str | None) -> dict[str, str]:
     """Return the headers by which browsers show a file, or save it, and never let it act as a page of ours."""
-    kind = content_type if content_type and content_type.isascii() and content_type.isprintable() else ""
-    kind = kind or "application/octet-stream"
+    kind = sendable_type(content_type)
     bare = kind.partition(";")[0].strip().lower()
-    in_place = bare.startswith(_SHOWN_IN_PLACE) and "svg" not in bare
     return {
         "Content-Type": kind,
-        "Content-Disposition": _disposition("inline" if in_place else "attachment", filename),
+        "Content-Disposition": disposition(kind, filename),
         "Content-Security-Policy": _SEALED_PDF if bare == _PDF else _SEALED,
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Referrer-Policy": "no-referrer",
     }
-
-
-def _disposition(kind: str, filename: str | None) -> str:
-    """Return Content-Disposition with the name for old clients and, as RFC 6266 says, for all others."""
-    if not filename:
-        return kind
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%/' else "_" for c in filename)
-    named = f'{kind}; filename="{plain}"'
-    return named if plain == filename else f"{named}; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 class _FileAnswer(StreamingResponse):

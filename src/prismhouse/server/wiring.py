@@ -36,6 +36,7 @@ from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
@@ -155,7 +156,14 @@ def build(settings: Settings, dsn: str) -> House:
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
-        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=files.staging,
+        downloads=downloads,
+        limits=settings.limits,
+        tasks=tasks,
+        jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
     parts = Parts(
@@ -163,6 +171,7 @@ def build(settings: Settings, dsn: str) -> House:
         queue=jobs,
         compute=compute,
         blobs=blobs,
+        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
         tasks=tasks,
         events=events,
         buckets=buckets,

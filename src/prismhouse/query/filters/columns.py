@@ -153,10 +153,11 @@ def retriever_columns(alias: str = "r") -> Columns:
 
 def upload_columns(alias: str = "u") -> Columns:
     """Return the places of an upload's fields; a name that is none of them is looked for in its metadata."""
-    texts = ("upload_id", "bucket_id", "status", "file_hash", "etag", "s3_key", "object_id", "task_id")
+    texts = ("upload_id", "bucket_id", "status", "etag", "s3_key", "object_id", "task_id")
     times = ("created_at", "updated_at", "expires_at", "completed_at", "verified_at")
     exact = {column: Place(Kind.TEXT, f"{alias}.{column}", (), (column,)) for column in texts}
     exact |= {column: Place(Kind.TIME, f"{alias}.{column}", (), (column,)) for column in times}
+    exact["file_hash"] = Place(Kind.TEXT, f"coalesce({alias}.file_hash, {alias}.sha256)", (), ("file_hash",))
     for column in (
         "filename",
         "content_type",

@@ -1,0 +1,314 @@
+"""Confirming uploads: at once, or by a job with a task to ask about. settle.py does the work of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from prismhouse.api.buckets.schemas import Policy
+from prismhouse.api.buckets.service import BucketNotActive, BucketNotFound, BucketRow, Buckets
+from prismhouse.api.objects.service import Objects
+from prismhouse.api.tasks.model import TERMINAL
+from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.uploads.errors import BatchNotSubmitted, UploadNotFound, reason_of
+from prismhouse.api.uploads.model import Upload, UploadStatus
+from prismhouse.api.uploads.schemas import ConfirmUpload, ConfirmUploads
+from prismhouse.api.uploads.service.look import Claim, Looking
+from prismhouse.api.uploads.service.settle import Outcome, Plan, Settlement, checked_policy
+from prismhouse.api.uploads.store import confirm as store
+from prismhouse.api.uploads.store import rows
+from prismhouse.api.web.caller import Actor, Scope
+from prismhouse.api.web.storable import unstorable
+from prismhouse.kit.errors import Invalid, WarehouseError
+from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId
+from prismhouse.storage.jobs.queue import JobQueue
+from prismhouse.storage.postgres.database import Database, NamespaceWriter
+
+__all__ = ["BATCH_TASK", "CONFIRM_JOB", "TASK", "Confirmation"]
+
+CONFIRM_JOB = "uploads.confirm"
+TASK = "api_buckets_uploads_confirm"
+BATCH_TASK = "api_buckets_uploads_batch_confirm"
+_log = structlog.get_logger(__name__)
+
+
+class Confirmation:
+    """What a user asks for, and the job behind it."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        buckets: Buckets,
+        objects: Objects,
+        tasks: Tasks,
+        jobs: JobQueue,
+        looking: Looking,
+        settlement: Settlement,
+        sync_bytes: int,
+    ) -> None:
+        self._db = db
+        self._buckets = buckets
+        self._objects = objects
+        self._tasks = tasks
+        self._jobs = jobs
+        self._looking = looking
+        self._settlement = settlement
+        self._sync_bytes = sync_bytes
+        jobs.register(CONFIRM_JOB, self.run, on_give_up=self.give_up)
+
+    async def one(
+        self,
+        scope: Scope,
+        upload_id: str,
+        request: ConfirmUpload,
+        *,
+        identifier: str | None,
+        policy: Policy | None,
+        asynchronous: bool,
+    ) -> Upload:
+        """Confirm one upload, or have a job do it: then it is PROCESSING, and its task tells the rest.
+
+        Raises why it is not confirmed; what was settled before is the answer again.
+        """
+        _refuse_unstorable(request)
+        bucket, upload = await self._found(scope, upload_id, identifier)
+        if upload.status in {UploadStatus.COMPLETED, UploadStatus.PROCESSING}:
+            return upload
+        _check_active(bucket)
+        if upload.create_object_on_confirm:
+            checked_policy(bucket, policy)
+        if request.auto_submit_batch:
+            self._objects.processing(True)
+        claim = Claim(upload_id=upload.upload_id, etag=request.etag, file_size_bytes=request.file_size_bytes)
+        confirmable = upload.status in {UploadStatus.PENDING, UploadStatus.IN_PROGRESS}
+        if asynchronous or (confirmable and await self._looking.size_of(upload) >= self._sync_bytes):
+            begun = await self._enqueue_one(scope, bucket, upload, claim, policy, request.auto_submit_batch)
+            if begun is not None:
+                return begun
+        plan = Plan(policy=policy, submits=request.auto_submit_batch)
+        outcome = (await self._settlement.settle(scope, bucket, [claim], plan))[0]
+        return _answered(outcome)
+
+    async def many(
+        self, scope: Scope, identifier: str, request: ConfirmUploads, *, policy: Policy | None
+    ) -> dict[str, Any]:
+        """Have a job confirm uploads of a bucket; return its task."""
+        _refuse_unstorable(request)
+        async with self._db.read() as tx:
+            bucket = await self._buckets.resolve(tx.within(scope.namespace_id), identifier)
+        _check_active(bucket)
+        checked_policy(bucket, policy)
+        claims = [Claim(**item.model_dump()) for item in request.confirmations]
+        async with self._db.write() as tx:
+            task_id = await self._tasks.create(
+                tx,
+                organization_id=scope.organization_id,
+                namespace_id=scope.namespace_id,
+                task_type=BATCH_TASK,
+                inputs=[claim.upload_id for claim in claims],
+                additional_data={
+                    "bucket_id": bucket.bucket_id,
+                    "namespace_id": scope.namespace_id,
+                    "confirmations_count": len(claims),
+                },
+                description=f"Confirm {len(claims)} upload{'s' * (len(claims) > 1)} to bucket {bucket.bucket_name}",
+            )
+            await self._begin(tx.within(scope.namespace_id), bucket, claims, task_id)
+            await self._enqueue(tx.within(scope.namespace_id), scope, bucket, claims, task_id, policy, submits=False)
+            return await self._tasks.seen(tx, scope.organization_id, task_id)
+
+    async def run(self, **arguments: Any) -> None:
+        """Job: confirm, and write the results to the task in the same transaction."""
+        await self._run(arguments, tolerant=False)
+
+    async def give_up(self, error: BaseException, **arguments: Any) -> None:
+        """Confirm what can be confirmed without the files that storage does not give, or say why nothing can."""
+        try:
+            await self._run(arguments, tolerant=True)
+        except Exception as last:  # noqa: BLE001 - recorded in the task
+            _log.warning("uploads cannot be confirmed", task_id=arguments["task_id"], exc_info=last)
+            reason = reason_of(error) if isinstance(error, WarehouseError) else f"{type(error).__name__}: {error}"
+        else:
+            return
+        ids = [claim["upload_id"] for claim in arguments["claims"]]
+        async with self._db.write() as tx:
+            await store.put_back(tx.within(NamespaceId(arguments["namespace_id"])), ids, reason)
+            await self._tasks.update(tx, TaskId(arguments["task_id"]), status="FAILED", error=reason)
+
+    async def _run(self, arguments: Mapping[str, Any], *, tolerant: bool) -> None:
+        namespace_id, task_id = NamespaceId(arguments["namespace_id"]), TaskId(arguments["task_id"])
+        scope = Scope(
+            organization_id=OrganizationId(arguments["organization_id"]),
+            namespace_id=namespace_id,
+            actor=Actor(**arguments["actor"]),
+        )
+        claims = [Claim(**claim) for claim in arguments["claims"]]
+        async with self._db.write() as tx:
+            try:
+                bucket = await self._buckets.resolve(tx.within(namespace_id), arguments["bucket_id"])
+            except BucketNotFound as error:
+                await self._tasks.update(tx, task_id, status="FAILED", error=reason_of(error))
+                return
+            task = await self._tasks.seen(tx, scope.organization_id, task_id)
+            if task["status"] in TERMINAL:  # a worker that died after its commit leaves its job to be run again
+                return
+            await self._tasks.update(tx, task_id, status="IN_PROGRESS")
+
+        async def finish(tx: NamespaceWriter, outcomes: Sequence[Outcome]) -> None:
+            await self._finish(tx, task_id, outcomes, single=arguments["single"])
+
+        plan = Plan(
+            policy=arguments["policy"],
+            submits=arguments["submits"],
+            task_id=task_id,
+            tolerant=tolerant,
+            finish=finish,
+        )
+        await self._settlement.settle(scope, bucket, claims, plan)
+
+    async def _finish(self, tx: NamespaceWriter, task_id: TaskId, outcomes: Sequence[Outcome], *, single: bool) -> None:
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        refused = [outcome for outcome in outcomes if outcome.refusal is not None]
+        status = "COMPLETED_WITH_ERRORS" if failed or refused else "COMPLETED"
+        if len(failed) == len(outcomes):
+            status = "FAILED"
+        error: str | None = None
+        data: dict[str, Any] = {"succeeded_count": len(outcomes) - len(failed), "failed_count": len(failed)}
+        if single:
+            data = _details(outcomes[0])
+            fault = outcomes[0].error or outcomes[0].refusal
+            error = None if fault is None else reason_of(fault)
+        elif failed:
+            error = f"{len(failed)} of {len(outcomes)} uploads were not confirmed; outputs name each with its reason"
+        await self._tasks.update(
+            tx.unscoped,
+            task_id,
+            status=status,
+            outputs=[_output(outcome) for outcome in outcomes],
+            additional_data=data,
+            error=error,
+        )
+
+    async def _enqueue_one(
+        self, scope: Scope, bucket: BucketRow, upload: Upload, claim: Claim, policy: Policy | None, submits: bool
+    ) -> Upload | None:
+        async with self._db.write() as tx:
+            scoped = tx.within(scope.namespace_id)
+            task_id = await self._tasks.create(
+                tx,
+                organization_id=scope.organization_id,
+                namespace_id=scope.namespace_id,
+                task_type=TASK,
+                inputs=[{"bucket_id": bucket.bucket_id, "upload_id": upload.upload_id}],
+                additional_data={
+                    "bucket_id": bucket.bucket_id,
+                    "namespace_id": scope.namespace_id,
+                    "upload_id": upload.upload_id,
+                },
+                description=f"Confirm upload {upload.filename} to bucket {bucket.bucket_name}",
+            )
+            begun = await self._begin(scoped, bucket, [claim], task_id)
+            if not begun:
+                await self._tasks.update(tx, task_id, status="SKIPPED")
+                return None
+            await self._enqueue(scoped, scope, bucket, [claim], task_id, policy, submits=submits, single=True)
+            return begun[upload.upload_id]
+
+    async def _begin(
+        self, tx: NamespaceWriter, bucket: BucketRow, claims: Sequence[Claim], task_id: TaskId
+    ) -> dict[str, Upload]:
+        ids = list(dict.fromkeys(claim.upload_id for claim in claims))
+        return await store.begin(tx, bucket.bucket_id, ids, to=UploadStatus.PROCESSING, task_id=task_id)
+
+    async def _enqueue(
+        self,
+        tx: NamespaceWriter,
+        scope: Scope,
+        bucket: BucketRow,
+        claims: Sequence[Claim],
+        task_id: TaskId,
+        policy: Policy | None,
+        *,
+        submits: bool,
+        single: bool = False,
+    ) -> None:
+        job = {
+            "organization_id": scope.organization_id,
+            "namespace_id": scope.namespace_id,
+            "actor": asdict(scope.actor),
+            "bucket_id": bucket.bucket_id,
+            "task_id": task_id,
+            "claims": [asdict(claim) for claim in claims],
+            "policy": policy,
+            "submits": submits,
+            "single": single,
+        }
+        await self._jobs.enqueue(tx.unscoped, CONFIRM_JOB, [job])
+
+    async def _found(self, scope: Scope, upload_id: str, identifier: str | None) -> tuple[BucketRow, Upload]:
+        async with self._db.read() as tx:
+            scoped = tx.within(scope.namespace_id)
+            bucket = None if identifier is None else await self._buckets.resolve(scoped, identifier)
+            upload = None
+            if "\x00" not in upload_id:
+                upload = await rows.find(scoped, upload_id, bucket_id=None if bucket is None else bucket.bucket_id)
+            if upload is None:
+                raise UploadNotFound(resource="upload", id=upload_id)
+            return bucket or await self._buckets.resolve(scoped, upload.bucket_id), upload
+
+
+def _check_active(bucket: BucketRow) -> None:
+    if bucket.status != "ACTIVE" or bucket.is_locked:
+        raise BucketNotActive(bucket_id=bucket.bucket_id, status="LOCKED" if bucket.is_locked else bucket.status)
+
+
+def _refuse_unstorable(request: ConfirmUpload | ConfirmUploads) -> None:
+    if faults := unstorable(request.model_dump(), ["body"]):
+        raise Invalid(faults)
+
+
+def _answered(outcome: Outcome) -> Upload:
+    if outcome.refusal is not None and outcome.upload is not None:
+        raise BatchNotSubmitted(
+            upload_id=outcome.upload_id,
+            object_id=outcome.upload.object_id,
+            batch_id=outcome.upload.batch_id,
+            reason=reason_of(outcome.refusal),
+        ) from outcome.refusal
+    busy = outcome.upload is not None and outcome.upload.status is UploadStatus.PROCESSING
+    if outcome.error is not None and not busy:
+        raise outcome.error
+    if outcome.upload is None:
+        raise UploadNotFound(resource="upload", id=outcome.upload_id)
+    return outcome.upload
+
+
+def _details(outcome: Outcome) -> dict[str, Any]:
+    upload = outcome.upload
+    named = {} if upload is None else {"object_id": upload.object_id, "batch_id": upload.batch_id}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _output(outcome: Outcome) -> dict[str, Any]:
+    """Return one result as the task lists it."""
+    upload, fault = outcome.upload, outcome.error or outcome.refusal
+    output: dict[str, Any] = {
+        "upload_id": outcome.upload_id,
+        "success": outcome.error is None,
+        "status": "FAILED" if upload is None else upload.status.value,
+        "object_id": None if upload is None else upload.object_id,
+        "message": None if upload is None else upload.message,
+        "error": None,
+    }
+    if fault is not None:
+        output["error"] = {
+            "code": fault.wire_code or fault.code.name.lower(),
+            "type": fault.code.wire_type,
+            "message": fault.message,
+            "details": fault.details or None,
+        }
+    return output
