@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -9,6 +10,7 @@ import resource
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -394,6 +396,24 @@ def test_a_short_file_without_room_is_refused_the_same_way(tmp_path: Path) -> No
         assert put(storage, b"abc").status == 200
 
 
+def test_one_of_several_puts_wins_when_all_ask_for_a_new_file(storage: Storage) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        replies = [threads.submit(put, storage, b"%d" % number, **{"If-None-Match": "*"}) for number in range(8)]
+        statuses = sorted(reply.result().status for reply in replies)
+
+    assert statuses == [200, *[412] * 7]
+    assert len(files_in(storage, "staged")) == 2
+    assert files_in(storage, "incoming") == []
+
+
+def test_a_put_succeeds_when_its_namespace_is_discarded_meanwhile(storage: Storage) -> None:
+    for _ in range(10):
+        sweeper = Thread(target=lambda: asyncio.run(storage.staging.discard_namespace("org_one", ONE)))
+        sweeper.start()
+        assert put(storage, b"x").status == 200
+        sweeper.join()
+
+
 def test_readers_see_one_whole_file_or_the_other_while_it_is_replaced(storage: Storage) -> None:
     sizes = {100_001: b"a", 200_002: b"b"}
     stop = Event()
@@ -407,8 +427,6 @@ def test_readers_see_one_whole_file_or_the_other_while_it_is_replaced(storage: S
     writer = Thread(target=replace)
     writer.start()
     try:
-        import asyncio
-
         for _ in range(60):
             found = asyncio.run(_found_and_read(storage))
             assert found in {(100_001, b"a"), (200_002, b"b")}

@@ -28,6 +28,7 @@ from prismhouse.storage.compute.port import Compute
 
 __all__ = [
     "AdapterNotBuilt",
+    "BucketSigns",
     "DatabaseURLMalformed",
     "ExtraMissing",
     "Files",
@@ -57,6 +58,13 @@ class ExtraMissing(WarehouseError):
     hint = "Install it with: pip install 'prismhouse[{extra}]'"
 
 
+class BucketSigns(WarehouseError):
+    """Files are in a bucket: the access key of the bucket signs URLs, and there are no other keys to rotate."""
+
+    code = Code.BAD_REQUEST
+    hint = "Make a new access key where the bucket is, and set it as PRISMHOUSE_BLOBS__ACCESS_KEY_ID and its secret."
+
+
 class DatabaseURLMalformed(WarehouseError):
     """PRISMHOUSE_DATABASE__URL is not the address of a PostgreSQL database."""
 
@@ -83,7 +91,12 @@ def _check_database_url(url: str) -> None:
 
 
 def signing_keys(settings: Settings) -> SigningKeys:
-    """Return the keys that sign URLs of files on disk: they lie with the files, for all machines that share these."""
+    """Return the keys that sign URLs of files on disk: they lie with the files, for all machines that share these.
+
+    Raises BucketSigns.
+    """
+    if _scheme(settings) == "s3":
+        raise BucketSigns
     return SigningKeys(_blob_folder(settings) / "signing-keys.json")
 
 

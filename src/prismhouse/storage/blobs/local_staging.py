@@ -162,10 +162,9 @@ class LocalStaging:
         card = self._card(key)
         if only_new and self._read(key) is not None:
             raise FileExists
-        make_folder(card.parent, self._blobs.root)
         before = _load(card)
         data = card.with_name(f"{card.stem}.{secrets.token_hex(8)}")
-        arrival.path.replace(data)
+        self._move(arrival.path, data)
         row = {
             "key": key,
             "file": data.name,
@@ -183,6 +182,17 @@ class LocalStaging:
         if before is not None:
             card.with_name(before["file"]).unlink(missing_ok=True)
         return _file(row)
+
+    def _move(self, path: Path, data: Path) -> None:
+        for attempt in range(_TRIES):
+            try:
+                make_folder(data.parent, self._blobs.root)
+                path.replace(data)
+            except FileNotFoundError:  # the folder went meanwhile, with its namespace
+                if attempt == _TRIES - 1 or not path.exists():
+                    raise
+            else:
+                return
 
     def _write_card(self, card: Path, row: dict[str, Any], *, only_new: bool) -> None:
         note = Arrival(self._blobs.incoming)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -22,6 +23,7 @@ from prismhouse.api.uploads.store import confirm as store
 from prismhouse.api.uploads.store import rows
 from prismhouse.api.web.caller import Actor, Scope
 from prismhouse.api.web.storable import unstorable
+from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Invalid, WarehouseError
 from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId
 from prismhouse.storage.jobs.queue import JobQueue
@@ -84,8 +86,7 @@ class Confirmation:
         if request.auto_submit_batch:
             self._objects.processing(True)
         claim = Claim(upload_id=upload.upload_id, etag=request.etag, file_size_bytes=request.file_size_bytes)
-        confirmable = upload.status in {UploadStatus.PENDING, UploadStatus.IN_PROGRESS}
-        if asynchronous or (confirmable and await self._looking.size_of(upload) >= self._sync_bytes):
+        if asynchronous or (_is_open(upload) and await self._looking.size_of(upload) >= self._sync_bytes):
             begun = await self._enqueue_one(scope, bucket, upload, claim, policy, request.auto_submit_batch)
             if begun is not None:
                 return begun
@@ -198,8 +199,13 @@ class Confirmation:
     ) -> Upload | None:
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
-            task_id = await self._tasks.create(
+            task_id = TaskId(str(uuid.uuid4()))
+            begun = await self._begin(scoped, bucket, [claim], task_id)
+            if not begun:
+                return None
+            await self._tasks.create(
                 tx,
+                task_id=task_id,
                 organization_id=scope.organization_id,
                 namespace_id=scope.namespace_id,
                 task_type=TASK,
@@ -211,10 +217,6 @@ class Confirmation:
                 },
                 description=f"Confirm upload {upload.filename} to bucket {bucket.bucket_name}",
             )
-            begun = await self._begin(scoped, bucket, [claim], task_id)
-            if not begun:
-                await self._tasks.update(tx, task_id, status="SKIPPED")
-                return None
             await self._enqueue(scoped, scope, bucket, [claim], task_id, policy, submits=submits, single=True)
             return begun[upload.upload_id]
 
@@ -259,6 +261,13 @@ class Confirmation:
             if upload is None:
                 raise UploadNotFound(resource="upload", id=upload_id)
             return bucket or await self._buckets.resolve(scoped, upload.bucket_id), upload
+
+
+def _is_open(upload: Upload) -> bool:
+    """Say whether a file may be there to be confirmed."""
+    if upload.status is UploadStatus.FAILED:
+        return upload.expires_at > utc_now()
+    return upload.status in {UploadStatus.PENDING, UploadStatus.IN_PROGRESS}
 
 
 def _check_active(bucket: BucketRow) -> None:
