@@ -20,6 +20,7 @@ from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents import NewDocument
 from prismhouse.api.documents.changes.routes import routes as change_routes
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
+from prismhouse.api.documents.indexes.routes import routes as index_routes
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.routes import routes
 from prismhouse.api.documents.service import Documents
@@ -123,7 +124,8 @@ async def house(db: Database) -> AsyncIterator[House]:
         BulkChanges(db, collections=collections, tasks=Tasks(db), jobs=RememberedJobs(), audit=audit),
         callers,
     )
-    app = application([collection_routes(collections, callers), routes(documents, callers), changes])
+    listing = [routes(documents, callers), index_routes(indexes, callers)]
+    app = application([collection_routes(collections, callers), *listing, changes])
     async with client_of(app) as client:
         made = House(db, client, documents, indexes)
         await made.add_collection("articles")

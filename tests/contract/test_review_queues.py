@@ -241,3 +241,13 @@ async def test_a_queue_needs_no_payload_index(desk: Desk) -> None:
     answer = (await desk.client.post(path, json={"filters": field(".count", "eq", 0)})).json()
 
     assert answer["warnings"] is None
+
+
+async def test_a_whole_queue_is_deleted_by_its_filter(desk: Desk) -> None:
+    body = {"filters": {"AND": [field(".label", "eq", "rejected"), field(".actor_id", "eq", desk.actors["ann"])]}}
+
+    answer = await desk.client.request("DELETE", f"/v1/collections/{desk.collection}/documents/batch", json=body)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["deleted_count"] == 3
+    assert await desk.listed(field(".count", "gte", 0)) == ["d1", "d4", "d5"]

@@ -6,8 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from mixpeek.models import BatchListDocumentsResponse, DocumentResponse, ListDocumentsResponse
-from tests.documents import ONE, House
+from mixpeek.models import (
+    BatchListDocumentsResponse,
+    DocumentResponse,
+    FieldUsageResponse,
+    IndexSuggestionsResponse,
+    ListDocumentsResponse,
+)
+from tests.documents import House
 
 
 async def groups(house: House, **body: Any) -> dict[str, Any]:
@@ -263,10 +269,13 @@ async def test_how_often_fields_are_used_is_kept(house: House) -> None:
     for _ in range(3):
         await house.list("articles", filters={"n": 1}, sort={"field": "m"})
 
-    async with house.db.read() as unit:
-        used = await house.indexes.usage(unit.within(ONE), hours=24, least=1)
+    answer = await house.client.get("/v1/analytics/indexes/usage")
+    offered = await house.client.get("/v1/analytics/indexes/suggestions", params={"min_count": 2})
+    rare = await house.client.get("/v1/analytics/indexes/suggestions")
 
-    assert [(one["field_name"], one["queries"], one["suggested_type"]) for one in used] == [
-        ("m", 3, "keyword"),
-        ("n", 3, "float"),
-    ]
+    FieldUsageResponse.from_dict(answer.json())
+    IndexSuggestionsResponse.from_dict(offered.json())
+    assert [(one["field_name"], one["query_count"]) for one in answer.json()["fields"]] == [("m", 3), ("n", 3)]
+    suggestions = [(one["field_name"], one["suggested_type"]) for one in offered.json()["suggestions"]]
+    assert suggestions == [("m", "keyword"), ("n", "float")]
+    assert rare.json()["suggestions"] == []

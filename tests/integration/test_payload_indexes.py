@@ -31,7 +31,7 @@ async def standing(db: Database) -> dict[str, bool]:
 
 async def states(house: House) -> dict[str, str]:
     async with house.db.read() as unit:
-        return {row["field_name"]: row["state"] for row in await house.indexes.listed(unit.within(ONE))}
+        return {row["field_name"]: row["state"] for row in await index_store.listed(unit.within(ONE))}
 
 
 async def test_declared_indexes_are_built_and_undeclared_ones_dropped(house: House) -> None:
@@ -175,3 +175,15 @@ def test_columns_of_the_index_and_of_lists_are_the_same() -> None:
     assert {place.kind for place in document_columns("d").places("metadata.x")} == {
         place.kind for place in document_columns("documents").places("metadata.x")
     }
+
+
+async def test_the_state_of_declared_indexes_is_told_and_others_namespaces_are_missing(house: House) -> None:
+    await house.declare(price="float")
+
+    told = await house.client.post("/v1/namespaces/one/ensure-indexes", params={"force_rebuild": True})
+    foreign = await house.client.post("/v1/namespaces/ns_two/ensure-indexes")
+    await house.indexes.build()
+
+    assert told.json()["indexes"] == [{"field_name": "price", "type": "float", "state": "building", "error": None}]
+    assert foreign.status_code == 404
+    assert await states(house) == {"price": "ready"}

@@ -105,8 +105,10 @@ class Order:
         if self.key is None:
             return "d.document_id"
         way = "DESC" if self.descending else "ASC"
-        absent = f"{self.key.absent}, " if self.key.present else ""
-        return f"{absent}{self.key.expression} {way}, d.document_id {way}"
+        if not self.key.present:
+            return f"{self.key.expression} {way}, d.document_id {way}"
+        value = f"CASE WHEN {self.key.present} THEN {self.key.expression} END"
+        return f"{value} {way} NULLS LAST, d.document_id {way}"
 
     def parts(self, after: After | None) -> tuple[list[Part], dict[str, Any]]:
         """Return the stretches after `after`, in order, with the parameters of the order and of that place."""

@@ -14,6 +14,7 @@ from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.documents.changes.routes import routes as document_change_routes
 from prismhouse.api.documents.figures.routes import routes as document_figure_routes
+from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -46,6 +47,7 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),

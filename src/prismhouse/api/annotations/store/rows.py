@@ -104,8 +104,10 @@ FROM gone
 """
 
 
-def _columns(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:
-    return {name: [row.get(name) for row in rows] for name in names}
+def _columns(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Any] | None]:
+    """Return an array per column; one without values is null, which `unnest` fills up with nulls."""
+    columns = {name: [row[name] for row in rows] for name in names}
+    return {name: column if column.count(None) < len(column) else None for name, column in columns.items()}
 
 
 async def begin(tx: NamespaceWriter) -> datetime:

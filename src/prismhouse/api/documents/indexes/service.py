@@ -12,6 +12,7 @@ import psycopg
 import structlog
 
 from prismhouse.api.documents.indexes import store
+from prismhouse.api.web.caller import Caller, NamespaceNotFound, Scope
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.indexes import is_user_field, reconcile
@@ -84,15 +85,37 @@ class PayloadIndexes:
                 if await store.adopt(scoped, one.field, suggested_type(await store.kind_of(scoped, one.field))):
                     _log.info("a field used often gets an index", namespace_id=one.namespace_id)
 
-    async def listed(self, tx: NamespaceReader) -> list[Record]:
-        """Return the declared indexes of user fields with their state."""
-        return await store.listed(tx)
+    async def ensure(self, caller: Caller, identifier: str, *, rebuild: bool) -> dict[str, Any]:
+        """Have the indexes of a namespace built, those that failed too; return what is declared and its state."""
+        async with self._db.write() as unit:
+            namespace_id = await store.namespace(unit, caller.organization_id, identifier)
+            if namespace_id is None or not caller.opens(namespace_id):
+                raise NamespaceNotFound(identifier)
+            caller.inside(namespace_id).require("write")
+            tx = unit.within(namespace_id)
+            if rebuild:
+                await store.restart(tx)
+            await self.enqueue(unit)
+            indexes = await store.listed(tx)
+        shown = [
+            {"field_name": one["field_name"], "type": one["index_type"], "state": one["state"], "error": one["error"]}
+            for one in indexes
+        ]
+        return {"success": True, "namespace_id": namespace_id, "indexes": shown, "total": len(shown)}
 
-    async def usage(self, tx: NamespaceReader, *, hours: int, least: int) -> list[Record]:
-        """Return how often user fields were used, and their `suggested_type`."""
+    async def usage(self, scope: Scope, *, hours: int, least: int) -> list[Record]:
+        """Return how often user fields without an index were used, and their `suggested_type`."""
         await self.flush()
-        found = await store.usage(tx, hours=hours, least=least)
-        return [{**row, "suggested_type": suggested_type(await store.kind_of(tx, row["field_name"]))} for row in found]
+        async with self._db.read() as unit:
+            tx = unit.within(scope.namespace_id)
+            found = await store.usage(tx, hours=hours, least=least)
+            kinds = [await store.kind_of(tx, row["field_name"]) for row in found]
+        return [{**row, "suggested_type": suggested_type(kind)} for row, kind in zip(found, kinds, strict=True)]
+
+    async def adopts(self, scope: Scope) -> bool:
+        """Return whether fields that are used often get an index without being declared."""
+        async with self._db.read() as unit:
+            return await store.adopts(unit.within(scope.namespace_id))
 
     async def states(self, tx: NamespaceReader, fields: Iterable[str]) -> dict[str, str | None]:
         """Return, for those of the fields that users own, the state of their index; None without one."""

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters.keys import json_path
 from prismhouse.query.indexes import Declared, Outcome, index_name
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader, Record, Writer
 
-__all__ = ["add_usage", "adopt", "declare", "declared", "hot", "kind_of", "known", "listed", "note", "usage"]
+__all__ = [
+    "add_usage",
+    "adopt",
+    "adopts",
+    "declare",
+    "declared",
+    "hot",
+    "kind_of",
+    "known",
+    "listed",
+    "namespace",
+    "note",
+    "restart",
+    "usage",
+]
 
 _DECLARE = """
 INSERT INTO payload_indexes AS kept (namespace_id, field_name, index_type, index_name, state)
@@ -159,3 +174,31 @@ async def adopt(tx: NamespaceWriter, field: str, index_type: str) -> bool:
     }
     await tx.execute(_DECLARE, parameters)
     return True
+
+
+async def restart(tx: NamespaceWriter) -> None:
+    """Have the planner leave all declared indexes of the namespace alone until they were looked at again."""
+    await tx.execute(
+        "UPDATE payload_indexes SET state = 'building', error = NULL WHERE namespace_id = %(namespace_id)s"
+    )
+
+
+async def adopts(tx: NamespaceReader) -> bool:
+    """Return whether the namespace wants indexes of its own accord."""
+    return bool(
+        await tx.fetch_value(
+            "SELECT config ->> 'adaptive_indexing' = 'true' OR config ->> 'auto_create_indexes' = 'true'"
+            " FROM namespaces WHERE namespace_id = %(namespace_id)s"
+        )
+    )
+
+
+async def namespace(tx: Reader, organization_id: str, identifier: str) -> NamespaceId | None:
+    """Return the id of the organization's live namespace with this id or name; an id goes before a name."""
+    found = await tx.fetch_value(
+        """SELECT namespace_id FROM namespaces WHERE organization_id = %(organization_id)s AND status = 'active'
+             AND (namespace_id = %(identifier)s OR namespace_name = %(identifier)s)
+           ORDER BY namespace_id = %(identifier)s DESC LIMIT 1""",
+        {"organization_id": organization_id, "identifier": identifier.replace("\x00", "")},
+    )
+    return None if found is None else NamespaceId(found)

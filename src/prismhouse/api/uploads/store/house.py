@@ -40,12 +40,14 @@ async def forget(tx: Writer, *, days: int, limit: int) -> list[Record]:
 async def protected(tx: Reader, keys: Sequence[str]) -> set[str]:
     """Return the keys whose staged file an upload may still need.
 
-    No upload goes back to a state that protects: an answer that leaves a key out holds for ever.
+    No upload goes back to a state that protects: an answer that leaves a key out holds for ever. The hour is for a
+    confirmation whose transaction began just before the end.
     """
     rows = await tx.fetch_all(
         """
         SELECT s3_key FROM uploads WHERE s3_key = ANY(%(keys)b) AND (
-          status IN ('IN_PROGRESS', 'PROCESSING') OR status IN ('PENDING', 'FAILED') AND expires_at > now())""",
+          status IN ('IN_PROGRESS', 'PROCESSING')
+          OR status IN ('PENDING', 'FAILED') AND expires_at > now() - interval '1 hour')""",
         {"keys": [*keys]},
     )
     return {row["s3_key"] for row in rows}
