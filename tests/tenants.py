@@ -92,6 +92,16 @@ class ForgetfulBlobs:
         self.emptied.append(namespace_id)
 
 
+class ForgetfulStaging:
+    """Knows only of which namespaces the staged files were discarded."""
+
+    def __init__(self) -> None:
+        self.emptied: list[tuple[str, str]] = []
+
+    async def discard_namespace(self, organization_id: str, namespace_id: NamespaceId) -> None:
+        self.emptied.append((organization_id, namespace_id))
+
+
 @dataclass
 class Estate:
     """The parts, and the plaintext keys of two organizations."""
@@ -103,6 +113,7 @@ class Estate:
     deletion: Deletion
     jobs: RememberedJobs
     blobs: ForgetfulBlobs
+    staging: ForgetfulStaging
     app: FastAPI
     key: str = ""
     other_key: str = ""
@@ -131,8 +142,8 @@ async def raise_estate(db: Database, *, body_bytes: int = 100_000, extra: Sequen
     """Return the joined parts with two organizations."""
     organizations = Organizations(db)
     tasks = Tasks(db)
-    jobs, blobs = RememberedJobs(), ForgetfulBlobs()
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    jobs, blobs, staging = RememberedJobs(), ForgetfulBlobs(), ForgetfulStaging()
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=staging)
     expiry = Expiry(db, jobs=jobs, events=Events(), deletion=deletion)
     namespaces = Namespaces(db, organizations=organizations, catalogue=DescribedCatalogue(), expiry=expiry)
     callers = Callers(namespaces)
@@ -155,6 +166,7 @@ async def raise_estate(db: Database, *, body_bytes: int = 100_000, extra: Sequen
         deletion=deletion,
         jobs=jobs,
         blobs=blobs,
+        staging=staging,
         app=app,
         key=key,
         other_key=other_key,

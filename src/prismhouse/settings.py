@@ -39,6 +39,12 @@ class _Group(BaseModel):
 class ServerSettings(_Group):
     host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens it to the network.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="Address by which clients reach the server, for signed URLs: `https://house.example`, with a path "
+        "where a proxy adds one. Unset: the address that the request was sent to.",
+    )
     api_processes: int = Field(1, ge=1, le=64, description="Number of API processes.")
     shutdown_timeout_seconds: float = Field(
         15, gt=0, description="How long a stop waits for running requests and jobs."

@@ -21,16 +21,24 @@ EXPECTED = {
 }
 # Bodies that a schema alone does not give.
 BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/v1/collections/{collection_identifier}/documents/batch"): {"filters": {"a": 1}, "update_data": {"a": 1}},
+    ("DELETE", "/v1/collections/{collection_identifier}/documents/batch"): {"document_ids": ["doc_1"]},
+    ("PATCH", "/v1/collections/{collection_identifier}/documents/bulk"): {"update_data": {"a": 1}},
     ("PATCH", "/v1/retrievers/{retriever_id}"): {"description": "mine now"},
 }
 _OWNED = "owned_by_a"
 # Names, not ids: both tenants have their own thing of this name.
-_SHARED = {"extractor_id", "key_name"}
+_SHARED = {"extractor_id", "key_name", "version"}
 
 
 async def belongings(client: httpx2.AsyncClient) -> Ids:
     """Make one of everything that is built, through the API; return ids by parameter name."""
-    ids: Ids = {"extractor_id": "text_extractor_v1", "user_email": "only.a@example.com", "key_name": "a-key"}
+    ids: Ids = {
+        "extractor_id": "text_extractor_v1",
+        "user_email": "only.a@example.com",
+        "key_name": "a-key",
+        "version": "1",
+    }
 
     async def make(path: str, body: Any, key: str, *names: str, **headers: str) -> str | None:
         answer = await client.post(path, json=body, headers=headers)
@@ -54,6 +62,8 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     )
     blobs = [{"property": "text", "type": "text", "data": "of A"}]
     obj = await make(f"/v1/buckets/{bucket}/objects", {"blobs": blobs}, "object_id", "object_id", "object_identifier")
+    photo = {"filename": f"{_OWNED}.txt", "content_type": "text/plain"}
+    await make(f"/v1/buckets/{bucket}/uploads", photo, "upload_id", "upload_id")
     collection = await make(
         "/v1/collections",
         {
@@ -80,7 +90,11 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     }
     body = {"retriever_name": f"{_OWNED}_retriever", "stages": [stage], "collection_identifiers": [collection]}
     await make("/v1/retrievers", body, "retriever_id", "retriever_id", "retriever_identifier")
+    await make("/v1/annotations", {"document_id": "doc_a", "label": _OWNED}, "annotation_id", "annotation_id")
     await make(f"/v1/collections/{collection}/trigger", {}, "task_id", "task_id")
+    logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
+    ids["audit_id"] = logs["results"][0]["audit_id"]
+    await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
     return ids
 
 

@@ -8,14 +8,16 @@ from tests.opened import Open, assert_envelope
 _TABLES = (
     "SELECT table_name FROM information_schema.columns WHERE column_name = 'namespace_id' AND table_schema = 'public'"
 )
-# What outlives a namespace on purpose: its receipts and what was told of it.
-_KEPT = {"tasks", "events"}
+# What outlives a namespace on purpose: its receipts, what was told of it, and who did what.
+_KEPT = {"tasks", "events", "audit_events"}
 
 
 async def test_nothing_is_left_in_any_table_when_a_namespace_is_deleted(opened: Open) -> None:
     client = opened.client()
     ids = await belongings(client)
     namespace_id = ids["namespace_id"]
+    edited = await client.patch(f"/v1/annotations/{ids['annotation_id']}", json={"label": "edited"})
+    assert edited.json()["version"] == 2
     path = f"/v1/namespaces/{namespace_id}"
 
     error = assert_envelope(await client.delete(path), 409, "ConflictError")
@@ -33,4 +35,14 @@ async def test_nothing_is_left_in_any_table_when_a_namespace_is_deleted(opened: 
             for table in sorted(tables)
         }
     assert {table: count for table, count in left.items() if count} == {}
-    assert {"buckets", "objects", "collections", "documents", "batches"} <= tables
+    built = {
+        "buckets",
+        "objects",
+        "uploads",
+        "collections",
+        "documents",
+        "batches",
+        "annotations",
+        "annotation_history",
+    }
+    assert built <= tables

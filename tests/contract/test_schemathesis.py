@@ -80,6 +80,8 @@ def fault_of(answer: httpx2.Response) -> str | None:
         return answer.text
     if answer.status_code == 204 or answer.request.method == "HEAD":
         return None
+    if answer.status_code == 200 and answer.request.url.path.endswith("/export"):
+        return None if answer.headers["content-type"].startswith(("application/x-ndjson", "text/csv")) else answer.text
     if answer.headers.get("content-type") != "application/json":
         return f"content type {answer.headers.get('content-type')}"
     if answer.status_code >= 400:

@@ -19,13 +19,18 @@ from mixpeek.models import (
     ListDocumentsResponse,
 )
 from tests.extractors import SmallCatalogue
+from tests.tenants import RememberedJobs
 from tests.web import FixedBuckets, KeysAreNames, add_tenant, application, client_of
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents import NewDocument
+from prismhouse.api.documents.changes.routes import routes as change_routes
+from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.routes import routes
 from prismhouse.api.documents.service import Documents
+from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.web.caller import Callers
 from prismhouse.kit.cursors import encode_cursor
 from prismhouse.kit.ids import CollectionId, DocumentId, NamespaceId, ObjectId
@@ -108,7 +113,14 @@ async def house(db: Database) -> AsyncIterator[House]:
     collections = Collections(db, catalogue=SmallCatalogue(), buckets=FixedBuckets())
     documents = Documents(db, collections=collections, objects=FixedObjects(), link_blob=link)
     callers = Callers(KeysAreNames())
-    app = application([collection_routes(collections, callers), routes(documents, callers)])
+    audit = Audit(db)
+    changes = change_routes(
+        DocumentChanges(db, collections=collections, documents=documents, audit=audit),
+        SeveralDocuments(db, collections=collections, audit=audit),
+        BulkChanges(db, collections=collections, tasks=Tasks(db), jobs=RememberedJobs(), audit=audit),
+        callers,
+    )
+    app = application([collection_routes(collections, callers), routes(documents, callers), changes])
     async with client_of(app) as client:
         made = House(db, client, documents)
         await made.add_collection("articles")

@@ -201,6 +201,7 @@ async def test_deletion_hides_at_once_and_empties_in_the_background(estate: Esta
     task = (await client.get(f"/v1/tasks/{answer['task_id']}")).json()
     assert (task["status"], task["task_type"]) == ("COMPLETED", "api_namespaces_delete")
     assert set(estate.blobs.emptied) == {namespace_id}
+    assert {space for _, space in estate.staging.emptied} == {namespace_id}
     async with estate.db.read() as tx:
         assert await tx.fetch_value("SELECT count(*) FROM namespaces") == 1
 

@@ -20,13 +20,16 @@ class Code(Enum):
     TIMED_OUT = ("TimeoutError", 408, False)
     ALREADY_EXISTS = ("AlreadyExistsError", 409, False)
     CONFLICT = ("ConflictError", 409, False)
+    PRECONDITION_FAILED = ("PreconditionFailedError", 412, False)
     TOO_LARGE = ("PayloadTooLargeError", 413, False)
+    RANGE_INVALID = ("RangeNotSatisfiableError", 416, False)
     INVALID = ("ValidationError", 422, False)
     UNREACHABLE_URL = ("URLValidationError", 422, False)
     TOO_MANY = ("TooManyRequestsError", 429, True)
     INTERNAL = ("InternalServerError", 500, False)
     NOT_IMPLEMENTED = ("NotImplementedError", 501, False)
     UNAVAILABLE = ("UnavailableError", 503, True)
+    STORAGE_FULL = ("InsufficientStorageError", 507, True)
     INFERENCE_UNAVAILABLE = ("InferenceServiceUnavailableError", 503, True)
 
     def __init__(self, wire_type: str, status: int, retryable: bool) -> None:

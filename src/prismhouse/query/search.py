@@ -28,6 +28,7 @@ from prismhouse.query.filters import EVERYTHING, Filter, document_columns, is_in
 from prismhouse.query.fusion import Fusion, combined, contribution
 from prismhouse.storage.postgres.database import NamespaceReader
 from prismhouse.storage.postgres.halfvec import HalfVector
+from prismhouse.storage.postgres.readers import principal
 from prismhouse.storage.postgres.vectors import DISTANCE_OPERATORS, VectorIndex
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
 
 _COLUMNS = document_columns("d")
 _SAMPLE_ROWS = 300
+_EVERY = "readable.every_document"
 # One match in this many is the least at which walking the graph keeps its recall (measured: bench/search).
 _RARE = 50
 # What one step of the walk costs, in matching documents that an index found, read with their vectors (measured:
@@ -148,6 +150,8 @@ async def run(tx: NamespaceReader, query: Query) -> Found:
 class _Builder:
     def __init__(self, query: Query) -> None:
         self._query = query
+        # An end user does not see every document: how many of all, the sample must know.
+        self._every, self._seen = ("documents", "") if principal() is None else (_EVERY, " AND may_read(d.internal)")
         self.parameters: dict[str, Any] = {
             "limit": query.limit,
             "window_start": query.window.start,
@@ -187,10 +191,12 @@ class _Builder:
             "score": _SCORES[search.index.distance],
             "few": _SURPLUS_OF_FEW,
             "many": _SURPLUS,
+            "every": self._every,
+            "seen": self._seen,
         }
         self.parameters |= {f"q{number}": search.vector, f"t{number}": table}
         gates, passes, wanted, tables = _APPROXIMATE, "true", "ceil({top_k} * {many})::bigint", []
-        if search.filter != EVERYTHING:
+        if search.filter != EVERYTHING or self._every != "documents":
             tables.append(_SAMPLE)
             gates, passes, wanted = gates + _COMMON, _PASSES, "(SELECT wanted FROM sample{n})"
             if is_indexed(search.filter, _COLUMNS):
@@ -281,8 +287,8 @@ _SAMPLE = _flat("""
 sample{n} AS MATERIALIZED (
   SELECT hits, looked, ceil({top_k} * CASE WHEN hits * 10 < looked THEN {few} ELSE {many} END)::bigint AS wanted
   FROM (
-    SELECT count(*) FILTER (WHERE {condition}) AS hits, count(*) AS looked
-    FROM (SELECT d.* FROM documents AS d WHERE {scope} LIMIT 300) AS d
+    SELECT count(*) FILTER (WHERE {condition}{seen}) AS hits, count(*) AS looked
+    FROM (SELECT d.* FROM {every} AS d WHERE {scope} LIMIT 300) AS d
   ) AS s
 )
 """)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,24 +11,35 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.server.address import base_url
+from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.local import LocalBlobStore
+from prismhouse.storage.blobs.local_links import LocalBlobLinks
+from prismhouse.storage.blobs.local_staging import LocalStaging
 from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.blobs.signing import Signer
+from prismhouse.storage.blobs.signing_keys import SigningKeys
+from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
 __all__ = [
+    "SIGNING_KEYS",
     "AdapterNotBuilt",
     "DatabaseURLMalformed",
-    "blobs",
+    "Files",
     "check_adapters",
     "chunks_in_flight",
     "compute",
     "concurrency",
+    "files",
     "processes",
 ]
 
 _LEAST_JOBS = 4
+SIGNING_KEYS = "signing-keys.json"
+"""File in the data folder with the keys of signed URLs."""
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -62,9 +74,27 @@ def _check_database_url(url: str) -> None:
         raise DatabaseURLMalformed from error
 
 
-def blobs(settings: Settings) -> BlobStore:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where bytes are kept, and how clients reach them. `local` answers signed URLs where no object storage does."""
+
+    blobs: BlobStore
+    staging: Staging
+    links: BlobLinks
+    local: LocalFiles | None
+
+
+def files(settings: Settings) -> Files:
     """Return where bytes are kept; raise AdapterNotBuilt."""
-    return LocalBlobStore(_blob_folder(settings))
+    blobs = LocalBlobStore(_blob_folder(settings))
+    signer = Signer(SigningKeys(settings.data_dir / SIGNING_KEYS))
+    staging = LocalStaging(blobs, signer=signer, base_url=base_url(settings))
+    return Files(
+        blobs=blobs,
+        staging=staging,
+        links=LocalBlobLinks(signer=signer, base_url=base_url(settings)),
+        local=LocalFiles(staging=staging, blobs=blobs, signer=signer),
+    )
 
 
 def _blob_folder(settings: Settings) -> Path:

@@ -16,12 +16,13 @@ from prismhouse.server.openapi import lifted
 from prismhouse.server.routers import routers
 from prismhouse.server.routing import RouteTable
 from prismhouse.server.wiring import House
+from prismhouse.storage.blobs.local_staging import FILE_PATH
 
 __all__ = ["assemble", "create_app"]
 
 _DESCRIPTION = "A multimodal data warehouse of your own: raw files in, searchable documents out."
 # File bytes go through these in a stream, with limits of their own.
-_STREAMED = ("/v1/blobs/",)
+_STREAMED = (("PUT", FILE_PATH),)
 
 
 class _Application(FastAPI):

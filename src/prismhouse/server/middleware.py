@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import anyio
 import structlog
@@ -14,8 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
+from prismhouse.server.address import reached_at
+from prismhouse.storage.postgres.readers import read_as
 
-__all__ = ["DRAINED_BYTES", "BodyTooLarge", "Edge"]
+__all__ = ["DRAINED_BYTES", "BodyTooLarge", "Edge", "drain"]
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _WINDOW_SECONDS = 60
@@ -37,13 +39,19 @@ class BodyTooLarge(WarehouseError):
 
 
 class Edge:
-    """Outermost application. `roots` are the first path segments that also work without `/v1` before them."""
+    """Outermost application.
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int, roots: frozenset[str], unlimited: Sequence[str] = ()) -> None:
+    `roots` are the first path segments that also work without `/v1` before them; `unlimited` names the methods and
+    paths that take bodies of any size and encoding, and see to limits themselves.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, body_bytes: int, roots: frozenset[str], unlimited: Collection[tuple[str, str]] = ()
+    ) -> None:
         self._app = app
         self._body_bytes = body_bytes
         self._roots = roots
-        self._unlimited = tuple(unlimited)
+        self._unlimited = frozenset(unlimited)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -61,19 +69,21 @@ class Edge:
         started = time.perf_counter()
         try:
             refusal = self._refusal(scope, headers)
-            if refusal is not None:
-                await _drain(headers, receive)
-                await envelope(refusal)(scope, receive, sent)
-            elif scope["path"].startswith(self._unlimited):
-                await self._app(scope, receive, sent)
-            else:
-                await self._app(scope, self._counted(headers, receive), sent)
+            with reached_at(scope, headers):
+                if refusal is not None:
+                    await drain(headers, receive)
+                    await envelope(refusal)(scope, receive, sent)
+                elif self._streamed(scope):
+                    await self._app(scope, receive, sent)
+                else:
+                    await self._app(scope, self._counted(headers, receive), sent)
         except Exception as error:  # noqa: BLE001 - recorded: here, or by the handler that answered
             # Starlette answers and raises again for the server's log; ours has it already (api/web/errors.py).
             if not sent.started:
                 _log.error("request failed before an answer", request_id=request_id, exc_info=error)
                 await envelope(_Broken(request_id=request_id))(scope, receive, sent)
         finally:
+            read_as(None)
             _write_log(scope, state, sent.status, time.perf_counter() - started)
 
     def _canonical_path(self, scope: Scope) -> None:
@@ -90,16 +100,19 @@ class Edge:
         if raw is not None:
             scope["raw_path"] = after.encode() + raw.removeprefix(before.encode())
 
+    def _streamed(self, scope: Scope) -> bool:
+        return (scope["method"], scope["path"]) in self._unlimited
+
     def _refusal(self, scope: Scope, headers: Headers) -> WarehouseError | None:
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             return Invalid([field_fault(["path"], "must not contain U+0000")])
         encoding = headers.get("content-encoding", "").strip().lower()
-        if encoding not in _READ_ENCODINGS and not scope["path"].startswith(self._unlimited or ("\x00",)):
+        if encoding not in _READ_ENCODINGS and not self._streamed(scope):
             message = f"Bodies encoded as {encoding[:40]} are not read. Send the body itself, without this header."
             return Invalid([field_fault(["header", "Content-Encoding"], message)])
         length = headers.get("content-length", "")
         too_large = length.isdecimal() and int(length[:20]) > self._body_bytes
-        if too_large and not scope["path"].startswith(self._unlimited or ("\x00",)):
+        if too_large and not self._streamed(scope):
             return BodyTooLarge(limit_bytes=self._body_bytes, setting="PRISMHOUSE_LIMITS__BODY_BYTES")
         return None
 
@@ -113,14 +126,14 @@ class Edge:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > self._body_bytes:
-                    await _drain(headers, receive)
+                    await drain(headers, receive)
                     raise BodyTooLarge(limit_bytes=self._body_bytes, setting="PRISMHOUSE_LIMITS__BODY_BYTES")
             return message
 
         return counted
 
 
-async def _drain(headers: Headers, receive: Receive) -> None:
+async def drain(headers: Headers, receive: Receive) -> None:
     """Read and forget the rest of a body, so that its sender comes to read the answer; bounded in bytes and time."""
     if headers.get("expect", "").lower() == "100-continue":
         return  # the sender waits for our word and has sent nothing

@@ -6,18 +6,23 @@ import asyncio
 
 from fastapi import APIRouter
 
+from prismhouse.api.annotations.routes import routes as annotation_routes
+from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
+from prismhouse.api.documents.changes.routes import routes as document_change_routes
+from prismhouse.api.documents.figures.routes import routes as document_figure_routes
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
 from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
+from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
-from prismhouse.server import health
+from prismhouse.server import files, health
 from prismhouse.server.wiring import House
 
 __all__ = ["routers"]
@@ -26,17 +31,24 @@ __all__ = ["routers"]
 def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
     callers = Callers(house.namespaces)
+    local = house.local_files
     return [
+        *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
+        upload_routes(house.uploads, callers),
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        document_figure_routes(house.document_figures, callers),
+        document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
+        annotation_routes(house.annotations, callers),
     ]
 
 

@@ -7,12 +7,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from prismhouse.api.annotations.service import Annotations
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
+from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -22,12 +26,17 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
 from prismhouse.api.tasks.service import Tasks
+from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
+from prismhouse.api.uploads.service import Uploads
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
+from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher
@@ -44,11 +53,15 @@ class House:
     dsn: str
     db: Database
     blobs: BlobStore
+    staging: Staging
+    links: BlobLinks
+    local_files: LocalFiles | None
     fetcher: Fetcher
     compute: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
+    audit: Audit
     organizations: Organizations
     namespaces: Namespaces
     namespace_deletion: Deletion
@@ -56,10 +69,16 @@ class House:
     events: Events
     buckets: Buckets
     objects: Objects
+    uploads: Uploads
     collections: Collections
     documents: Documents
+    document_changes: DocumentChanges
+    several_documents: SeveralDocuments
+    bulk_changes: BulkChanges
+    document_figures: Figures
     batches: Batches
     retrievers: Retrievers
+    annotations: Annotations
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -97,20 +116,41 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    blobs, compute, jobs = adapters.blobs(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    files, compute, jobs = adapters.files(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
-    organizations = Organizations(db)
+    audit = Audit(db)
+    organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
-    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs)
+    deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry)
-    buckets = Buckets(db, tasks=tasks, jobs=jobs)
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=settings.limits)
-    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces)
-    documents = Documents(db, collections=collections, objects=objects, filter_depth=settings.limits.filter_depth)
+    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
+    downloads = Downloads(files.links)
+    objects = Objects(
+        db,
+        buckets=buckets,
+        blobs=blobs,
+        fetcher=fetcher,
+        events=events,
+        limits=settings.limits,
+        downloads=downloads,
+    )
+    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
+    documents = Documents(
+        db,
+        collections=collections,
+        objects=objects,
+        link_blob=downloads.of_reference,
+        filter_depth=settings.limits.filter_depth,
+    )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
+    uploads = Uploads(
+        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+    )
+    register_upload_jobs(jobs, uploads)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -137,11 +177,15 @@ def build(settings: Settings, dsn: str) -> House:
         dsn=dsn,
         db=db,
         blobs=blobs,
+        staging=files.staging,
+        links=files.links,
+        local_files=files.local,
         fetcher=fetcher,
         compute=compute,
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
+        audit=audit,
         organizations=organizations,
         namespaces=namespaces,
         namespace_deletion=deletion,
@@ -149,12 +193,27 @@ def build(settings: Settings, dsn: str) -> House:
         events=events,
         buckets=buckets,
         objects=objects,
+        uploads=uploads,
         collections=collections,
         documents=documents,
+        document_changes=DocumentChanges(db, collections=collections, documents=documents, audit=audit),
+        several_documents=SeveralDocuments(
+            db, collections=collections, audit=audit, filter_depth=settings.limits.filter_depth
+        ),
+        document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
+        bulk_changes=BulkChanges(
+            db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
+        ),
         batches=batches,
         retrievers=Retrievers(
-            db, collections=collections, embedder=embedder, filter_depth=settings.limits.filter_depth
+            db,
+            collections=collections,
+            embedder=embedder,
+            filter_depth=settings.limits.filter_depth,
+            link_blob=downloads.of_reference,
+            audit=audit,
         ),
+        annotations=Annotations(db, documents=documents, events=events, audit=audit),
     )
 
 

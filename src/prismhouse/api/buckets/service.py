@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from prismhouse.api.audit.model import changed
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.buckets import store
 from prismhouse.api.buckets.errors import BucketGone, BucketLocked, BucketNameTaken, BucketNotActive, BucketNotFound
 from prismhouse.api.buckets.model import normalize_schema
@@ -23,6 +25,7 @@ from prismhouse.storage.postgres.database import Database, NamespaceReader, Name
 
 __all__ = ["BatchStats", "BucketGone", "BucketNotActive", "BucketNotFound", "BucketRow", "Buckets"]
 
+_AUDITED = ("bucket_name", "description", "bucket_schema", "unique_key", "metadata")
 DELETE_JOB = "buckets.delete"
 EmptyBucket = Callable[[Scope, BucketId], Awaitable[None]]
 
@@ -67,8 +70,9 @@ class BatchBook(Protocol):
 class Buckets:
     """Schema-validated containers of raw objects."""
 
-    def __init__(self, db: Database, *, tasks: TaskBook, jobs: JobQueue) -> None:
+    def __init__(self, db: Database, *, tasks: TaskBook, jobs: JobQueue, audit: Audit | None = None) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._tasks = tasks
         self._jobs = jobs
         self._before_delete: list[EmptyBucket] = []
@@ -135,13 +139,19 @@ class Buckets:
             scoped = tx.within(scope.namespace_id)
             if not await store.insert(scoped, values):
                 raise BucketNameTaken(bucket_name=request.bucket_name)
+            shown = {name: values[name] for name in _AUDITED}
+            await self._audit.record(
+                tx, scope, action="bucket_created", resource_type="bucket", resource_id=bucket_id, changes=shown
+            )
             return await self.resolve(scoped, bucket_id)
 
     async def read(self, scope: Scope, identifier: str) -> BucketRow:
         """Return one bucket."""
         async with self._db.read() as tx:
             scoped = tx.within(scope.namespace_id)
-            return (await self._counted(scoped, [await self.resolve(scoped, identifier)]))[0]
+            row = (await self._counted(scoped, [await self.resolve(scoped, identifier)]))[0]
+        await self._audit.note_read(scope, action="bucket_accessed", resource_type="bucket", resource_id=row.bucket_id)
+        return row
 
     async def update(
         self, scope: Scope, identifier: str, request: UpdateBucket, *, force_schema_break: bool = False
@@ -169,7 +179,17 @@ class Buckets:
                 values["unique_key"] = changed_unique_key(row, request.unique_key)
             values["config"] = {**row.config, **_config(request)}
             await store.update(scoped, row.bucket_id, values)
-            return (await self._counted(scoped, [await self.resolve(scoped, row.bucket_id)]))[0]
+            after = (await self._counted(scoped, [await self.resolve(scoped, row.bucket_id)]))[0]
+            if differences := _differences(row, after):
+                await self._audit.record(
+                    tx,
+                    scope,
+                    action="bucket_updated",
+                    resource_type="bucket",
+                    resource_id=row.bucket_id,
+                    changes=differences,
+                )
+            return after
 
     async def _counted(self, tx: NamespaceReader, rows: Sequence[BucketRow]) -> list[BucketRow]:
         if self._batches is None or not rows:
@@ -244,6 +264,14 @@ class Buckets:
                 "task_id": task_id,
             }
             await self._jobs.enqueue(tx, DELETE_JOB, [job], lock=f"bucket:{row.bucket_id}")
+            await self._audit.record(
+                tx,
+                scope,
+                action="bucket_deleted",
+                resource_type="bucket",
+                resource_id=row.bucket_id,
+                changes={"bucket_name": row.bucket_name, "object_count": row.object_count, "task_id": task_id},
+            )
             return row, task_id
 
     async def finish_delete(
@@ -274,6 +302,15 @@ class Buckets:
 def _refuse_unstorable(request: CreateBucket | UpdateBucket) -> None:
     if faults := unstorable(request.model_dump(mode="json", exclude_unset=True), ["body"]):
         raise Invalid(faults)
+
+
+def _differences(before: BucketRow, after: BucketRow) -> dict[str, Any]:
+    """Return what changed; of `config`, which may hold credentials, only which keys."""
+    old, new = ({name: getattr(row, name) for name in _AUDITED} for row in (before, after))
+    found = changed(old, new)
+    if settings := sorted(changed(before.config, after.config)):
+        found["config"] = {"changed_keys": settings}
+    return found
 
 
 def _config(request: CreateBucket | UpdateBucket) -> dict[str, Any]:

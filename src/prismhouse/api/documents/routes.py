@@ -43,7 +43,7 @@ def routes(service: Documents, callers: Callers) -> APIRouter:
 
 
 def _collection_routes(router: APIRouter, service: Documents, callers: Callers) -> None:
-    read, delete = callers.namespace("read"), callers.namespace("delete")
+    read = callers.namespace("read")
     base = "/v1/collections/{collection_identifier}/documents"
 
     async def listed(caller: NamespaceCaller, collection: str, request: Request, body: ListDocuments) -> Answer:
@@ -96,15 +96,6 @@ def _collection_routes(router: APIRouter, service: Documents, callers: Callers) 
             presign=_flag(request, "return_presigned_urls"),
         )
         return answer(found)
-
-    @router.delete(
-        f"{base}/{{document_id}}", operation_id="delete_document", tags=_IN_COLLECTION, summary="Delete Document"
-    )
-    async def delete_document(
-        collection_identifier: str, document_id: str, caller: NamespaceCaller = Depends(delete)
-    ) -> Answer:
-        await service.delete(caller.scope, collection_identifier, document_id)
-        return answer({"message": f"Document {document_id} was deleted.", "success": True})
 
 
 def _namespace_routes(router: APIRouter, service: Documents, callers: Callers) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
 from pydantic import Field
 
+from prismhouse.api.documents.links import Link, linked
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 from prismhouse.kit import json
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 Blob = dict[str, Any]
-Link = Callable[[Mapping[str, Any]], str]
 _BLOB_TYPES = frozenset({"video", "image", "audio", "text", "pdf", "other"})
 _ALWAYS = ("document_id", "collection_id")
 
@@ -191,13 +191,19 @@ def _internal(row: Mapping[str, Any], shape: Shape) -> bytes:
                 "path": row["lineage_path"],
                 "chain": orjson.Fragment(row["lineage_chain"]),
             },
-            "source_blobs": orjson.Fragment(row["source_blobs"]),
+            "source_blobs": _source_blobs(row["source_blobs"], shape),
             "content_hash": row["content_hash"],
             "batch_id": row["batch_id"],
         }
     )
     stored = row["internal"]
     return known if stored == "{}" else stored[:-1].encode() + b"," + known[1:]
+
+
+def _source_blobs(stored: str, shape: Shape) -> Any:
+    if not shape.presign or stored == "[]":
+        return orjson.Fragment(stored)
+    return [linked(reference, shape.link) for reference in json.loads(stored)]
 
 
 def _blob(stored: Blob, shape: Shape) -> Blob:
@@ -207,14 +213,7 @@ def _blob(stored: Blob, shape: Shape) -> Blob:
     shown["type"] = stored.get("type") if stored.get("type") in _BLOB_TYPES else "other"
     checksum = stored.get("checksum")
     shown.setdefault("url", f"prismhouse://blobs/{checksum or 'unknown'}")
-    if shape.presign:
-        if checksum and shape.link:
-            shown["presigned_url"] = shape.link(stored)
-        elif shown["url"].startswith(("http://", "https://")):
-            shown["presigned_url"] = shown["url"]
-        else:
-            shown["unavailable_reason"] = "This server gives no link to these bytes."
-    return shown
+    return linked(shown, shape.link) if shape.presign else shown
 
 
 def joined(documents: Sequence[bytes], rest: Mapping[str, Any], *, name: str = "results") -> bytes:

@@ -11,6 +11,7 @@ from prismhouse.api.documents.model import NewDocument, StoredDocument, storable
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Statement
 
 __all__ = [
+    "collections_of",
     "counts_of_objects",
     "delete",
     "delete_all_of_objects",
@@ -53,7 +54,8 @@ SELECT %(namespace_id)s, {", ".join(f"{name}::jsonb" if kind == "jsonb" else nam
 FROM unnest({", ".join(f"%({name})b::{kind.replace('jsonb', 'text')}[]" for name, kind in _COLUMNS.items())})
   AS given ({_NAMES})
 ON CONFLICT (namespace_id, document_id) DO UPDATE SET
-  {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEYS)}, updated_at = now()
+  {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in (*_KEYS, "internal"))}, updated_at = now(),
+  internal = jsonb_strip_nulls(jsonb_build_object('_acl', documents.internal -> '_acl')) || excluded.internal
 WHERE documents.collection_id = excluded.collection_id
 """
 _ANSWERED = """d.document_id, d.collection_id, d.payload::text AS payload, d.root_object_id, d.root_bucket_id,
@@ -68,6 +70,10 @@ WHERE d.namespace_id = %(namespace_id)s AND d.document_id = ANY(%(document_ids)b
 """
 _LOAD = f"""
 SELECT {_NAMES}, created_at, updated_at FROM documents
+WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
+"""
+_COLLECTIONS_OF = """
+SELECT document_id, collection_id FROM documents
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
 """
 _IDS_OF_BATCH = """
@@ -165,6 +171,12 @@ async def objects_with_documents(tx: NamespaceReader, collection_id: str, object
     """Return those of the objects of which the collection has documents."""
     parameters = {"collection_id": collection_id, "object_ids": list(object_ids)}
     return {row["object_id"] for row in await tx.fetch_all(_OBJECTS_WITH_DOCUMENTS, parameters)}
+
+
+async def collections_of(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
+    """Return the collection of each document that is there."""
+    rows = await tx.fetch_all(_COLLECTIONS_OF, {"document_ids": list(document_ids)})
+    return {row["document_id"]: row["collection_id"] for row in rows}
 
 
 async def counts_of_objects(tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:

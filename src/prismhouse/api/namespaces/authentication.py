@@ -102,6 +102,7 @@ class KeyAuthenticator:
             principal_id=row["principal_id"],
             expires_at=iso(row["expires_at"]),
             grants=grants,
+            reads_audited=row["read_auditing_enabled"],
         )
 
     def _note_use(self, row: Record) -> None:

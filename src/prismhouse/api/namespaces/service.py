@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismhouse.api.audit.model import changed
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.namespaces import store
 from prismhouse.api.namespaces.authentication import KeyAuthenticator
 from prismhouse.api.namespaces.errors import (
@@ -53,9 +55,16 @@ class Namespaces:
     """Namespaces of the caller's organization; also the web layer's `Authenticator`."""
 
     def __init__(
-        self, db: Database, *, organizations: Organizations, catalogue: ExtractorCatalogue, expiry: Expiry | None = None
+        self,
+        db: Database,
+        *,
+        organizations: Organizations,
+        catalogue: ExtractorCatalogue,
+        expiry: Expiry | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._catalogue = catalogue
         self._expiry = expiry
         self._authenticator = KeyAuthenticator(db, organizations)
@@ -103,6 +112,15 @@ class Namespaces:
                     raise NamespaceNameTaken(namespace_name=body.namespace_name)
                 raise NamespaceIdTaken(namespace_id=namespace_id)
             await self._schedule(tx, row)
+            await self._audit.record(
+                tx,
+                caller,
+                action="namespace_created",
+                resource_type="namespace",
+                resource_id=namespace_id,
+                changes={name: values[name] for name in ("namespace_name", "description", "expires_at")},
+                namespace_id=namespace_id,
+            )
         return row
 
     async def read(self, caller: Caller, identifier: str) -> tuple[Record, Counts, dict[str, str]]:
@@ -114,6 +132,13 @@ class Namespaces:
             caller.inside(row["namespace_id"]).require("read")
             counts = await store.counts(tx, [row["namespace_id"]], bound=ONE_COUNT_BOUND)
             models = await store.vector_models(tx.within(row["namespace_id"]))
+        await self._audit.note_read(
+            caller,
+            action="namespace_accessed",
+            resource_type="namespace",
+            resource_id=row["namespace_id"],
+            namespace_id=row["namespace_id"],
+        )
         return row, counts.get(row["namespace_id"], {}), models
 
     async def page(self, caller: Caller, **query: Any) -> tuple[list[Record], dict[str, Record], int]:
@@ -178,10 +203,20 @@ class Namespaces:
                 changes["feature_extractors"] = _joined(row["feature_extractors"], entries)
             if config:
                 changes["config"] = {**row["config"], **config}
-            changed = (await store.update(tx, namespace_id, changes) if changes else None) or row
+            after = (await store.update(tx, namespace_id, changes) if changes else None) or row
             if "expires_at" in changes:
-                await self._schedule(tx, changed)
-            return changed
+                await self._schedule(tx, after)
+            if differences := _differences(row, after, changes):
+                await self._audit.record(
+                    tx,
+                    caller,
+                    action="namespace_updated",
+                    resource_type="namespace",
+                    resource_id=namespace_id,
+                    changes=differences,
+                    namespace_id=namespace_id,
+                )
+            return after
 
     async def _schedule(self, tx: Writer, row: Record) -> None:
         if row["expires_at"] is not None and self._expiry is not None:
@@ -228,6 +263,14 @@ class Namespaces:
                 return record
         name, _, version = identifier.replace("@", "_").rpartition("_v")
         return self._catalogue.get(name or identifier, f"v{version}" if name else "v1")
+
+
+def _differences(before: Record, after: Record, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what changed; of `config`, which may hold credentials, only which keys."""
+    found = changed({name: before[name] for name in given}, {name: after[name] for name in given})
+    if "config" in found:
+        found["config"] = {"changed_keys": sorted(changed(before["config"], after["config"]))}
+    return found
 
 
 def _entry_of(record: ExtractorRecord, params: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -244,6 +244,14 @@ async def delete(tx: NamespaceWriter) -> int:
     return await tx.execute("DELETE FROM namespaces WHERE namespace_id = %(namespace_id)s AND status = 'deleting'")
 
 
+async def organization_of(tx: Reader, namespace_id: str) -> str | None:
+    """Return whose a namespace is, whatever its state, or None when it is gone."""
+    found = await tx.fetch_value(
+        "SELECT organization_id FROM namespaces WHERE namespace_id = %(namespace_id)s", {"namespace_id": namespace_id}
+    )
+    return None if found is None else str(found)
+
+
 async def live(tx: Writer, namespace_id: str) -> Record | None:
     """Return the live namespace and lock it: for jobs, which act for nobody."""
     return await tx.fetch_one(

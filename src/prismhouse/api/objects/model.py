@@ -48,7 +48,7 @@ class ObjectBlob:
     """One file of an object.
 
     `text` holds short text itself. Everything else lies in the blob store under `sha256`; where `text` is not
-    None, the blob store may not have the bytes.
+    None, the blob store may not have the bytes. `is_text` says so where `text` itself was left out.
     """
 
     blob_id: BlobId
@@ -63,6 +63,7 @@ class ObjectBlob:
     size_bytes: int
     mime_type: str | None
     filename: str | None
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

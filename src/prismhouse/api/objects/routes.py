@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -9,7 +10,6 @@ from pydantic import RootModel
 
 from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.objects.schemas import (
-    AggregateObjects,
     BulkSoftDelete,
     CreateObject,
     CreateObjects,
@@ -18,11 +18,12 @@ from prismhouse.api.objects.schemas import (
     UpdateObject,
 )
 from prismhouse.api.objects.service import Objects
-from prismhouse.api.objects.wire import batch_result, selected, shown, stats_of, with_consistency
+from prismhouse.api.objects.wire import Link, batch_result, selected, shown, stats_of, with_consistency
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema, free_body_of
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.query.aggregate import Aggregation
 
 __all__ = ["routes"]
 
@@ -39,10 +40,14 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
     """Return the router of objects."""
     router = APIRouter(tags=_TAGS)
 
+    def link_for(caller: NamespaceCaller) -> Link:
+        return partial(service.link, caller.scope.namespace_id)
+
     async def listed(request: Request, caller: NamespaceCaller, bucket: str, body: ListObjects) -> Answer:
         page = page_of(request, body)
         objects, total, cursor = await service.list(caller.scope, bucket, body, page)
-        results = [shown(stored) for stored in objects]
+        link = link_for(caller) if body.return_presigned_urls else None
+        results = [shown(stored, link=link) for stored in objects]
         if body.select:
             results = [selected(result, body.select) for result in results]
         content = {
@@ -50,8 +55,6 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
             "pagination": pagination(page, total=total, next_cursor=cursor),
             "stats": stats_of(objects),
         }
-        if body.return_presigned_urls:
-            content["warnings"] = ["return_presigned_urls has no effect in this version: presigned_url is null."]
         return answer(content)
 
     @router.post(
@@ -125,27 +128,29 @@ def routes(service: Objects, callers: Callers) -> APIRouter:
         f"{_OBJECTS}/aggregate",
         operation_id="aggregate_objects_buckets",
         summary="Aggregate Objects",
-        openapi_extra=body_schema(AggregateObjects),
+        openapi_extra=body_schema(Aggregation),
     )
     async def aggregate(
         bucket_identifier: str,
         caller: NamespaceCaller = Depends(callers.namespace("read")),
-        body: AggregateObjects = Depends(body_of(AggregateObjects)),
+        body: Aggregation = Depends(body_of(Aggregation)),
     ) -> Answer:
-        results, total = await service.aggregate(caller.scope, bucket_identifier, body)
-        return answer({"results": results, "total_groups": total, "query_info": {"returned_groups": len(results)}})
+        return answer((await service.aggregate(caller.scope, bucket_identifier, body)).answer())
 
     @router.get(_OBJECT, operation_id="get_object_buckets", summary="Get Object")
     async def get(
         bucket_identifier: str,
         object_identifier: str,
         include_document_count: bool = True,
+        return_presigned_urls: bool = False,
+        return_url: bool = False,
         caller: NamespaceCaller = Depends(callers.namespace("read")),
     ) -> Answer:
         stored, count = await service.read(
             caller.scope, bucket_identifier, object_identifier, count_documents=include_document_count
         )
-        return answer(shown(stored, document_count=count))
+        link = link_for(caller) if return_presigned_urls or return_url else None
+        return answer(shown(stored, document_count=count, link=link))
 
     @router.patch(
         _OBJECT,

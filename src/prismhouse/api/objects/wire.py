@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
@@ -11,16 +11,19 @@ from prismhouse.api.objects.service.create import Created
 from prismhouse.kit.clock import iso
 from prismhouse.kit.errors import WarehouseError
 
-__all__ = ["batch_result", "selected", "shown", "stats_of", "with_consistency"]
+__all__ = ["Link", "batch_result", "selected", "shown", "stats_of", "with_consistency"]
 
 
-def shown(stored: StoredObject, *, document_count: int | None = None) -> dict[str, Any]:
-    """Return an object: custom fields at the root, the API's own keys over them."""
+Link = Callable[[ObjectBlob], str | None]
+
+
+def shown(stored: StoredObject, *, document_count: int | None = None, link: Link | None = None) -> dict[str, Any]:
+    """Return an object: custom fields at the root, the API's own keys over them; with `link`, URLs to its files."""
     known: dict[str, Any] = {
         "object_id": stored.object_id,
         "bucket_id": stored.bucket_id,
         "key_prefix": stored.key_prefix,
-        "blobs": [_blob(blob) for blob in stored.blobs],
+        "blobs": [_blob(blob, link) for blob in stored.blobs],
         "source_details": stored.source_details,
         "edges": stored.edges,
         "status": stored.status,
@@ -35,14 +38,16 @@ def shown(stored: StoredObject, *, document_count: int | None = None) -> dict[st
     return {**stored.fields, **known}
 
 
-def _blob(blob: ObjectBlob) -> dict[str, Any]:
+def _blob(blob: ObjectBlob, link: Link | None) -> dict[str, Any]:
+    url = None if link is None else link(blob)
+    properties = {"url": blob.source_url, "presigned_url": url}
     return {
         "blob_id": blob.blob_id,
         "property": blob.property,
         "key_prefix": blob.key_prefix,
         "type": blob.type,
-        "properties": {"url": blob.source_url} if blob.source_url else {},
-        "presigned_url": None,
+        "properties": {name: value for name, value in properties.items() if value is not None},
+        "presigned_url": url,
         "details": {
             "filename": blob.filename,
             "size_bytes": blob.size_bytes,

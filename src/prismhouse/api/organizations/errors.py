@@ -11,7 +11,6 @@ __all__ = [
     "NoOrganization",
     "NotOnThisServer",
     "OriginForbidden",
-    "PrincipalKeysUnbuilt",
     "ProtectedKey",
     "ProtectedUser",
     "UserExists",
@@ -73,13 +72,6 @@ class OriginForbidden(WarehouseError):
 
     code = Code.FORBIDDEN
     hint = "Add the origin to the key's allowed_origins."
-
-
-class PrincipalKeysUnbuilt(WarehouseError):
-    """Keys of an end user (principal_id) are not built: documents have no access lists here."""
-
-    code = Code.NOT_IMPLEMENTED
-    hint = "Leave principal_id out; limit the key with scopes and permissions."
 
 
 class NotOnThisServer(WarehouseError):

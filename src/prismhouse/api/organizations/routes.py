@@ -92,7 +92,7 @@ def _user_routes(router: APIRouter, service: Organizations, callers: Callers) ->
     async def create_user(
         caller: Caller = Depends(callers.administrator()), body: CreateUser = Depends(body_of(CreateUser))
     ) -> Answer:
-        return answer(wire.user(await service.create_user(caller.organization_id, body)))
+        return answer(wire.user(await service.create_user(caller.organization_id, body, actor=caller.actor)))
 
     @router.get(_USER, operation_id="get_user_organizations_email", tags=tags, summary="Get a user")
     async def get_user(user_email: str, caller: Caller = Depends(callers.administrator())) -> Answer:
@@ -110,12 +110,14 @@ def _user_routes(router: APIRouter, service: Organizations, callers: Callers) ->
         caller: Caller = Depends(callers.administrator()),
         body: UpdateUser = Depends(body_of(UpdateUser)),
     ) -> Answer:
-        changed = await service.update_user(caller.organization_id, user_email, body, by=caller.key_id)
+        changed = await service.update_user(
+            caller.organization_id, user_email, body, by=caller.key_id, actor=caller.actor
+        )
         return answer(wire.user(changed))
 
     @router.delete(_USER, operation_id="delete_user_organizations_email", tags=tags, summary="Remove a user")
     async def delete_user(user_email: str, caller: Caller = Depends(callers.administrator())) -> Answer:
-        await service.delete_user(caller.organization_id, user_email)
+        await service.delete_user(caller.organization_id, user_email, actor=caller.actor)
         return answer({"message": f"User {user_email} and the user's keys are gone.", "success": True})
 
 
@@ -142,7 +144,9 @@ def _key_routes(router: APIRouter, service: Organizations, callers: Callers) -> 
         caller: Caller = Depends(callers.administrator()),
         body: CreateKey = Depends(body_of(CreateKey)),
     ) -> Answer:
-        row, plaintext = await keys.create(caller.organization_id, user_email, body, by=caller.key_id)
+        row, plaintext = await keys.create(
+            caller.organization_id, user_email, body, by=caller.key_id, actor=caller.actor
+        )
         return answer(wire.new_key(row, plaintext))
 
     @router.patch(
@@ -158,7 +162,9 @@ def _key_routes(router: APIRouter, service: Organizations, callers: Callers) -> 
         caller: Caller = Depends(callers.administrator()),
         body: UpdateKey = Depends(body_of(UpdateKey)),
     ) -> Answer:
-        row = await keys.update(caller.organization_id, user_email, key_name, body, by=caller.key_id)
+        row = await keys.update(
+            caller.organization_id, user_email, key_name, body, by=caller.key_id, actor=caller.actor
+        )
         return answer(wire.key(row))
 
     @router.delete(
@@ -168,7 +174,7 @@ def _key_routes(router: APIRouter, service: Organizations, callers: Callers) -> 
         summary="Revoke a key",
     )
     async def revoke_key(user_email: str, key_name: str, caller: Caller = Depends(callers.administrator())) -> Answer:
-        await keys.revoke(caller.organization_id, user_email, key_name, by=caller.key_id)
+        await keys.revoke(caller.organization_id, user_email, key_name, by=caller.key_id, actor=caller.actor)
         return answer({"message": f"Key {key_name} is revoked.", "success": True})
 
     @router.post(
@@ -178,7 +184,7 @@ def _key_routes(router: APIRouter, service: Organizations, callers: Callers) -> 
         summary="Exchange a key's secret; the answer shows it once",
     )
     async def rotate_key(user_email: str, key_name: str, caller: Caller = Depends(callers.administrator())) -> Answer:
-        row, plaintext = await keys.rotate(caller.organization_id, user_email, key_name)
+        row, plaintext = await keys.rotate(caller.organization_id, user_email, key_name, actor=caller.actor)
         return answer(wire.new_key(row, plaintext))
 
 

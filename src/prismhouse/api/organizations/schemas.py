@@ -56,7 +56,7 @@ class CreateKey(RequestModel):
     scopes: list[ResourceScope] | None = None
     rate_limit_override: int | None = Field(None, ge=1, le=2**31 - 1)
     expires_at: datetime | None = None
-    principal_id: str | None = None
+    principal_id: str | None = Field(None, min_length=1, max_length=256)
     allowed_origins: list[str] | None = None
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from prismhouse.api.audit.model import Action, changed
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.organizations import store
 from prismhouse.api.organizations.errors import (
     NoOrganization,
@@ -17,6 +19,7 @@ from prismhouse.api.organizations.errors import (
 from prismhouse.api.organizations.key_service import BOOTSTRAP_NAME, Keys
 from prismhouse.api.organizations.keys import digest, new_key, prefix_of, same
 from prismhouse.api.organizations.schemas import CreateKey, CreateUser, UpdateOrganization, UpdateUser
+from prismhouse.api.web.caller import SYSTEM, Actor
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import KeyId, OrganizationId, new_id
 from prismhouse.storage.postgres.database import Database, Record, Writer
@@ -25,6 +28,7 @@ __all__ = ["Organizations"]
 
 _ADMIN_EMAIL = "admin@localhost"
 _PROFILE: tuple[str, ...] = ("logo_url", "billing_email", "notifications_email")
+_AUDITED = ("email", "user_name", "role", "status", "avatar_url", "metadata")
 _HOSTED_ONLY = (
     "rate_limit_overrides",
     "default_llm_credentials",
@@ -37,9 +41,10 @@ _HOSTED_ONLY = (
 class Organizations:
     """What an administrator can do, over HTTP and from the command line."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, audit: Audit | None = None) -> None:
         self._db = db
-        self.keys = Keys(db)
+        self._audit = audit or Audit(db)
+        self.keys = Keys(db, audit=self._audit)
 
     async def bootstrap(self, bootstrap_key: str | None = None) -> str | None:
         """Make the first organization, its admin and the key `admin-key`; return the key, or None if they stand.
@@ -59,6 +64,7 @@ class Organizations:
                 await store.replace_secret(
                     tx, standing["key_id"], key_hash=digest(bootstrap_key), key_prefix=prefix_of(bootstrap_key)
                 )
+                await self.keys.record(tx, SYSTEM, "api_key_rotated", standing)
             return None
 
     async def create(self, *, name: str, email: str = _ADMIN_EMAIL) -> tuple[OrganizationId, str]:
@@ -74,8 +80,8 @@ class Organizations:
         plaintext = key or new_key()
         await store.insert_organization(tx, organization_id=organization_id, organization_name=name)
         admin = CreateUser(email=email, user_name="Administrator", role="admin")
-        await store.insert_user(tx, _user_values(organization_id, user_id, admin))
-        await self.keys.insert(
+        user = await store.insert_user(tx, _user_values(organization_id, user_id, admin))
+        row = await self.keys.insert(
             tx,
             CreateKey(name=BOOTSTRAP_NAME, description="Made at the first start.", permissions=["admin"]),
             organization_id=organization_id,
@@ -84,6 +90,9 @@ class Organizations:
             by=None,
             bootstrap=bootstrap,
         )
+        if user is not None:
+            await self._record(tx, SYSTEM, "user_created", user, _shown(user))
+        await self.keys.record(tx, SYSTEM, "api_key_created", row)
         return organization_id, plaintext
 
     async def create_key(
@@ -169,15 +178,18 @@ class Organizations:
             raise UserNotFound(id=email, resource="user")
         return row
 
-    async def create_user(self, organization_id: OrganizationId, body: CreateUser) -> Record:
+    async def create_user(self, organization_id: OrganizationId, body: CreateUser, *, actor: Actor = SYSTEM) -> Record:
         """Add a user; raise UserExists."""
         async with self._db.write() as tx:
             row = await store.insert_user(tx, _user_values(organization_id, new_id("usr"), body))
-        if row is None:
-            raise UserExists(email=body.email)
+            if row is None:
+                raise UserExists(email=body.email)
+            await self._record(tx, actor, "user_created", row, _shown(row))
         return row
 
-    async def update_user(self, organization_id: OrganizationId, email: str, body: UpdateUser, *, by: KeyId) -> Record:
+    async def update_user(
+        self, organization_id: OrganizationId, email: str, body: UpdateUser, *, by: KeyId, actor: Actor = SYSTEM
+    ) -> Record:
         """Change a user; a status other than active revokes the user's keys in the same transaction."""
         changes = {k: v for k, v in body.model_dump(exclude_unset=True).items() if v is not None or k == "avatar_url"}
         async with self._db.write() as tx:
@@ -187,11 +199,13 @@ class Organizations:
             if changes.get("status", "active") != "active":
                 if row["holds_bootstrap"]:
                     raise ProtectedUser(email=email)
-                await store.revoke_all(tx, row["user_id"], by=by)
-            changed = await store.update_user(tx, row["user_id"], changes)
-        return changed or row
+                await self._revoke_all(tx, row, by=by, actor=actor)
+            after = await store.update_user(tx, row["user_id"], changes) or row
+            if differences := changed(_shown(row), _shown(after)):
+                await self._record(tx, actor, "user_updated", row, differences)
+        return after
 
-    async def delete_user(self, organization_id: OrganizationId, email: str) -> None:
+    async def delete_user(self, organization_id: OrganizationId, email: str, *, actor: Actor = SYSTEM) -> None:
         """Remove a user and the user's keys."""
         async with self._db.write() as tx:
             row = await store.user(tx, organization_id, email)
@@ -199,7 +213,36 @@ class Organizations:
                 raise UserNotFound(id=email, resource="user")
             if row["holds_bootstrap"]:
                 raise ProtectedUser(email=email)
+            await self._revoke_all(tx, row, by=actor.actor_id, actor=actor)
+            await self._record(tx, actor, "user_deleted", row, _shown(row))
             await store.delete_user(tx, row["user_id"])
+
+    async def _revoke_all(self, tx: Writer, user: Record, *, by: str, actor: Actor) -> None:
+        revoked = await store.revoke_all(tx, user["user_id"], by=by)
+        await self._audit.record_many(
+            tx,
+            actor,
+            organization_id=user["organization_id"],
+            namespace_id=None,
+            action="api_key_revoked",
+            resource_type="api_key",
+            entries=[(key["key_id"], {"name": key["name"], "user_id": user["user_id"]}) for key in revoked],
+        )
+
+    async def _record(self, tx: Writer, actor: Actor, action: Action, row: Record, changes: dict[str, Any]) -> None:
+        await self._audit.record_many(
+            tx,
+            actor,
+            organization_id=row["organization_id"],
+            namespace_id=None,
+            action=action,
+            resource_type="user",
+            entries=[(row["user_id"], changes)],
+        )
+
+
+def _shown(row: Record) -> dict[str, Any]:
+    return {name: row[name] for name in _AUDITED}
 
 
 def _user_values(organization_id: OrganizationId, user_id: str, body: CreateUser) -> dict[str, Any]:

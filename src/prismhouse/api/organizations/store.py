@@ -18,7 +18,7 @@ KEY_COLUMNS = """
   k.expires_at, k.last_used_at, k.created_at, k.created_by, k.revoked_at, k.revoked_by"""
 
 IDENTITY = f"""
-SELECT {KEY_COLUMNS}, u.email AS user_email, u.status AS user_status, o.organization_name
+SELECT {KEY_COLUMNS}, u.email AS user_email, u.status AS user_status, o.organization_name, o.read_auditing_enabled
 FROM api_keys k
 JOIN users u ON u.user_id = k.user_id
 JOIN organizations o ON o.organization_id = k.organization_id
@@ -129,11 +129,11 @@ async def delete_user(tx: Writer, user_id: str) -> None:
     await tx.execute("DELETE FROM users WHERE user_id = %(user_id)s", {"user_id": user_id})
 
 
-async def revoke_all(tx: Writer, user_id: str, *, by: str) -> int:
-    """Revoke every live key of the user for good."""
-    return await tx.execute(
+async def revoke_all(tx: Writer, user_id: str, *, by: str) -> list[Record]:
+    """Revoke every live key of the user for good; return what they are."""
+    return await tx.fetch_all(
         """UPDATE api_keys SET status = 'revoked', revoked_at = now(), revoked_by = %(by)s
-           WHERE user_id = %(user_id)s AND status = 'active'""",
+           WHERE user_id = %(user_id)s AND status = 'active' RETURNING key_id, name""",
         {"user_id": user_id, "by": by},
     )
 
@@ -142,10 +142,11 @@ async def insert_key(tx: Writer, values: Mapping[str, Any]) -> Record | None:
     """Add a key; None when the user has a live one with this name."""
     return await tx.fetch_one(
         f"""INSERT INTO api_keys AS k (key_id, organization_id, user_id, key_hash, key_prefix, name, description,
-              permissions, scopes, rate_limit_override, allowed_origins, expires_at, is_bootstrap, created_by)
+              permissions, scopes, rate_limit_override, allowed_origins, principal_id, expires_at, is_bootstrap,
+              created_by)
             VALUES (%(key_id)s, %(organization_id)s, %(user_id)s, %(key_hash)s, %(key_prefix)s, %(name)s,
               %(description)s, %(permissions)s, %(scopes)s, %(rate_limit_override)s, %(allowed_origins)s,
-              %(expires_at)s, %(is_bootstrap)s, %(created_by)s)
+              %(principal_id)s, %(expires_at)s, %(is_bootstrap)s, %(created_by)s)
             ON CONFLICT (user_id, name) WHERE status = 'active' DO NOTHING
             RETURNING {KEY_COLUMNS}""",
         {**values, "scopes": Jsonb(values.get("scopes") or [])},

@@ -83,6 +83,10 @@ class Tasks:
         merged = {**(additional_data or {}), **({"error": error} if error else {})}
         await store.update(tx, task_id, status=status, outputs=outputs, additional_data=merged, error=error)
 
+    async def hold(self, tx: Writer, organization_id: OrganizationId, task_id: str) -> Record | None:
+        """Lock a task until `tx` ends and return its row: for work that notes in it how far it came."""
+        return await store.find(tx, organization_id, task_id, patterns=None, lock=True)
+
     async def read(
         self, organization_id: OrganizationId, task_id: str, *, patterns: Sequence[str] | None = None
     ) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi import Request
 
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import KeyId, NamespaceId, OrganizationId
+from prismhouse.storage.postgres.readers import read_as
 
 __all__ = [
     "SYSTEM",
@@ -37,6 +38,7 @@ _IMPLIES: dict[str, frozenset[str]] = {
 }
 _ALL = _IMPLIES["admin"]
 _AGENT_LENGTH = 500
+_REASON_LENGTH = 500
 
 
 class Unauthorized(WarehouseError):
@@ -54,10 +56,10 @@ class Forbidden(WarehouseError):
 
 
 class ScopedKey(WarehouseError):
-    """This key is limited to namespaces ({scopes}); the operation concerns the whole organization."""
+    """This key is limited to {limit}; the operation concerns the whole organization."""
 
     code = Code.FORBIDDEN
-    hint = "Use a key without scopes."
+    hint = "Use a key without scopes that is not bound to a user (principal_id)."
 
 
 class NamespaceNotFound(WarehouseError):
@@ -75,6 +77,7 @@ class Actor:
     """Who does something, and from where: what an audit row and an annotation say.
 
     `actor_type` is `api_key` (`actor_id` is the key's), `user` (a key bound to a person: the user's id) or `system`.
+    `reason` is why, as the request's X-Change-Reason says.
     """
 
     actor_id: str
@@ -82,6 +85,7 @@ class Actor:
     key_id: str | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    reason: str | None = None
 
 
 SYSTEM = Actor(actor_id="system", actor_type="system")
@@ -89,11 +93,16 @@ SYSTEM = Actor(actor_id="system", actor_type="system")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The tenant every service call works in, and who works."""
+    """The tenant every service call works in, and who works.
+
+    `principal_id` is the end user a key is bound to, who sees and changes only what access lists allow.
+    """
 
     organization_id: OrganizationId
     namespace_id: NamespaceId
     actor: Actor = SYSTEM
+    reads_audited: bool = False
+    principal_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +127,8 @@ class Caller:
     grants: Mapping[str, frozenset[str]] | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    change_reason: str | None = None
+    reads_audited: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -129,6 +140,7 @@ class Caller:
             key_id=self.key_id,
             ip_address=self.ip_address,
             user_agent=self.user_agent,
+            reason=self.change_reason,
         )
 
     @property
@@ -142,9 +154,11 @@ class Caller:
             raise Forbidden(permission=permission, held=", ".join(sorted(self.permissions)) or "none")
 
     def require_unscoped(self) -> None:
-        """Raise ScopedKey when the key is limited to namespaces: it must not change who may do what."""
+        """Raise ScopedKey when the key is limited to namespaces or a user: it must not change who may do what."""
         if self.namespaces is not None:
-            raise ScopedKey(scopes=", ".join(self.namespaces))
+            raise ScopedKey(limit=f"namespaces ({', '.join(self.namespaces)})")
+        if self.principal_id is not None:
+            raise ScopedKey(limit=f"user {self.principal_id}")
 
     def opens(self, namespace_id: str) -> bool:
         """Say whether the key's scopes include the namespace."""
@@ -171,7 +185,11 @@ class NamespaceCaller:
     def scope(self) -> Scope:
         """What services take."""
         return Scope(
-            organization_id=self.caller.organization_id, namespace_id=self.namespace_id, actor=self.caller.actor
+            organization_id=self.caller.organization_id,
+            namespace_id=self.namespace_id,
+            actor=self.caller.actor,
+            reads_audited=self.caller.reads_audited,
+            principal_id=self.caller.principal_id,
         )
 
 
@@ -188,8 +206,13 @@ class Authenticator(Protocol):
 
 
 def _from(request: Request, caller: Caller) -> Caller:
-    address = request.client.host if request.client else None
-    return replace(caller, ip_address=address, user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None)
+    """Note where a request comes from: the peer's address (uvicorn puts a trusted proxy's client in its place)."""
+    return replace(
+        caller,
+        ip_address=request.client.host if request.client else None,
+        user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None,
+        change_reason=_sent(request.headers.get("x-change-reason", "")).strip()[:_REASON_LENGTH] or None,
+    )
 
 
 def _covers(pattern: str, namespace_id: str) -> bool:
@@ -218,6 +241,7 @@ class Callers:
         async def dependency(request: Request) -> Caller:
             caller = await self._authenticator.authenticate(_bearer(request), origin=request.headers.get("origin"))
             caller = _from(request, caller)
+            read_as(caller.principal_id)
             request.state.log = {"key_id": caller.key_id, "organization_id": caller.organization_id}
             caller.require(permission)
             return caller
@@ -251,6 +275,7 @@ class Callers:
                 if _is_list(request):
                     raise UnresolvedList(str(error.details["id"])) from error
                 raise
+            read_as(inside.caller.principal_id)
             request.state.log = {"key_id": inside.caller.key_id, "namespace_id": inside.namespace_id}
             inside.caller.require(permission)
             return replace(inside, caller=_from(request, inside.caller))

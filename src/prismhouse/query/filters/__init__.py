@@ -1,6 +1,12 @@
 """One filter language: parse to a tree, compile to SQL, evaluate in Python. Start with `tree`, then `parse`."""
 
-from prismhouse.query.filters.columns import Columns, document_columns, object_columns, retriever_columns
+from prismhouse.query.filters.columns import (
+    Columns,
+    document_columns,
+    object_columns,
+    retriever_columns,
+    upload_columns,
+)
 from prismhouse.query.filters.evaluate import PatternTooSlow, matches
 from prismhouse.query.filters.parse import MAX_DEPTH, parse
 from prismhouse.query.filters.sql import is_indexed, to_sql
@@ -25,4 +31,5 @@ __all__ = [
     "parse",
     "retriever_columns",
     "to_sql",
+    "upload_columns",
 ]

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Columns", "Kind", "Place", "document_columns", "object_columns", "retriever_columns"]
+__all__ = [
+    "Columns",
+    "Kind",
+    "Place",
+    "document_columns",
+    "object_columns",
+    "retriever_columns",
+    "upload_columns",
+]
 
 Path = tuple[str, ...]
 
@@ -136,3 +144,32 @@ def retriever_columns(alias: str = "r") -> Columns:
         exact[column] = Place(Kind.TIME, f"{alias}.{column}", (), (column,))
     exact["version"] = Place(Kind.JSON, f"to_jsonb({alias}.version)", (), ("version",))
     return Columns(exact=exact, prefixes={}, root=f"{alias}.definition")
+
+
+def upload_columns(alias: str = "u") -> Columns:
+    """Return the places of an upload's fields; a name that is none of them is looked for in its metadata."""
+    texts = ("upload_id", "bucket_id", "status", "file_hash", "etag", "s3_key", "object_id", "task_id")
+    times = ("created_at", "updated_at", "expires_at", "completed_at", "verified_at")
+    exact = {column: Place(Kind.TEXT, f"{alias}.{column}", (), (column,)) for column in texts}
+    exact |= {column: Place(Kind.TIME, f"{alias}.{column}", (), (column,)) for column in times}
+    for column in (
+        "filename",
+        "content_type",
+        "file_size_bytes",
+        "blob_property",
+        "blob_type",
+        "create_object_on_confirm",
+        "skip_duplicates",
+        "is_duplicate",
+        "duplicate_of_upload_id",
+    ):
+        exact[column] = Place(Kind.JSON, f"coalesce(to_jsonb({alias}.{column}), 'null')", (), (column,))
+    return Columns(
+        exact=exact,
+        prefixes={
+            "metadata": (f"{alias}.metadata", ("metadata",)),
+            "object_metadata": (f"{alias}.object_metadata", ("object_metadata",)),
+        },
+        root=f"{alias}.metadata",
+        root_shown=("metadata",),
+    )

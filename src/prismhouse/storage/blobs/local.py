@@ -7,6 +7,7 @@ renamed. A process that dies leaves at most a file in `incoming`, which the next
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
@@ -15,9 +16,17 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
 
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.disk import (
+    Arrival,
+    flush_folder,
+    full_disk_named,
+    has_size,
+    make_folder,
+    md5,
+    remove_tree,
+)
 from prismhouse.storage.blobs.port import BlobMissing, StoredBlob
 
 __all__ = ["LocalBlobStore"]
@@ -26,20 +35,16 @@ _PLAIN_ID = re.compile(r"ns_[0-9a-z]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
 _STALE_SECONDS = 3600.0
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def hexdigest(self) -> str: ...
+_UNLINKABLE = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
 
 
 class LocalBlobStore:
     """The BlobStore of one machine; safe for several threads and processes on the same folder."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._incoming = root / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self.root = root
+        self.incoming = root / "incoming"
+        self.incoming.mkdir(parents=True, exist_ok=True)
         self._sweep(_STALE_SECONDS)
 
     async def put(self, namespace_id: NamespaceId, data: bytes | AsyncIterator[bytes]) -> StoredBlob:
@@ -47,7 +52,7 @@ class LocalBlobStore:
         folder = self._folder(namespace_id)
         if isinstance(data, bytes):
             return await asyncio.to_thread(self._put_bytes, folder, data)
-        arrival = await asyncio.to_thread(_Arrival, self._incoming)
+        arrival = await asyncio.to_thread(Arrival, self.incoming)
         try:
             async for chunk in data:
                 await asyncio.to_thread(arrival.write, chunk)
@@ -83,7 +88,7 @@ class LocalBlobStore:
         finally:
             file.close()
 
-    def local_path(self, namespace_id: NamespaceId, sha256: str) -> Path | None:
+    def local_path(self, namespace_id: NamespaceId, sha256: str) -> Path:
         """Return the path of the bytes, absolute, whether or not they are there."""
         return self._path(namespace_id, sha256).absolute()
 
@@ -93,7 +98,7 @@ class LocalBlobStore:
 
     async def delete_namespace(self, namespace_id: NamespaceId) -> None:
         """Delete everything of a namespace."""
-        await asyncio.to_thread(_remove_tree, self._folder(namespace_id))
+        await asyncio.to_thread(remove_tree, self._folder(namespace_id), self.root)
 
     async def fault(self) -> str | None:
         """Say why bytes cannot be stored now, after trying; None when they can."""
@@ -101,7 +106,7 @@ class LocalBlobStore:
 
     def _try(self) -> str | None:
         try:
-            arrival = _Arrival(self._incoming)
+            arrival = Arrival(self.incoming)
             try:
                 arrival.write(b"?")
             finally:
@@ -114,113 +119,75 @@ class LocalBlobStore:
         if not namespace_id:
             raise ValueError("a namespace id is never empty")
         if _PLAIN_ID.fullmatch(namespace_id):
-            return self._root / namespace_id
+            return self.root / namespace_id
         # An id that a user chose may hold anything, and may differ from another in case alone.
-        return self._root / f"ns-{hashlib.sha256(namespace_id.encode()).hexdigest()[:40]}"
+        return self.root / f"ns-{hashlib.sha256(namespace_id.encode()).hexdigest()[:40]}"
 
     def _path(self, namespace_id: NamespaceId, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
             raise ValueError("a sha256 is 64 lower-case hex digits")
         return self._folder(namespace_id) / sha256[:2] / sha256
 
+    def adopt(self, namespace_id: NamespaceId, path: Path, stored: StoredBlob) -> None:
+        """Make a finished file, which nobody writes to any more, a blob as well; it survives a power cut then.
+
+        Raises FileNotFoundError where the file is gone.
+        """
+        target = self._path(namespace_id, stored.sha256)
+        if not has_size(target, stored.size_bytes):
+            make_folder(target.parent, self.root)
+            self._link_or_copy(path, target)
+        flush_folder(target.parent)
+
+    def _link_or_copy(self, path: Path, target: Path) -> None:
+        target.unlink(missing_ok=True)  # what is there has not the size it should have
+        try:
+            target.hardlink_to(path)
+        except FileExistsError:
+            return  # another process was faster
+        except OSError as error:
+            if error.errno not in _UNLINKABLE:
+                raise
+            copy = self.incoming / secrets.token_hex(16)
+            try:
+                with full_disk_named():
+                    shutil.copyfile(path, copy)
+                    with copy.open("rb+") as file:
+                        os.fsync(file.fileno())
+                copy.replace(target)
+            finally:
+                copy.unlink(missing_ok=True)
+
     def _put_bytes(self, folder: Path, data: bytes) -> StoredBlob:
         sha256 = hashlib.sha256(data).hexdigest()
         target = folder / sha256[:2] / sha256
-        if _has_size(target, len(data)):
-            _flush_folder(target.parent)  # another writer may have renamed it a moment ago
-            return StoredBlob(sha256=sha256, size_bytes=len(data), md5=_md5(data).hexdigest())
-        arrival = _Arrival(self._incoming)
+        if has_size(target, len(data)):
+            flush_folder(target.parent)  # another writer may have renamed it a moment ago
+            return StoredBlob(sha256=sha256, size_bytes=len(data), md5=md5(data).hexdigest())
+        arrival = Arrival(self.incoming)
         try:
             arrival.write(data)
             return self._finish(folder, arrival)
         finally:
             arrival.discard()
 
-    def _finish(self, folder: Path, arrival: _Arrival) -> StoredBlob:
+    def _finish(self, folder: Path, arrival: Arrival) -> StoredBlob:
         stored = arrival.close()
         target = folder / stored.sha256[:2] / stored.sha256
-        if not _has_size(target, stored.size_bytes):
-            _make_folder(target.parent, self._root)
+        if not has_size(target, stored.size_bytes):
+            make_folder(target.parent, self.root)
             arrival.path.replace(target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
         return stored
 
     def _sweep(self, older_than_seconds: float) -> None:
         """Remove what dead processes left; a living upload touches its file more often than once an hour."""
         oldest = time.time() - older_than_seconds
-        for path in self._incoming.iterdir():
+        for path in self.incoming.iterdir():
             try:
                 if path.stat().st_mtime < oldest:
                     path.unlink()
             except FileNotFoundError:
                 continue
-        for folder in self._root.glob("deleted-*"):
+        for folder in self.root.glob("deleted-*"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Arrival:
-    """A file in `incoming` that is hashed as it grows."""
-
-    def __init__(self, incoming: Path) -> None:
-        self.path = incoming / secrets.token_hex(16)
-        self._file: BinaryIO = self.path.open("xb")
-        self._sha256: _Hash = hashlib.sha256()
-        self._md5 = _md5()
-        self._size_bytes = 0
-
-    def write(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self._md5.update(data)
-        self._size_bytes += len(data)
-        self._file.write(data)
-
-    def close(self) -> StoredBlob:
-        """Flush to the disk and return what was written."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return StoredBlob(sha256=self._sha256.hexdigest(), size_bytes=self._size_bytes, md5=self._md5.hexdigest())
-
-    def discard(self) -> None:
-        """Remove the file unless it was renamed away."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
-def _md5(data: bytes = b"") -> _Hash:
-    return hashlib.md5(data, usedforsecurity=False)
-
-
-def _has_size(path: Path, size_bytes: int) -> bool:
-    try:
-        return path.stat().st_size == size_bytes
-    except FileNotFoundError:
-        return False
-
-
-def _make_folder(folder: Path, root: Path) -> None:
-    """Make a folder and flush every parent that got a new entry."""
-    missing = [path for path in (folder, *folder.parents) if path.is_relative_to(root) and not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open folders; NTFS journals renames itself
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_tree(folder: Path) -> None:
-    # Renamed first: a half-removed folder is never taken for a namespace that still has its blobs.
-    doomed = folder.with_name(f"deleted-{secrets.token_hex(8)}")
-    try:
-        folder.rename(doomed)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(doomed, ignore_errors=True)

@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from prismhouse.kit import json
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres import readers
 
 __all__ = [
     "Database",
@@ -240,10 +241,18 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Reader]:
-        """Give a unit of work in which every statement sees the newest committed rows."""
+        """Give a unit of work in which every statement sees the newest committed rows.
+
+        For an end user, `documents` holds only what this user may read (readers.py).
+        """
         try:
             async with self._reads.connection() as connection:
-                yield Reader(connection)
+                if (principal := readers.principal()) is None:
+                    yield Reader(connection)
+                else:
+                    async with connection.transaction():
+                        await connection.execute(readers.BEGIN_AS, {"principal": principal})
+                        yield Reader(connection)
         except psycopg.OperationalError as error:
             raise _explained(error) from error
 

@@ -14,3 +14,4 @@ class Lock(IntEnum):
     MIGRATE = 7_270_001
     BUILD_INDEXES = 7_270_002
     BOOTSTRAP = 7_270_003
+    ANNOTATE = 7_270_004

@@ -76,6 +76,8 @@ def migrate(dsn: str) -> list[str]:
             if name not in done:
                 _apply(connection, name, statements)
                 ran.append(name)
+        if ran:
+            connection.execute("SELECT make_readable_views()")
         return ran
 
 

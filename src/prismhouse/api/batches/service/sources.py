@@ -16,6 +16,9 @@ from prismhouse.storage.postgres.database import NamespaceReader
 __all__ = ["Origin", "load_documents", "load_objects", "with_bytes"]
 
 
+_KEPT_AS_TEXT = "Short text is kept with its object, not as a file."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """A source with its lineage. `references` are its blobs as documents tell of them."""
@@ -75,6 +78,7 @@ def _reference(blob: Any) -> dict[str, Any]:
         "content_type": blob.mime_type,
         "checksum": blob.sha256,
         "source_blob_id": blob.blob_id,
+        **({} if blob.text is None else {"unavailable_reason": _KEPT_AS_TEXT}),
     }
 
 
@@ -97,7 +101,7 @@ def _of_document(stored: StoredDocument) -> Origin:
             size_bytes=item.get("size_bytes"),
         )
         for item in references
-        if item.get("checksum") and item["type"] != "text"
+        if item.get("checksum") and item["type"] != "text" and not item.get("unavailable_reason")
     ]
     step = {"collection_id": stored.collection_id, "document_id": stored.document_id}
     return Origin(

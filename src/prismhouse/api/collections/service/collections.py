@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prismhouse.api.audit.model import changed
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections import store
 from prismhouse.api.collections.model import CollectionRow, resolve_feature_uri
 from prismhouse.api.collections.model.features import FEATURE_KEYS
@@ -43,6 +45,7 @@ __all__ = ["ActiveBatches", "CollectionPage", "Collections", "Counted", "Declare
 ActiveBatches = Callable[[NamespaceReader, str], Awaitable[Sequence[str]]]
 Declare = Callable[..., Awaitable[Any]]
 _IMMUTABLE = ("source", "feature_extractor", "feature_extractors", "features", "input_schema")
+_AUDITED = ("collection_name", "description", "metadata", "enabled")
 _CURSOR_LENGTH = 2
 
 
@@ -75,8 +78,10 @@ class Collections:
         buckets: Buckets,
         namespaces: Registry | None = None,
         declare: Declare = vectors.declare,
+        audit: Audit | None = None,
     ) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._namespaces = namespaces
         self._catalogue = catalogue
         self._buckets = buckets
@@ -120,12 +125,14 @@ class Collections:
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
             definition = await self._define(tx, request)
-            return Counted(row=await self._store(tx, definition), documents=0)
+            return Counted(row=await self._store(tx, scope, definition), documents=0)
 
     async def _define(self, tx: NamespaceWriter, request: CreateCollection) -> Definition:
         return await define(tx, request, catalogue=self._catalogue, buckets=self._buckets, namespaces=self._namespaces)
 
-    async def _store(self, tx: NamespaceWriter, definition: Definition) -> CollectionRow:
+    async def _store(
+        self, tx: NamespaceWriter, scope: Scope, definition: Definition, *, source: str | None = None
+    ) -> CollectionRow:
         _check_index_map(definition.values["config"].get("index_map"), definition.values["vector_indexes"])
         record = await store.insert(tx, definition.values)
         if record is None:
@@ -138,7 +145,21 @@ class Collections:
                 distance=output.distance,
                 model=output.model,
             )
-        return CollectionRow.from_record(record)
+        row = CollectionRow.from_record(record)
+        made = {
+            "collection_name": row.name,
+            "source": record["source"],
+            "feature_extractor": definition.record.extractor_id,
+        }
+        await self._audit.record(
+            tx.unscoped,
+            scope,
+            action="collection_created",
+            resource_type="collection",
+            resource_id=row.collection_id,
+            changes=made | ({"cloned_from": source} if source else {}),
+        )
+        return row
 
     async def get(self, scope: Scope, identifier: str) -> Counted:
         """Return a collection with its exact number of documents."""
@@ -146,7 +167,11 @@ class Collections:
             tx = unit.within(scope.namespace_id)
             row = await self.resolve(tx, identifier)
             active = await self._active_batches(tx, row.collection_id) if self._active_batches else None
-            return replace(await _counted(tx, row), indexing=None if active is None else bool(active))
+            found = replace(await _counted(tx, row), indexing=None if active is None else bool(active))
+        await self._audit.note_read(
+            scope, action="collection_accessed", resource_type="collection", resource_id=row.collection_id
+        )
+        return found
 
     async def list_collections(self, scope: Scope, request: ListCollections, page: Page) -> CollectionPage:
         """Return a page of collections, newest first unless a sort is given."""
@@ -207,6 +232,18 @@ class Collections:
             record = await store.update(tx, row.collection_id, values)
             if record is None:
                 raise CollectionNameTaken(collection_name=name)
+            differences = changed(found, {key: record[key] for key in _AUDITED})
+            if settings := sorted(changed(found["config"], record["config"])):
+                differences["config"] = {"changed_keys": settings}
+            if differences:
+                await self._audit.record(
+                    unit,
+                    scope,
+                    action="collection_updated",
+                    resource_type="collection",
+                    resource_id=row.collection_id,
+                    changes=differences,
+                )
             return await _counted(tx, CollectionRow.from_record(record))
 
     async def delete(self, scope: Scope, identifier: str) -> CollectionRow:
@@ -229,6 +266,14 @@ class Collections:
             await store.disable_downstream(tx, row.collection_id, reason)
             await store.delete_documents(tx, row.collection_id)
             await store.delete(tx, row.collection_id)
+            await self._audit.record(
+                unit,
+                scope,
+                action="collection_deleted",
+                resource_type="collection",
+                resource_id=row.collection_id,
+                changes={"collection_name": row.name},
+            )
             return row
 
     async def clone(self, scope: Scope, identifier: str, request: CloneCollection) -> tuple[Counted, CollectionRow]:
@@ -238,7 +283,8 @@ class Collections:
             original = await self.resolve(tx, identifier)
             asked = _as_request(original, request)
             definition = await self._define(tx, asked)
-            return Counted(row=await self._store(tx, definition), documents=0), original
+            copy = await self._store(tx, scope, definition, source=original.collection_id)
+            return Counted(row=copy, documents=0), original
 
     def extractors(self) -> list[dict[str, Any]]:
         """Return the catalogue as it is answered."""

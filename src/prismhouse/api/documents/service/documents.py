@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import psycopg
 
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
 from prismhouse.api.documents.schemas import (
     ListDocuments,
@@ -29,13 +30,10 @@ from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page, pagination
 from prismhouse.kit.cursors import BadCursor
-from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters import MAX_DEPTH
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record
 
-__all__ = ["DocumentList", "Documents", "LinkBlob", "SourceObjects"]
-
-LinkBlob = Callable[[NamespaceId, Mapping[str, Any]], str]
+__all__ = ["DocumentList", "Documents", "SourceObjects"]
 
 
 class SourceObjects(Protocol):
@@ -107,6 +105,10 @@ class Documents:
     async def existing_objects(self, tx: NamespaceReader, collection_id: str, object_ids: Sequence[str]) -> set[str]:
         """Return those of the objects of which the collection has documents already."""
         return await store.objects_with_documents(tx, collection_id, object_ids)
+
+    async def collections_of(self, tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
+        """Return the collection of each document that is there."""
+        return await store.collections_of(tx, document_ids)
 
     async def counts_of_objects(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:
         """Return the number of documents per object, in all collections; objects without any are absent."""
@@ -223,13 +225,11 @@ class Documents:
         rest = {"object_id": object_id, "total_documents": total, "pagination": paging}
         return DocumentList(documents=[document_bytes(row, shape) for row in found], rest=rest)
 
-    async def delete(self, scope: Scope, collection: str, document_id: str) -> None:
-        """Delete one document with its vectors; raise DocumentNotFound."""
-        async with self._db.write() as unit:
-            tx = unit.within(scope.namespace_id)
-            collection_id = await self._collections.resolve_id(tx, collection)
-            if not await store.delete(tx, collection_id, [document_id]):
-                raise DocumentNotFound(document_id)
+    async def show(self, tx: NamespaceReader, scope: Scope, document_ids: Sequence[str]) -> list[bytes]:
+        """Return documents as they are answered, in the order of the ids; ids that do not exist are left out."""
+        found = {row["document_id"]: row for row in await store.find(tx, document_ids)}
+        shape = await self._shape(tx, scope, list(found.values()))
+        return [document_bytes(found[one], shape) for one in document_ids if one in found]
 
     async def _shape(
         self,

@@ -12,27 +12,28 @@ from prismhouse.api.objects import store
 from prismhouse.api.objects.errors import AutoProcessMissing, ObjectNotFound
 from prismhouse.api.objects.filters import condition_of
 from prismhouse.api.objects.gather import Gatherer
+from prismhouse.api.objects.judge import Judged, judge
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
 from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog
-from prismhouse.api.objects.schemas import AggregateObjects, BulkSoftDelete, GroupBy, ListObjects
+from prismhouse.api.objects.schemas import BulkSoftDelete, ListObjects
 from prismhouse.api.objects.service.change import Change
 from prismhouse.api.objects.service.create import Created, Creation
 from prismhouse.api.objects.service.remove import Removal
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, WarehouseError
-from prismhouse.kit.ids import BucketId, NamespaceId
+from prismhouse.kit.ids import BucketId, NamespaceId, ObjectId
+from prismhouse.query.aggregate import Aggregation, Groups
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
-__all__ = ["Created", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject"]
-
-_MAX_GROUPS = 10_000
+__all__ = ["Created", "Judged", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject", "judge"]
 
 
 class Objects:
@@ -47,8 +48,10 @@ class Objects:
         fetcher: Fetcher,
         events: EventLog,
         limits: LimitSettings,
+        downloads: Downloads | None = None,
     ) -> None:
         self._db = db
+        self._downloads = downloads
         self._buckets = buckets
         self._limits = limits
         gatherer = Gatherer(blobs, fetcher, limits)
@@ -79,6 +82,17 @@ class Objects:
         """Return the ids, in order, that are no visible object of the bucket."""
         known = [object_id for object_id in object_ids if "\x00" not in object_id]
         return [*await store.missing(tx, bucket_id, known), *(key for key in object_ids if "\x00" in key)]
+
+    async def with_unique_values(
+        self, tx: NamespaceReader, bucket_id: str, values: Sequence[str]
+    ) -> dict[str, ObjectId]:
+        """Return unique key -> object id for the keys, as `judge` gives them, that are taken in the bucket."""
+        return await store.by_unique_values(tx, bucket_id, values)
+
+    async def unreferenced(self, tx: NamespaceWriter, hashes: Sequence[str]) -> None:
+        """Have the next sweep delete stored bytes that lost a reference, unless another one is left."""
+        if hashes:
+            await store.add_garbage(tx, hashes)
 
     async def hold_visible(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> set[str]:
         """Return which are visible, and keep them from being deleted or hidden until the transaction ends."""
@@ -115,6 +129,12 @@ class Objects:
         if wanted and self._auto_process is None:
             raise AutoProcessMissing
         return self._auto_process if wanted else None
+
+    def link(self, namespace_id: NamespaceId, blob: ObjectBlob) -> str | None:
+        """Return a URL that gives the bytes of a blob for an hour, or None for short text, which is no file."""
+        if blob.is_text or blob.text is not None or self._downloads is None:
+            return None
+        return self._downloads.url(namespace_id, blob.sha256, content_type=blob.mime_type, filename=blob.filename)
 
     async def read(
         self, scope: Scope, identifier: str, object_id: str, *, count_documents: bool
@@ -163,28 +183,14 @@ class Objects:
         cursor = encode_cursor(shown[-1][1], fingerprint) if len(rows) > page.limit else None
         return [stored for stored, _ in shown], total, cursor
 
-    async def aggregate(
-        self, scope: Scope, identifier: str, request: AggregateObjects
-    ) -> tuple[Sequence[dict[str, Any]], int]:
-        """Return groups with their metrics, and the number of all groups."""
+    async def aggregate(self, scope: Scope, identifier: str, request: Aggregation) -> Groups:
+        """Return groups of a bucket's objects with their metrics."""
         condition, parameters = condition_of(request.filters, max_depth=self._limits.filter_depth)
-        named = {group.field for group in request.group_by}
-        ranged = [GroupBy(field=item.field) for item in request.range_buckets or () if item.field not in named]
-        groups = [*request.group_by, *ranged]
         async with self._db.read() as tx:
             scoped = tx.within(scope.namespace_id)
             bucket = await self._buckets.resolve(scoped, identifier)
             selection = store.Selection(bucket_id=bucket.bucket_id, condition=condition, parameters=parameters)
-            limit = min(request.limit or _MAX_GROUPS, _MAX_GROUPS)
-            rows, total = await store.aggregate(scoped, selection, request, groups=groups, limit=limit)
-        results = [
-            {
-                "group": {group.shown_as: row[f"g{index}"] for index, group in enumerate(groups)},
-                "metrics": {item.alias: row[f"m{index}"] for index, item in enumerate(request.aggregations)},
-            }
-            for row in rows
-        ]
-        return results, total
+            return await store.aggregate(scoped, selection, request)
 
     async def patch(self, scope: Scope, identifier: str, object_id: str, raw: Mapping[str, Any]) -> StoredObject:
         """Set flat custom fields."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 
+from prismhouse.api.audit.service import Audit
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects import store
 from prismhouse.api.objects.errors import ObjectNotFound
@@ -13,7 +17,7 @@ from prismhouse.api.web.caller import Scope
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import BucketId, NamespaceId
 from prismhouse.storage.blobs.port import BlobStore
-from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.database import Database, Writer
 
 __all__ = ["Removal"]
 
@@ -25,8 +29,11 @@ _log = structlog.get_logger(__name__)
 class Removal:
     """Deletes rows first, bytes after the commit; what a crash leaves over is on a list that the next sweep reads."""
 
-    def __init__(self, db: Database, *, buckets: Buckets, blobs: BlobStore, events: EventLog) -> None:
+    def __init__(
+        self, db: Database, *, buckets: Buckets, blobs: BlobStore, events: EventLog, audit: Audit | None = None
+    ) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._buckets = buckets
         self._blobs = blobs
         self._events = events
@@ -53,6 +60,7 @@ class Removal:
                 resource_id=object_id,
                 payload={"bucket_id": bucket.bucket_id, "object_id": object_id},
             )
+            await self._record(tx, scope, bucket.bucket_id, {"object_ids": [object_id], "cascade": cascade})
         await self._sweep_now(scope.namespace_id)
 
     async def hide(self, scope: Scope, identifier: str, request: BulkSoftDelete) -> tuple[int, int]:
@@ -85,7 +93,23 @@ class Removal:
                         "source": request.source,
                     },
                 )
+                changes = {"object_ids": hidden, "lifecycle_state": request.lifecycle_state}
+                await self._record(tx, scope, bucket.bucket_id, changes, reason=request.reason)
         return len(hidden), collections
+
+    async def _record(
+        self, tx: Writer, scope: Scope, bucket_id: str, changes: Mapping[str, Any], *, reason: str | None = None
+    ) -> None:
+        """Write the audit row. The API has no action for objects: what goes with them are their documents."""
+        await self._audit.record(
+            tx,
+            scope,
+            action="document_bulk_soft_deleted",
+            resource_type="bucket",
+            resource_id=bucket_id,
+            changes=changes,
+            reason=reason,
+        )
 
     async def empty_bucket(self, scope: Scope, bucket_id: BucketId) -> None:
         """Delete all objects of a bucket that is being deleted; their documents stay."""

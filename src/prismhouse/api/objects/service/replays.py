@@ -113,6 +113,7 @@ def created_from(bucket: BucketRow, draft: Draft, row: Mapping[str, Any]) -> Cre
             size_bytes=filled.size_bytes,
             mime_type=filled.mime_type,
             filename=filled.filename,
+            is_text=filled.text is not None,
         )
         for blob, filled in zip(draft.blobs, draft.filled, strict=True)
     ]

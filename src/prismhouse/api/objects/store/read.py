@@ -13,6 +13,7 @@ __all__ = [
     "by_content",
     "by_idempotency_key",
     "by_unique_value",
+    "by_unique_values",
     "hold_visible",
     "load",
     "missing",
@@ -61,7 +62,8 @@ async def _blobs(tx: NamespaceReader, object_ids: Sequence[str], *, texts: bool)
     rows = await tx.fetch_all(
         f"""
         SELECT object_id, blob_id, property, type, key_prefix, metadata, source_url,
-               {"text" if texts else "NULL AS text"}, sha256, md5, size_bytes, mime_type, filename
+               {"text" if texts else "NULL AS text"}, text IS NOT NULL AS is_text,
+               sha256, md5, size_bytes, mime_type, filename
         FROM blobs WHERE namespace_id = %(namespace_id)s AND object_id = ANY(%(object_ids)b)
         ORDER BY object_id, ordinal""",
         {"object_ids": [*object_ids]},
@@ -105,6 +107,17 @@ async def by_unique_value(tx: NamespaceReader, bucket_id: str, value: str) -> Ob
         {"bucket_id": bucket_id, "value": value},
     )
     return None if found is None else ObjectId(found)
+
+
+async def by_unique_values(tx: NamespaceReader, bucket_id: str, values: Iterable[str]) -> dict[str, ObjectId]:
+    """Return unique key -> object id for the keys that are taken in the bucket."""
+    rows = await tx.fetch_all(
+        """
+        SELECT unique_value, object_id FROM objects
+        WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s AND unique_value = ANY(%(values)b)""",
+        {"bucket_id": bucket_id, "values": [*values]},
+    )
+    return {row["unique_value"]: ObjectId(row["object_id"]) for row in rows}
 
 
 async def hold_visible(tx: NamespaceWriter, object_ids: Sequence[str]) -> set[str]:

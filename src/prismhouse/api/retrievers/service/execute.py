@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
 
+from prismhouse.api.documents.links import Link, LinkBlob, link_document
 from prismhouse.api.retrievers import store
 from prismhouse.api.retrievers.model import CheckedInputs, ResultPage, check_inputs, page_answer, result_page
 from prismhouse.api.retrievers.schemas import AdhocExecute, ExecuteRetriever
@@ -23,6 +25,7 @@ from prismhouse.kit import json
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
+from prismhouse.query.hits import Hit
 from prismhouse.query.pipeline import Outcome, RunRequest
 from prismhouse.query.search import Window
 from prismhouse.query.stages.port import Embedder, NotBuilt
@@ -49,8 +52,16 @@ class Executor:
     """
 
     def __init__(
-        self, db: Database, collections: Collections, embedder: Embedder, log: ExecutionLog, *, filter_depth: int
+        self,
+        db: Database,
+        collections: Collections,
+        embedder: Embedder,
+        log: ExecutionLog,
+        *,
+        filter_depth: int,
+        link_blob: LinkBlob | None = None,
     ) -> None:
+        self._link_blob = link_blob
         self._db = db
         self._filter_depth = filter_depth
         self._collections = collections
@@ -155,6 +166,8 @@ class Executor:
         status = "degraded" if outcome.report.degraded else "completed"
         self._note(tx, compiled, execution_id, started, status=status, returned=len(hits), digest=digest, error=None)
         head = _head(compiled, execution_id, status, outcome, page, len(hits), inputs, request)
+        if request.return_presigned_urls and self._link_blob is not None:
+            _link(hits, partial(self._link_blob, tx.namespace_id))
         documents = b",".join([hit.json() for hit in hits])
         legacy = b',"results":[' + documents + b"]" if legacy_results else b""
         return b"".join((json.dumps(head)[:-1], b',"documents":[', documents, b"]", legacy, b"}"))
@@ -196,6 +209,12 @@ class Executor:
         )
 
 
+def _link(hits: Sequence[Hit], link: Link) -> None:
+    for hit in hits:
+        link_document(hit.document, link)
+        hit.changed()
+
+
 class _StaleError(Exception):
     """The compiled form is older than the retriever."""
 
@@ -235,8 +254,6 @@ def _head(
 ) -> dict[str, Any]:
     report = outcome.report
     warnings = list(report.warnings)
-    if request.return_presigned_urls:
-        warnings.append("return_presigned_urls is not available yet: documents come without presigned URLs.")
     if request.pagination is not None and request.limit is not None:
         warnings.append("pagination was given, so limit was not used.")
     head: dict[str, Any] = {

@@ -8,6 +8,9 @@ from typing import Any
 
 import psycopg
 
+from prismhouse.api.audit.model import Action, changed
+from prismhouse.api.audit.service import Audit
+from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.retrievers import store
 from prismhouse.api.retrievers.model.definition import Retriever, dependencies_of, fusion_of
 from prismhouse.api.retrievers.model.inputs import input_fields
@@ -39,7 +42,7 @@ from prismhouse.kit.ids import new_id
 from prismhouse.query.filters import MAX_DEPTH, parse
 from prismhouse.query.stages.port import Embedder, StageRecord
 from prismhouse.query.stages.registry import STAGES
-from prismhouse.storage.postgres.database import Database, NamespaceReader, Record
+from prismhouse.storage.postgres.database import Database, NamespaceReader, Record, Writer
 
 __all__ = ["RetrieverPage", "Retrievers"]
 
@@ -67,13 +70,21 @@ class Retrievers:
     """Retrievers of a namespace. Call `close` at shutdown: it stores the last execution records."""
 
     def __init__(
-        self, db: Database, *, collections: Collections, embedder: Embedder, filter_depth: int = MAX_DEPTH
+        self,
+        db: Database,
+        *,
+        collections: Collections,
+        embedder: Embedder,
+        filter_depth: int = MAX_DEPTH,
+        audit: Audit | None = None,
+        link_blob: LinkBlob | None = None,
     ) -> None:
         self._db = db
+        self._audit = audit or Audit(db)
         self._filter_depth = filter_depth
         self._collections = collections
         self._log = ExecutionLog(db)
-        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth)
+        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth, link_blob=link_blob)
 
     async def close(self) -> None:
         """Store what the record of runs still holds."""
@@ -102,6 +113,7 @@ class Retrievers:
             record = await store.insert(tx, retriever_id=new_id("ret"), name=name, definition=checked, by=by)
             if record is None:
                 raise RetrieverNameTaken(retriever_name=name)
+            await self._record(unit, scope, "retriever_created", record, {"retriever_name": name})
             return Retriever.from_record(record)
 
     async def _checked(self, tx: NamespaceReader, scope: Scope, definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +133,34 @@ class Retrievers:
     async def read(self, scope: Scope, identifier: str) -> Retriever:
         """Return one by id or name; raise RetrieverNotFound."""
         async with self._db.read() as unit:
-            return Retriever.from_record(await _found(unit.within(scope.namespace_id), identifier))
+            found = Retriever.from_record(await _found(unit.within(scope.namespace_id), identifier))
+        await self._audit.note_read(
+            scope, action="retriever_accessed", resource_type="retriever", resource_id=found.retriever_id
+        )
+        return found
+
+    async def _record(
+        self, tx: Writer, scope: Scope, action: Action, record: Record, changes: Mapping[str, Any]
+    ) -> None:
+        await self._audit.record(
+            tx,
+            scope,
+            action=action,
+            resource_type="retriever",
+            resource_id=record["retriever_id"],
+            changes=changes,
+        )
+
+    async def _note_query(self, scope: Scope, identifier: str | None) -> None:
+        if not scope.reads_audited:
+            return
+        retriever_id = "adhoc"
+        if identifier is not None:
+            async with self._db.read() as unit:
+                retriever_id = (await _found(unit.within(scope.namespace_id), identifier))["retriever_id"]
+        await self._audit.note_read(
+            scope, action="retriever_queried", resource_type="retriever", resource_id=retriever_id
+        )
 
     async def list_retrievers(self, scope: Scope, request: ListRetrievers, page: Page) -> RetrieverPage:
         """Return a page, newest first unless sorts are given. `*` in `search` may stand for anything at its ends."""
@@ -162,6 +201,11 @@ class Retrievers:
                 raise RetrieverNameTaken(retriever_name=name) from error
             if record is None:
                 raise RetrieverNotFound(identifier)
+            # Stages may hold credentials: the log has which keys changed, the versions tell the rest.
+            differences = changed({"retriever_name": before.name}, {"retriever_name": name})
+            differences["version"] = {"old": before.version, "new": record["version"]}
+            differences["changed_keys"] = sorted(changed(before.definition, checked))
+            await self._record(unit, scope, "retriever_updated", record, differences)
             return Retriever.from_record(record)
 
     async def clone(
@@ -182,6 +226,9 @@ class Retrievers:
             tx = unit.within(scope.namespace_id)
             record = await _found(tx, identifier)
             await store.delete(tx, record["retriever_id"])
+            await self._record(
+                unit, scope, "retriever_deleted", record, {"retriever_name": Retriever.from_record(record).name}
+            )
             return Retriever.from_record(record)
 
     # Runs
@@ -190,19 +237,27 @@ class Retrievers:
         self, scope: Scope, identifier: str, request: ExecuteRetriever, *, legacy_results: bool = False
     ) -> bytes:
         """Return the answer of a run as JSON."""
-        return await self._executor.execute(scope, identifier, request, legacy_results=legacy_results)
+        result = await self._executor.execute(scope, identifier, request, legacy_results=legacy_results)
+        await self._note_query(scope, identifier)
+        return result
 
     async def execute_adhoc(self, scope: Scope, request: AdhocExecute) -> bytes:
         """Return the answer of a pipeline that is not stored."""
-        return await self._executor.execute_adhoc(scope, request)
+        result = await self._executor.execute_adhoc(scope, request)
+        await self._note_query(scope, None)
+        return result
 
     async def execute_batch(self, scope: Scope, identifier: str, request: ExecuteBatch) -> bytes:
         """Return the answers of several queries to one retriever as JSON."""
-        return await execute_batch(self._executor, scope, identifier, request)
+        result = await execute_batch(self._executor, scope, identifier, request)
+        await self._note_query(scope, identifier)
+        return result
 
     async def search_features(self, scope: Scope, request: SearchFeatures) -> bytes:
         """Return the nearest documents of one feature as JSON; nothing is stored."""
-        return await self._executor.execute_adhoc(scope, adhoc_of(request), default_limit=request.top_k)
+        result = await self._executor.execute_adhoc(scope, adhoc_of(request), default_limit=request.top_k)
+        await self._note_query(scope, None)
+        return result
 
     async def plan(self, scope: Scope, identifier: str) -> tuple[Retriever, Compiled]:
         """Return a retriever and its compiled form, without running it."""

@@ -35,8 +35,11 @@ CREATE TABLE uploads (
   PRIMARY KEY (namespace_id, upload_id),
   FOREIGN KEY (namespace_id, bucket_id) REFERENCES buckets ON DELETE CASCADE
 );
-CREATE INDEX uploads_in_order ON uploads (namespace_id, bucket_id, created_at DESC, upload_id);
-CREATE INDEX uploads_by_declared_hash ON uploads (namespace_id, bucket_id, file_hash) WHERE status = 'COMPLETED';
+CREATE INDEX uploads_in_order ON uploads (namespace_id, bucket_id, created_at, sequence);
+-- What the bytes were found to be; what the client said only where nobody looked.
+CREATE INDEX uploads_by_hash ON uploads (namespace_id, bucket_id, (coalesce(sha256, file_hash)))
+  WHERE status = 'COMPLETED';
 CREATE INDEX uploads_by_content ON uploads (namespace_id, sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX uploads_that_expire ON uploads (expires_at) WHERE status IN ('PENDING', 'IN_PROGRESS');
+CREATE INDEX uploads_that_ended ON uploads (updated_at) WHERE status IN ('FAILED', 'CANCELED');
 CREATE UNIQUE INDEX uploads_by_key ON uploads (s3_key);

@@ -1,0 +1,34 @@
+"""What can go wrong with an annotation."""
+
+from __future__ import annotations
+
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["AnnotatedDocumentNotFound", "AnnotationNotFound", "AnnotationVersionNotFound"]
+
+
+class AnnotationNotFound(WarehouseError):
+    """No annotation {id}."""
+
+    code = Code.NOT_FOUND
+    hint = "POST /v1/annotations/list gives those that are there; with `as_of` also those deleted since."
+
+    def __init__(self, annotation_id: str) -> None:
+        super().__init__(id=annotation_id, resource="annotation")
+
+
+class AnnotationVersionNotFound(WarehouseError):
+    """Annotation {id} has no version {version}: it is at version {current_version}."""
+
+    code = Code.NOT_FOUND
+    hint = "GET /v1/annotations/{id}/versions lists them."
+
+
+class AnnotatedDocumentNotFound(WarehouseError):
+    """No document {id} in collection {collection_id}."""
+
+    code = Code.NOT_FOUND
+    hint = "Name the collection that holds the document, or leave collection_id out: then nothing is looked up."
+
+    def __init__(self, document_id: str, collection_id: str) -> None:
+        super().__init__(id=document_id, resource="document", collection_id=collection_id)

@@ -1,0 +1,87 @@
+"""Statements that find, count and group many annotations, as they stand or as they stood at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from prismhouse.api.annotations.store.rows import COLUMNS, KINDS
+from prismhouse.storage.postgres.database import NamespaceReader, Record
+
+__all__ = ["Position", "page", "portion", "stats", "summary"]
+
+Position = tuple[datetime, str]
+"""created_at and id of the last annotation of a portion."""
+
+_NAMES = ", ".join(f"a.{name}" for name in KINDS)
+# created_at is bounded too, though it never is after updated_at: it stands in the indexes.
+_STOOD = "a.created_at <= %(as_of)s AND a.updated_at <= %(as_of)s"
+_ORDER = "a.created_at DESC, a.annotation_id"
+_AFTER = "a.created_at <= %(created_at)s AND (a.created_at < %(created_at)s OR a.annotation_id > %(annotation_id)s)"
+_SUMMARY = """
+SELECT document_id, label, count(*) AS annotations FROM annotations
+WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
+GROUP BY document_id, label ORDER BY document_id, label
+"""
+
+
+def _source(filters: Mapping[str, str], *, past: bool, also: Sequence[str] = (), columns: str = _NAMES) -> str:
+    """Return SQL for the rows that match: names of `filters` are columns, never text of a request."""
+    conditions = [f"a.{name} = %({name})s" for name in filters]
+    where = " AND ".join(["a.namespace_id = %(namespace_id)s", *conditions, *also])
+    if not past:
+        return f"SELECT {columns} FROM annotations AS a WHERE {where}"
+    return (
+        f"SELECT {columns} FROM annotations AS a WHERE {where} AND {_STOOD} UNION ALL"
+        f" SELECT {columns} FROM annotation_history AS a WHERE {where} AND {_STOOD} AND a.ended_at > %(as_of)s"
+    )
+
+
+async def page(
+    tx: NamespaceReader, filters: Mapping[str, str], *, as_of: datetime | None, skip: int, limit: int
+) -> tuple[list[Record], int]:
+    """Return a page, newest first, and how many match: of one snapshot, in one round trip."""
+    past = as_of is not None
+    statement = (
+        f"SELECT n.total_count, {COLUMNS}"
+        f" FROM (SELECT count(*) AS total_count FROM ({_source(filters, past=past, columns='1')}) AS a) AS n"
+        f" LEFT JOIN LATERAL (SELECT a.* FROM ({_source(filters, past=past)}) AS a"
+        f"   ORDER BY {_ORDER} LIMIT %(limit)s OFFSET %(skip)s) AS a ON true"
+        f" ORDER BY {_ORDER}"
+    )
+    parameters: dict[str, Any] = {**filters, "as_of": as_of, "skip": skip, "limit": limit}
+    # Planned anew each time: which index serves it depends on the values.
+    rows = await tx.fetch_all(statement, parameters, prepare=False)
+    total = int(rows[0]["total_count"])
+    return [row for row in rows if row["annotation_id"] is not None], total
+
+
+async def portion(
+    tx: NamespaceReader, filters: Mapping[str, str], *, as_of: datetime, after: Position | None, limit: int
+) -> list[Record]:
+    """Return the annotations that stood at an instant after a position, newest first."""
+    also = [_AFTER] if after else []
+    created_at, annotation_id = after or (None, None)
+    statement = (
+        f"SELECT {COLUMNS} FROM ({_source(filters, past=True, also=also)}) AS a ORDER BY {_ORDER} LIMIT %(limit)s"
+    )
+    parameters: dict[str, Any] = {**filters, "as_of": as_of, "limit": limit}
+    return await tx.fetch_all(
+        statement, {**parameters, "created_at": created_at, "annotation_id": annotation_id}, prepare=False
+    )
+
+
+async def stats(tx: NamespaceReader, filters: Mapping[str, str]) -> dict[str, int]:
+    """Return the number of annotations per label, in the order of labels."""
+    statement = (
+        f"SELECT a.label, count(*) AS annotations FROM ({_source(filters, past=False, columns='a.label')}) AS a"
+        " GROUP BY a.label ORDER BY a.label"
+    )
+    rows = await tx.fetch_all(statement, dict(filters), prepare=False)
+    return {row["label"]: row["annotations"] for row in rows}
+
+
+async def summary(tx: NamespaceReader, document_ids: Sequence[str]) -> list[Record]:
+    """Return document_id, label and number of annotations, for the documents that have any."""
+    return await tx.fetch_all(_SUMMARY, {"document_ids": list(document_ids)})

@@ -1,0 +1,1 @@
+"""What users change: documents created, merged, replaced, deleted and shared, one or many. Read model.py next."""

@@ -1,0 +1,1 @@
+"""What documents of a collection add up to: aggregations, distinct values, whether they fit the schema."""

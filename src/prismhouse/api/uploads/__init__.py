@@ -1,0 +1,1 @@
+"""Uploads: files that clients put into storage themselves. model.py says through which states one goes."""
