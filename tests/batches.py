@@ -28,7 +28,9 @@ from prismhouse.api.web.caller import Callers
 from prismhouse.api.webhooks.events import Events
 from prismhouse.kit.ids import NamespaceId, new_id
 from prismhouse.settings import LimitSettings, OutboundSettings, WorkerSettings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.local import LocalBlobStore
+from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
@@ -160,12 +162,20 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = True) -> AsyncIterator[House]:
-    """Yield a house whose compute processes run `fake_rows`."""
+async def open_house(
+    dsn: str,
+    db: Database,
+    folder: Path,
+    *,
+    tenant: bool = True,
+    blobs: BlobStore | None = None,
+    copies_bytes: int = 1 << 30,
+) -> AsyncIterator[House]:
+    """Yield a house whose compute processes run `fake_rows`; its files are in `folder` or in given `blobs`."""
     if tenant:
         await add_tenant(db, "one")
     queue, tasks, events = ProcrastinateQueue(dsn, max_attempts=2), Tasks(db), Events()
-    catalogue, fetcher, blobs = SmallCatalogue(), Fetcher(OutboundSettings()), LocalBlobStore(folder / "blobs")
+    catalogue, fetcher, blobs = SmallCatalogue(), Fetcher(OutboundSettings()), blobs or LocalBlobStore(folder / "blobs")
     buckets = Buckets(db, tasks=tasks, jobs=queue)
     limits = LimitSettings()
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=limits)
@@ -177,6 +187,7 @@ async def open_house(dsn: str, db: Database, folder: Path, *, tenant: bool = Tru
         queue=queue,
         compute=compute,
         blobs=blobs,
+        copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,
         events=events,
         buckets=buckets,

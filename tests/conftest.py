@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
+from tests.s3_server import object_storage, server_on_s3, weather
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate
@@ -30,7 +31,18 @@ settings.register_profile(
 settings.register_profile("thorough", settings.get_profile("steady"), max_examples=5000, derandomize=False)
 settings.load_profile("steady")
 
-__all__ = ["api", "api_of", "private_server", "private_worker", "server", "unique_name", "web_404"]
+__all__ = [
+    "api",
+    "api_of",
+    "object_storage",
+    "private_server",
+    "private_worker",
+    "server",
+    "server_on_s3",
+    "unique_name",
+    "weather",
+    "web_404",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

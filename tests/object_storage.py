@@ -5,16 +5,21 @@ A new adapter joins by a line in `STORAGES`.
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import uvicorn
 from conditions import eventually
+from tests.s3_server import ObjectStorage
 
 from prismhouse.server.app import assemble
 from prismhouse.server.files import LocalFiles, routes
@@ -39,6 +44,10 @@ class Storage:
     staging: Staging
     links: BlobLinks
     folder: Path | None = None
+    head_links: bool = True
+    """Whether a link answers HEAD too; the signature of S3 holds for one method."""
+    listed_key_bytes: int = 1024
+    """The longest key that a sweep is told of; S3 has 1,024 bytes for the key and what we put before it."""
     pass_time: Callable[[float], None] | None = None
     """Moves the storage's clock on, where that can be done; tests wait for real time elsewhere."""
 
@@ -87,32 +96,52 @@ class Clock:
         self._ahead += seconds
 
 
+class _Door:
+    """One server for all tests of local storage: it hands requests to the application of the running test."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self._open = ExitStack()
+        self._address = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        await self.app(scope, receive, send)
+
+    def address(self) -> str:
+        """Return where it listens; the first call opens it, and it stays open until the tests end."""
+        if not self._address:
+            self._address = self._open.enter_context(serving(self))
+            atexit.register(self._open.close)
+        return self._address
+
+
+_door = _Door()
+
+
 @contextmanager
 def local(folder: Path) -> Iterator[Storage]:
     """Local storage, behind the server's own route."""
     clock = Clock()
     blobs = LocalBlobStore(folder / "blobs")
     signer = Signer(SigningKeys(folder / "signing-keys.json", clock=clock), clock=clock)
-    address: list[str] = []
-    staging = LocalStaging(blobs, signer=signer, base_url=lambda: address[0])
+    staging = LocalStaging(blobs, signer=signer, base_url=_door.address)
     files = LocalFiles(staging=staging, blobs=blobs, signer=signer)
-    app = assemble([routes(files, limit_bytes=LIMIT_BYTES)], body_bytes=4096)
-    with serving(app) as base_url:
-        address.append(base_url)
-        yield Storage(
-            name="local",
-            blobs=blobs,
-            staging=staging,
-            links=LocalBlobLinks(signer=signer, base_url=lambda: base_url),
-            folder=folder / "blobs",
-            pass_time=clock.pass_time,
-        )
+    _door.app = assemble([routes(files, limit_bytes=LIMIT_BYTES, patience_seconds=3)], body_bytes=4096)
+    yield Storage(
+        name="local",
+        blobs=blobs,
+        staging=staging,
+        links=LocalBlobLinks(signer=signer, base_url=_door.address),
+        folder=folder / "blobs",
+        pass_time=clock.pass_time,
+    )
 
 
 @contextmanager
-def serving(app: object) -> Iterator[str]:
+def serving(app: Any) -> Iterator[str]:
     """Serve an application on a port of its own, in a thread, and give its address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, http="httptools", ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, http="httptools", ws="none", lifespan="off", log_config=None)
     config.access_log = False
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -125,7 +154,22 @@ def serving(app: object) -> Iterator[str]:
         thread.join(15)
 
 
-STORAGES: dict[str, Callable[[Path], AbstractContextManager[Storage]]] = {"local": local}
+@contextmanager
+def s3(server: ObjectStorage) -> Iterator[Storage]:
+    """An S3 server, below a prefix of its own."""
+    prefix = f"port-{uuid.uuid4().hex}"
+    blobs, staging, links = server.parts(prefix)
+    yield Storage(name="s3", blobs=blobs, staging=staging, links=links, head_links=False, listed_key_bytes=950)
+
+
+STORAGES = ("local", "s3")
+
+
+def opened(request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[Storage]:
+    """Return the storage that a parametrised fixture asks for; servers behind it live as long as the run."""
+    if request.param == "s3":
+        return s3(request.getfixturevalue("object_storage"))
+    return local(folder)
 
 
 async def gathered(stream: AsyncIterator[bytes]) -> bytes:

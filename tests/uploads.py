@@ -17,9 +17,11 @@ from prismhouse.api.buckets import routes as bucket_routes
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects import routes as object_routes
 from prismhouse.api.objects.service import Objects
+from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads import routes as upload_routes
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.caller import Callers
+from prismhouse.api.web.links import Downloads
 from prismhouse.kit.ids import NamespaceId, new_id
 from prismhouse.server import files
 from prismhouse.settings import LimitSettings, OutboundSettings
@@ -133,8 +135,18 @@ async def build(db: Database, folder: Path, **limits: Any) -> House:
     bounds = LimitSettings(**limits)
     fetcher = Fetcher(OutboundSettings())
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=EventRows(), limits=bounds)
-    links = LocalBlobLinks(signer=signer, base_url=lambda: "http://house")
-    uploads = Uploads(db, buckets=buckets, objects=objects, staging=staging, links=links, limits=bounds)
+    downloads = Downloads(LocalBlobLinks(signer=signer, base_url=lambda: "http://house"))
+    tasks = Tasks(db)
+    uploads = Uploads(
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=staging,
+        downloads=downloads,
+        limits=bounds,
+        tasks=tasks,
+        jobs=queue,
+    )
     callers = Callers(KeysAreNames())
     app = application(
         [

@@ -39,6 +39,10 @@ class _Group(BaseModel):
 class ServerSettings(_Group):
     host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens it to the network.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed. None by default.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
@@ -64,7 +68,32 @@ class DatabaseSettings(_Group):
 
 
 class BlobSettings(_Group):
-    url: str | None = Field(None, description="`file:///folder`, the only kind yet. Unset: `blobs` in the data folder.")
+    url: str | None = Field(
+        None, description="`file:///folder` or `s3://bucket/prefix`. Unset: `blobs` in the data folder."
+    )
+    endpoint: str | None = Field(
+        None,
+        description="URL of an S3-compatible server. Unset: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or Amazon's.",
+    )
+    public_endpoint: str | None = Field(
+        None, description="The same server as clients reach it, for signed URLs. Unset: as `endpoint`."
+    )
+    region: str | None = Field(
+        None, description="Region of the bucket. Unset: `AWS_REGION`, `AWS_DEFAULT_REGION`, or `us-east-1`."
+    )
+    path_style: bool | None = Field(
+        None,
+        description="Whether the bucket stands in the path of URLs, not in the host. Unset: with an endpoint only.",
+    )
+    access_key_id: str | None = Field(
+        None, description="S3 access key. Unset: `AWS_ACCESS_KEY_ID`, or the keys of the machine or container."
+    )
+    secret_access_key: SecretStr | None = Field(None, description="The secret half of the access key.")
+    session_token: SecretStr | None = Field(None, description="Session token, for temporary access keys.")
+    timeout_seconds: float = Field(30, gt=0, description="Longest a request to object storage may take.")
+    copies_bytes: int = Field(
+        8 * 2**30, ge=2**20, description="Disk that a worker may use for copies of remote files while it extracts."
+    )
 
 
 class ComputeSettings(_Group):
@@ -110,6 +139,9 @@ class LimitSettings(_Group):
     body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
     inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    sync_confirm_bytes: int = Field(
+        100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
+    )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
     filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")

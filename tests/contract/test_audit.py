@@ -293,3 +293,20 @@ async def test_the_setting_names_unknown_keys(opened: Open) -> None:
     error = assert_envelope(await opened.client().patch(SETTINGS, json={"reads": True}), 422)
 
     assert "read_auditing_enabled" in str(error["message"])
+
+
+async def test_a_refused_attempt_is_in_the_log_as_a_failure(opened: Open) -> None:
+    client = opened.client()
+    made = (await client.post(f"{USER}/api-keys", json={"name": "r", "permissions": ["write"]})).json()
+    writer = opened.client(made["key"])
+
+    assert_envelope(await writer.post(f"{USER}/api-keys", json={"name": "mine", "permissions": ["admin"]}), 403)
+    assert_envelope(await writer.delete("/v1/organizations/users/admin@localhost"), 403)
+    assert_envelope(await writer.get(LOGS), 403)
+
+    events = [event for event in await logs(client) if event["status"] == "failure"]
+    assert [(event["action"], event["resource_id"]) for event in events] == [
+        ("user_deleted", "admin@localhost"),
+        ("api_key_created", "admin@localhost"),
+    ]
+    assert {event["actor_id"] for event in events} == {made["key_id"]}

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import json
+import urllib.request
+import uuid
 
 from mixpeek import ApiClient, Configuration, OrganizationAuditApi
 from mixpeek.models import AuditAction, AuditSettingsUpdateRequest
+
+
+def _seen_from(server):
+    """Return the address that the log has for a request which a proxy says it forwards."""
+    headers = {"Authorization": f"Bearer {server.api_key}", "X-Forwarded-For": "203.0.113.9"}
+    name = f"seen_{uuid.uuid4().hex[:8]}"
+    body = json.dumps({"namespace_name": name}).encode()
+    made = urllib.request.Request(f"{server.base_url}/v1/namespaces", body, headers, method="POST")
+    with urllib.request.urlopen(made, timeout=30) as answer:
+        namespace_id = json.load(answer)["namespace_id"]
+    path = f"/v1/organizations/audit/logs?resource_id={namespace_id}"
+    with urllib.request.urlopen(urllib.request.Request(server.base_url + path, headers=headers), timeout=30) as answer:
+        return json.load(answer)["results"][0]["ip_address"]
+
+
+def test_a_forwarded_address_is_not_believed_when_no_proxy_is_trusted(server):
+    assert _seen_from(server) == "127.0.0.1"
+
+
+def test_a_forwarded_address_is_believed_when_the_proxy_is_trusted(private_server):
+    server = private_server(PRISMHOUSE_SERVER__TRUSTED_PROXIES='["127.0.0.0/8"]')
+
+    assert _seen_from(server) == "203.0.113.9"
 
 
 def test_the_official_client_reads_the_log_when_something_changed(server, api):

@@ -137,7 +137,7 @@ async def test_a_damaged_image_is_accepted_when_nothing_proves_another_kind(hous
         ({"blobs": [text("a", property="sku", type="string")]}, "body.blobs.0.property", "not a file field"),
         ({"blobs": [text("a", url="https://x.example")]}, "body.blobs.0", "data and url"),
         ({"blobs": [{"property": "content", "type": "text"}]}, "body.blobs.0", "none is given"),
-        ({"blobs": [text(None, upload_id="upl_1")]}, "body.blobs.0.upload_id", "not available"),
+        ({"blobs": [text(None, upload_id="upl_1")]}, "body.blobs.0.upload_id", "takes no uploads"),
         ({"blobs": [text(None, upload_id="x")]}, "body.blobs.0.upload_id", "pattern"),
         ({"blobs": [text(7)]}, "body.blobs.0.data", "Must be text"),
         ({"blobs": [{"property": "photo", "type": "image", "data": PNG_64}]}, "body.blobs.0.data", "data URI"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2 as httpx
@@ -143,6 +144,12 @@ async def service(db: Database) -> AsyncIterator[Retrievers]:
 
 @pytest.fixture
 async def client(service: Retrievers) -> AsyncIterator[Client]:
+    async with client_of(service) as made:
+        yield made
+
+
+@asynccontextmanager
+async def client_of(service: Retrievers) -> AsyncIterator[Client]:
     app = FastAPI()
     errors.install(app)
     app.include_router(routes(service, Callers(FakeAuthenticator())))
@@ -233,6 +240,28 @@ async def test_a_document_has_the_shape_that_lists_give(client: Client, db: Data
     ]
     assert document["_internal"]["internal_id"] == "org_1"
     assert document["searchable_at"].endswith("Z")
+
+
+async def test_files_have_links_when_they_are_asked_for(service: Retrievers, db: Database) -> None:
+    blobs = [{"field": "thumb", "role": "thumbnail", "type": "image", "checksum": "abc"}]
+    async with db.write() as tx:
+        await tx.execute("UPDATE documents SET document_blobs = %(b)s WHERE document_id = 'doc_a'", {"b": Jsonb(blobs)})
+    linking = Retrievers(
+        db,
+        collections=FakeCollections(),
+        embedder=FakeEmbedder(),
+        link_blob=lambda namespace_id, blob: f"http://house/{namespace_id}/{blob['checksum']}",
+    )
+
+    async with client_of(linking) as client:
+        plain = await _run(client, _search(), limit=1)
+        linked = await _run(client, _search(), limit=1, return_presigned_urls=True)
+    await linking.close()
+
+    assert "presigned_url" not in plain["documents"][0]["document_blobs"][0]
+    assert linked["documents"][0]["document_blobs"][0]["presigned_url"] == "http://house/ns_1/abc"
+    assert linked["documents"][0]["thumb"] == "http://house/ns_1/abc"
+    assert "warnings" not in linked or "presigned" not in str(linked["warnings"])
 
 
 async def test_pages_join_to_the_whole_when_a_cursor_is_followed(client: Client) -> None:

@@ -10,9 +10,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from prismhouse.kit.ids import CollectionId, NamespaceId
-from prismhouse.query.filters import EVERYTHING, Filter, parse
+from prismhouse.query.filters import EVERYTHING, Filter, InvalidPattern, parse
 from prismhouse.query.fusion import Fusion
-from prismhouse.query.search import DenseSearch, Found, InvalidPattern, LexicalSearch, Query, Window, run
+from prismhouse.query.search import DenseSearch, Found, LexicalSearch, Query, Window, run
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.halfvec import half_vector

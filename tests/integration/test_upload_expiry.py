@@ -80,16 +80,16 @@ async def test_a_record_goes_when_it_failed_or_was_cancelled_long_ago(house: Hou
 
 
 async def test_a_staged_file_is_swept_only_when_no_upload_needs_it(house: House) -> None:
-    """Every state, with its URL alive and dead, with a young and an old file, and files without a record."""
+    """Every state, with a URL that ended lately or long ago, and young and old files, some without a record."""
     bucket = await house.bucket()
     kept, swept = set(), set()
-    for status, alive, old in product(UploadStatus, (True, False), (True, False)):
+    for status, recent, old in product(UploadStatus, (True, False), (True, False)):
         made = await house.upload(bucket)
-        moment = "now() + interval '1 hour'" if alive else "now() - interval '1 second'"
+        moment = "now() - interval '59 minutes'" if recent else "now() - interval '61 minutes'"
         await house.put(made["s3_key"], age_seconds=OLD_SECONDS if old else 0)
         await house.set(made["upload_id"], status=status.value, expires_at=moment)
         needed = status in {UploadStatus.IN_PROGRESS, UploadStatus.PROCESSING} or (
-            status in {UploadStatus.PENDING, UploadStatus.FAILED} and alive
+            status in {UploadStatus.PENDING, UploadStatus.FAILED} and recent
         )
         (kept if needed or not old else swept).add(made["s3_key"])
     for age_seconds in (0, OLD_SECONDS):
@@ -166,7 +166,7 @@ async def test_jobs_do_it_by_themselves(house: House) -> None:
     made = await house.upload(await house.bucket(), presigned_url_expiration=60)
     assert datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC) < timedelta(seconds=61)
     await house.put(made["s3_key"], age_seconds=OLD_SECONDS)
-    await house.set(made["upload_id"], expires_at="now() - interval '1 second'")
+    await house.set(made["upload_id"], expires_at="now() - interval '2 hours'")
 
     await house.queue.handlers[EXPIRE_JOB]()
     await house.queue.handlers[SWEEP_JOB]()

@@ -1,4 +1,4 @@
-"""What every BlobStore does. A new adapter joins by a line in `STORES`."""
+"""What every BlobStore does. A new adapter joins in tests/object_storage.py."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.object_storage import STORAGES, Storage, opened
 
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.port import BlobMissing, BlobStore
 
-STORES: dict[str, Callable[[Path], BlobStore]] = {"local": LocalBlobStore}
 ONE = NamespaceId("ns_one")
 TWO = NamespaceId("ns_two")
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    return STORES[request.param](tmp_path / "blobs")
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    with opened(request, tmp_path) as storage:
+        yield storage
+
+
+@pytest.fixture
+def store(storage: Storage) -> BlobStore:
+    return storage.blobs
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:

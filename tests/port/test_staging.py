@@ -1,4 +1,4 @@
-"""What every Staging and every BlobLinks does, over real HTTP. A new adapter joins by a line in `STORAGES`."""
+"""What every Staging and every BlobLinks does, over real HTTP. A new adapter joins in tests/object_storage.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.object_storage import STORAGES, Reply, Storage, send
+from tests.object_storage import STORAGES, Reply, Storage, opened, send
 
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.blobs.port import BlobMissing
@@ -23,8 +23,8 @@ DATA = b"\x89PNG not really" * 100
 
 @pytest.fixture(params=STORAGES)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    with STORAGES[request.param](tmp_path) as opened:
-        yield opened
+    with opened(request, tmp_path) as storage:
+        yield storage
 
 
 def key_of(filename: str, *, namespace: str = ONE, upload: str = "upl_1") -> str:
@@ -80,7 +80,8 @@ async def test_any_key_is_taken_as_it_is(storage: Storage, name: str) -> None:
     found = await storage.staging.find(key)
     assert found is not None
     assert found.key == key
-    assert [key] == [known async for page in storage.staging.keys(older_than_seconds=-60) for known in page]
+    listed = [known async for page in storage.staging.keys(older_than_seconds=-60) for known in page]
+    assert listed == ([key] if len(key.encode()) <= storage.listed_key_bytes else [])
     stored = await storage.staging.adopt(ONE, key, etag=found.etag)
     assert await storage.blobs.read(ONE, stored.sha256) == DATA
     await storage.staging.discard(key)
@@ -277,8 +278,8 @@ async def test_a_link_answers_get_and_head_with_the_bytes(storage: Storage) -> N
     whole, head = send("GET", url), send("HEAD", url)
 
     assert (whole.status, whole.body) == (200, DATA)
-    assert (head.status, head.body) == (200, b"")
-    for reply in (whole, head):
+    assert (head.status, head.body) == (200 if storage.head_links else 403, b"")
+    for reply in (whole, head) if storage.head_links else (whole,):
         assert reply.headers["content-length"] == str(len(DATA))
         assert reply.headers["content-type"] == PNG
         assert reply.headers["accept-ranges"] == "bytes"
@@ -292,7 +293,7 @@ async def test_a_link_is_404_when_the_bytes_are_gone(storage: Storage) -> None:
     await storage.blobs.delete(ONE, stored.sha256)
 
     assert send("GET", url).status == 404
-    assert send("HEAD", url).status == 404
+    assert send("HEAD", url).status == (404 if storage.head_links else 403)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""`prismhouse keys create|list|revoke`: straight to the database, so it also helps who has lost every key."""
+"""`prismhouse keys create|list|revoke`: straight to the database, so it also helps who has lost every key.
+
+`keys rotate-signing` is about the other kind of key: those that sign URLs of files on local disk.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _Action = Callable[["Organizations", argparse.Namespace], Awaitable[None]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the three commands."""
+    """Declare the commands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a key and print it, once")
     create.add_argument("name", help="what the key is for")
@@ -36,12 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--all", action="store_true", help="revoked ones too")
     revoke = actions.add_parser("revoke", help="make a key stop working, at once")
     revoke.add_argument("key", help="its name or id")
-    for action in (create, listing, revoke):
+    rotate = actions.add_parser("rotate-signing", help="sign URLs of local files with a new key from now on")
+    rotate.add_argument("--revoke", action="store_true", help="make all URLs that were signed before stop working")
+    for action in (create, listing, revoke, rotate):
         add_data_argument(action)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for, on the running database or one started for it."""
+    if arguments.action == "rotate-signing":
+        _rotate_signing(arguments)
+        return 0
     actions: dict[str, _Action] = {"create": _create, "list": _list, "revoke": _revoke}
     with database(load_settings(arguments)) as dsn:
         asyncio.run(_with_organizations(dsn, actions[arguments.action], arguments))
@@ -81,3 +89,11 @@ async def _list(organizations: Organizations, arguments: argparse.Namespace) -> 
 async def _revoke(organizations: Organizations, arguments: argparse.Namespace) -> None:
     row = await organizations.revoke_key(arguments.key)
     print(f"Revoked {row['name']} ({row['key_id']}).")
+
+
+def _rotate_signing(arguments: argparse.Namespace) -> None:
+    from prismhouse.server.adapters import signing_keys
+
+    key_id = signing_keys(load_settings(arguments)).rotate(revoke=arguments.revoke)
+    told = "URLs signed before stopped working." if arguments.revoke else "URLs signed before work until they expire."
+    print(f"URLs are signed with {key_id} from now on. {told}")

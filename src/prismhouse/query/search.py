@@ -22,9 +22,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.query.document import document_json
-from prismhouse.query.filters import EVERYTHING, Filter, document_columns, is_indexed, to_sql
+from prismhouse.query.filters import EVERYTHING, And, Filter, document_columns, guarded, is_indexed, to_sql
 from prismhouse.query.fusion import Fusion, combined, contribution
 from prismhouse.storage.postgres.database import NamespaceReader
 from prismhouse.storage.postgres.halfvec import HalfVector
@@ -35,7 +34,6 @@ __all__ = [
     "EVERY_RANK",
     "DenseSearch",
     "Found",
-    "InvalidPattern",
     "LexicalSearch",
     "Query",
     "Window",
@@ -98,13 +96,6 @@ class Window:
 EVERY_RANK = Window()
 
 
-class InvalidPattern(WarehouseError):
-    """A regular expression of the filter cannot be used: {reason}."""
-
-    code = Code.INVALID
-    hint = "Write it in the syntax that PostgreSQL and Python share."
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Searches, fused. Without searches: the documents that pass `filter`, by id, without a score."""
@@ -133,12 +124,17 @@ class Found:
 
 
 async def run(tx: NamespaceReader, query: Query) -> Found:
-    """Return the fused ranking of `query`; raise InvalidPattern, or TimeoutError after the statement timeout."""
+    """Return the fused ranking of `query`.
+
+    Raises:
+        InvalidPattern, PatternTooSlow: for a regular expression of a filter.
+        TimeoutError: after the statement timeout.
+    """
     builder = _Builder(query)
+    filters = And((query.filter, *(search.filter for search in query.searches)))
     try:
-        row = await tx.fetch_one(builder.statement(), builder.parameters, prepare=False)
-    except psycopg.errors.InvalidRegularExpression as error:
-        raise InvalidPattern(reason=str(error.diag.message_primary)) from error
+        async with guarded(tx, filters):
+            row = await tx.fetch_one(builder.statement(), builder.parameters, prepare=False)
     except psycopg.errors.QueryCanceled as error:
         raise TimeoutError from error
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY always has one row

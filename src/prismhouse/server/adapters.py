@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.local_links import LocalBlobLinks
 from prismhouse.storage.blobs.local_staging import LocalStaging
 from prismhouse.storage.blobs.port import BlobStore
+from prismhouse.storage.blobs.s3 import Bucket, S3BlobStore, S3Links, S3Staging, place_of
 from prismhouse.storage.blobs.signing import Signer
 from prismhouse.storage.blobs.signing_keys import SigningKeys
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
@@ -25,9 +27,10 @@ from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 
 __all__ = [
-    "SIGNING_KEYS",
     "AdapterNotBuilt",
+    "BucketSigns",
     "DatabaseURLMalformed",
+    "ExtraMissing",
     "Files",
     "check_adapters",
     "chunks_in_flight",
@@ -35,11 +38,10 @@ __all__ = [
     "concurrency",
     "files",
     "processes",
+    "signing_keys",
 ]
 
 _LEAST_JOBS = 4
-SIGNING_KEYS = "signing-keys.json"
-"""File in the data folder with the keys of signed URLs."""
 
 
 class AdapterNotBuilt(WarehouseError):
@@ -47,6 +49,20 @@ class AdapterNotBuilt(WarehouseError):
 
     code = Code.NOT_IMPLEMENTED
     hint = "Accepted now: {accepted}."
+
+
+class ExtraMissing(WarehouseError):
+    """{variable} asks for {wanted}, which needs the package {package}; it is not installed."""
+
+    code = Code.NOT_IMPLEMENTED
+    hint = "Install it with: pip install 'prismhouse[{extra}]'"
+
+
+class BucketSigns(WarehouseError):
+    """Files are in a bucket: the access key of the bucket signs URLs, and there are no other keys to rotate."""
+
+    code = Code.BAD_REQUEST
+    hint = "Make a new access key where the bucket is, and set it as PRISMHOUSE_BLOBS__ACCESS_KEY_ID and its secret."
 
 
 class DatabaseURLMalformed(WarehouseError):
@@ -57,8 +73,8 @@ class DatabaseURLMalformed(WarehouseError):
 
 
 def check_adapters(settings: Settings) -> None:
-    """Raise AdapterNotBuilt for a choice this version does not have, before anything starts."""
-    _blob_folder(settings)
+    """Raise for a choice that this version or installation does not have, before anything starts."""
+    _check_files(settings)
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
     if settings.compute.kind != "local":
@@ -74,6 +90,16 @@ def _check_database_url(url: str) -> None:
         raise DatabaseURLMalformed from error
 
 
+def signing_keys(settings: Settings) -> SigningKeys:
+    """Return the keys that sign URLs of files on disk: they lie with the files, for all machines that share these.
+
+    Raises BucketSigns.
+    """
+    if _scheme(settings) == "s3":
+        raise BucketSigns
+    return SigningKeys(_blob_folder(settings) / "signing-keys.json")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """Where bytes are kept, and how clients reach them. `local` answers signed URLs where no object storage does."""
@@ -85,9 +111,12 @@ class Files:
 
 
 def files(settings: Settings) -> Files:
-    """Return where bytes are kept; raise AdapterNotBuilt."""
+    """Return where bytes are kept; raise what `check_adapters` does."""
+    _check_files(settings)
+    if _scheme(settings) == "s3":
+        return _bucket(settings)
     blobs = LocalBlobStore(_blob_folder(settings))
-    signer = Signer(SigningKeys(settings.data_dir / SIGNING_KEYS))
+    signer = Signer(signing_keys(settings))
     staging = LocalStaging(blobs, signer=signer, base_url=base_url(settings))
     return Files(
         blobs=blobs,
@@ -97,14 +126,36 @@ def files(settings: Settings) -> Files:
     )
 
 
+def _check_files(settings: Settings) -> None:
+    """Raise AdapterNotBuilt, PlaceMalformed or ExtraMissing; nothing is connected."""
+    if _scheme(settings) != "s3":
+        _blob_folder(settings)
+        return
+    place_of(settings.blobs, os.environ)
+    if find_spec("obstore") is None:
+        raise ExtraMissing(variable="PRISMHOUSE_BLOBS__URL", wanted="`s3` storage", package="obstore", extra="s3")
+
+
+def _scheme(settings: Settings) -> str:
+    return urlsplit(settings.blobs.url).scheme if settings.blobs.url else "file"
+
+
+def _bucket(settings: Settings) -> Files:
+    bucket = Bucket(place_of(settings.blobs, os.environ))
+    blobs = S3BlobStore(bucket)
+    links = S3Links(bucket, blobs=blobs)
+    return Files(blobs=blobs, staging=S3Staging(bucket, blobs=blobs, links=links), links=links, local=None)
+
+
 def _blob_folder(settings: Settings) -> Path:
     url = settings.blobs.url
     if url is None:
         return settings.data_dir / "blobs"
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
+        wanted = f"`{parts.scheme}` storage" if parts.scheme else "storage without a scheme"
         raise AdapterNotBuilt(
-            variable="PRISMHOUSE_BLOBS__URL", wanted=f"`{parts.scheme or url}` storage", accepted="`file:///folder`"
+            variable="PRISMHOUSE_BLOBS__URL", wanted=wanted, accepted="`file:///folder` and `s3://bucket/prefix`"
         )
     return Path(unquote(parts.path))
 

@@ -17,7 +17,7 @@ from prismhouse.kit.errors import WarehouseError
 from prismhouse.server import logs
 from prismhouse.server.app import create_app
 from prismhouse.server.handover import Handover, Line
-from prismhouse.server.prepare import first_key, prepare_database
+from prismhouse.server.prepare import first_key, prepare_database, tell_of_files
 from prismhouse.server.wiring import build
 
 __all__ = ["run"]
@@ -80,6 +80,7 @@ async def _serve(handover: Handover, line: Line) -> None:
     try:
         if handover.first:
             await first_key(house)
+            await tell_of_files(house)
         config = uvicorn.Config(
             create_app(house),
             http="httptools",
@@ -88,6 +89,8 @@ async def _serve(handover: Handover, line: Line) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.server.trusted_proxies),
+            forwarded_allow_ips=[*settings.server.trusted_proxies],
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(settings.server.shutdown_timeout_seconds)),
         )

@@ -5,24 +5,25 @@ Object storage answers such URLs itself; these routes give clients the same mann
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import quote
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.conditions import RangeNotSatisfiable, condition_of, http_date, range_of
 from prismhouse.server.middleware import drain
+from prismhouse.storage.blobs.disposition import disposition, sendable_type
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging, decoded_key
 from prismhouse.storage.blobs.signing import Signer
@@ -30,6 +31,8 @@ from prismhouse.storage.blobs.signing import Signer
 __all__ = ["LocalFiles", "routes"]
 
 _CHUNK_BYTES = 256 * 1024
+# A sender that is silent for so long is gone: its file must not wait in `incoming` for ever.
+_PATIENCE_SECONDS = 60.0
 # A signed URL carries its own authority, and no cookie adds to it: pages of any origin may use theirs.
 _OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "*"}
 _PREFLIGHT = _OPEN | {
@@ -41,7 +44,6 @@ _SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self
 # The viewers of browsers do not start in a sandbox; a PDF has no access to our origin, with a sandbox or without.
 _SEALED_PDF = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'"
 _PDF = "application/pdf"
-_SHOWN_IN_PLACE = ("image/", "video/", "audio/", "text/plain", _PDF)
 
 
 class WrongContentType(WarehouseError):
@@ -66,6 +68,14 @@ class ConditionNotKnown(WarehouseError):
     code = Code.NOT_IMPLEMENTED
     wire_code = "NotImplemented"
     hint = "Leave If-Match and other values of If-None-Match out."
+
+
+class BodyStalled(WarehouseError):
+    """Nothing of the file arrived for {seconds:g} seconds; what came before was dropped."""
+
+    code = Code.TIMED_OUT
+    wire_code = "RequestTimeout"
+    hint = "Send the file again."
 
 
 class NoSuchFile(WarehouseError):
@@ -93,7 +103,7 @@ class LocalFiles:
     signer: Signer
 
 
-def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
+def routes(files: LocalFiles, *, limit_bytes: int, patience_seconds: float = _PATIENCE_SECONDS) -> APIRouter:
     """Return the route of signed URLs. It is not in the description: nobody makes such a URL by hand."""
     router = APIRouter()
     every = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
@@ -102,11 +112,11 @@ def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
     async def file(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_PREFLIGHT)
-        body = _Body(request)
+        body = _Body(request.receive, patience_seconds)
         try:
             parameters = files.signer.check(request.method, request.url.query)
             if request.method == "PUT":
-                return await _put(files, request, body, parameters, limit_bytes)
+                return await _put(files, Request(request.scope, body.receive), parameters, limit_bytes)
             return await _get(files, request, parameters)
         except WarehouseError as error:
             if not body.ended:
@@ -121,20 +131,26 @@ def routes(files: LocalFiles, *, limit_bytes: int) -> APIRouter:
 
 
 class _Body:
-    """A request's body, which knows whether it was read to its end."""
+    """A request's body, which knows whether its sender has sent all of it."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, receive: Receive, patience_seconds: float) -> None:
+        self._receive = receive
+        self._patience_seconds = patience_seconds
         self.ended = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield it as it arrives; raise ClientDisconnect."""
-        async for chunk in self._request.stream():
-            yield chunk
-        self.ended = True
+    async def receive(self) -> Message:
+        """Return the next message of the request; raise BodyStalled."""
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                message = await self._receive()
+        except TimeoutError as error:
+            self.ended = True  # as far as anybody can tell
+            raise BodyStalled(seconds=self._patience_seconds) from error
+        self.ended = not message.get("more_body", False)
+        return message
 
 
-async def _put(files: LocalFiles, request: Request, body: _Body, signed: dict[str, str], limit_bytes: int) -> Response:
+async def _put(files: LocalFiles, request: Request, signed: dict[str, str], limit_bytes: int) -> Response:
     headers = request.headers
     sent_type = headers.get("content-type", "")
     if sent_type != signed["content_type"]:
@@ -150,7 +166,7 @@ async def _put(files: LocalFiles, request: Request, body: _Body, signed: dict[st
         raise ConditionNotKnown
     staged = await files.staging.receive(
         decoded_key(signed["key"]),
-        body.chunks(),
+        request.stream(),
         content_type=sent_type,
         limit_bytes=limit_bytes,
         size_bytes=size_bytes,
@@ -209,27 +225,16 @@ def _answer(request: Request, file: BinaryIO, signed: dict[str, str]) -> Respons
 
 def _looks(content_type: str | None, filename: str | None) -> dict[str, str]:
     """Return the headers by which browsers show a file, or save it, and never let it act as a page of ours."""
-    kind = content_type if content_type and content_type.isascii() and content_type.isprintable() else ""
-    kind = kind or "application/octet-stream"
+    kind = sendable_type(content_type)
     bare = kind.partition(";")[0].strip().lower()
-    in_place = bare.startswith(_SHOWN_IN_PLACE) and "svg" not in bare
     return {
         "Content-Type": kind,
-        "Content-Disposition": _disposition("inline" if in_place else "attachment", filename),
+        "Content-Disposition": disposition(kind, filename),
         "Content-Security-Policy": _SEALED_PDF if bare == _PDF else _SEALED,
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Referrer-Policy": "no-referrer",
     }
-
-
-def _disposition(kind: str, filename: str | None) -> str:
-    """Return Content-Disposition with the name for old clients and, as RFC 6266 says, for all others."""
-    if not filename:
-        return kind
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%/' else "_" for c in filename)
-    named = f'{kind}; filename="{plain}"'
-    return named if plain == filename else f"{named}; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 class _FileAnswer(StreamingResponse):

@@ -126,7 +126,8 @@ class Edge:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > self._body_bytes:
-                    await drain(headers, receive)
+                    if message.get("more_body", False):
+                        await drain(headers, receive)
                     raise BodyTooLarge(limit_bytes=self._body_bytes, setting="PRISMHOUSE_LIMITS__BODY_BYTES")
             return message
 

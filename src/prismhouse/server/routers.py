@@ -7,12 +7,15 @@ import asyncio
 from fastapi import APIRouter
 
 from prismhouse.api.annotations.routes import routes as annotation_routes
+from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.documents.changes.routes import routes as document_change_routes
 from prismhouse.api.documents.figures.routes import routes as document_figure_routes
+from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
+from prismhouse.api.documents.lineage.routes import routes as document_lineage_routes
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -30,7 +33,7 @@ __all__ = ["routers"]
 
 def routers(house: House) -> list[APIRouter]:
     """Return the routers of everything that is built."""
-    callers = Callers(house.namespaces)
+    callers = Callers(house.namespaces, denied=Denials(house.audit).note)
     local = house.local_files
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
@@ -45,6 +48,8 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        document_lineage_routes(house.document_lineage, callers),
+        payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),

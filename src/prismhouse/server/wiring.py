@@ -11,12 +11,15 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.figures.service import Figures
+from prismhouse.api.documents.indexes.service import PayloadIndexes
+from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -35,6 +38,7 @@ from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.port import Compute
@@ -75,7 +79,9 @@ class House:
     document_changes: DocumentChanges
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
+    document_lineage: Lineage
     document_figures: Figures
+    payload_indexes: PayloadIndexes
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -104,6 +110,7 @@ class House:
         await self.compute.close()
         await self.fetcher.close()
         await self.namespaces.settle()
+        await self.payload_indexes.settle()
         await self.db.close()
 
 
@@ -125,7 +132,10 @@ def build(settings: Settings, dsn: str) -> House:
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
     expiry = Expiry(db, jobs=jobs, events=events, deletion=deletion)
-    namespaces = Namespaces(db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit)
+    indexes = PayloadIndexes(db, jobs=jobs)
+    namespaces = Namespaces(
+        db, organizations=organizations, catalogue=catalogue, expiry=expiry, audit=audit, indexes=indexes
+    )
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
     objects = Objects(
@@ -143,12 +153,20 @@ def build(settings: Settings, dsn: str) -> House:
         collections=collections,
         objects=objects,
         link_blob=downloads.of_reference,
+        indexes=indexes,
         filter_depth=settings.limits.filter_depth,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
     uploads = Uploads(
-        db, buckets=buckets, objects=objects, staging=files.staging, links=files.links, limits=settings.limits
+        db,
+        buckets=buckets,
+        objects=objects,
+        staging=files.staging,
+        downloads=downloads,
+        limits=settings.limits,
+        tasks=tasks,
+        jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
     parts = Parts(
@@ -156,6 +174,7 @@ def build(settings: Settings, dsn: str) -> House:
         queue=jobs,
         compute=compute,
         blobs=blobs,
+        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
         tasks=tasks,
         events=events,
         buckets=buckets,
@@ -172,6 +191,8 @@ def build(settings: Settings, dsn: str) -> House:
     register_batch_jobs(parts, batches)
     deletion.admit(RunningBatches(parts))
     collections.guard_deletion(batches.active_of_collection)
+    annotations = Annotations(db, documents=documents, events=events, audit=audit)
+    documents.use(annotations)
     return House(
         settings=settings,
         dsn=dsn,
@@ -201,9 +222,13 @@ def build(settings: Settings, dsn: str) -> House:
             db, collections=collections, audit=audit, filter_depth=settings.limits.filter_depth
         ),
         document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
+        document_lineage=Lineage(
+            db, collections=collections, documents=documents, objects=objects, failures=failures_of_object
+        ),
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),
+        payload_indexes=indexes,
         batches=batches,
         retrievers=Retrievers(
             db,
@@ -213,7 +238,7 @@ def build(settings: Settings, dsn: str) -> House:
             link_blob=downloads.of_reference,
             audit=audit,
         ),
-        annotations=Annotations(db, documents=documents, events=events, audit=audit),
+        annotations=annotations,
     )
 
 

@@ -104,7 +104,7 @@ def test_missing_file_is_named_when_it_is_configured(tmp_path):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("PRISMHOUSE_BLOBS__URL", "s3://bucket/prefix"), ("PRISMHOUSE_COMPUTE__KIND", "ray")],
+    [("PRISMHOUSE_BLOBS__URL", "gs://bucket/prefix"), ("PRISMHOUSE_COMPUTE__KIND", "ray")],
 )
 def test_unbuilt_adapter_is_named_before_anything_starts(tmp_path, variable, value):
     done = prismhouse("serve", "--port", "0", "--data", str(tmp_path / "data"), **{variable: value})

@@ -45,8 +45,8 @@ def _text(value: Any, location: Sequence[str | int]) -> str:
     except Invalid:
         raise Invalid(unstorable(value, location)) from None
     # An infinite number, which JSON can spell as 1e999, was written as null.
-    if "null" in text and (faults := unstorable(value, location)):
-        raise Invalid(faults)
+    if "null" in text and json.loads(text) != value:
+        raise Invalid(unstorable(value, location))
     return text
 
 
@@ -81,12 +81,6 @@ class Chain:
         values = {name: given[name] for name in changed}
         self.state = {**self.state, **values, "version": self.state["version"] + 1, "updated_at": began}
         return True
-
-    def edits(self) -> Iterator[tuple[State, State, Sequence[str]]]:
-        """Yield what stood before and after each edit, and the fields that changed, in order."""
-        states = [*(one.state for one in self.ended), self.state]
-        for one, after in zip(self.ended, states[1:], strict=True):
-            yield one.state, after, one.changed
 
 
 def _same(name: str, old: Any, new: Any) -> bool:

@@ -144,6 +144,13 @@ class Audit:
                 namespace_id=namespace_id,
             )
 
+    async def note_failure(self, who: Who, *, action: Action, resource_type: ResourceType, resource_id: str) -> None:
+        """Record, in a transaction of its own, that somebody tried what he may not."""
+        async with self._db.write() as tx:
+            await self.record(
+                tx, who, action=action, resource_type=resource_type, resource_id=resource_id, status="failure"
+            )
+
     async def read(self, organization_id: str, identifier: str) -> Record:
         """Return one row; raise AuditEventNotFound."""
         sequence = sequence_of(identifier)

@@ -50,7 +50,7 @@ def _collection_routes(router: APIRouter, service: Documents, callers: Callers) 
         page = page_of(request, body, default_limit=_DEFAULT_LIMIT)
         _apply_flags(request, body)
         found = await service.list_in(caller.scope, collection, request=body, page=page)
-        return answer(joined(found.documents, found.rest))
+        return answer(found.content())
 
     @router.post(
         f"{base}/list",
@@ -94,6 +94,7 @@ def _collection_routes(router: APIRouter, service: Documents, callers: Callers) 
             collection=collection_identifier,
             wanted=_wanted(request),
             presign=_flag(request, "return_presigned_urls"),
+            expand=_listed(request, "expand"),
         )
         return answer(found)
 
@@ -116,7 +117,7 @@ def _namespace_routes(router: APIRouter, service: Documents, callers: Callers) -
         page = page_of(request, body, default_limit=_DEFAULT_LIMIT)
         _apply_flags(request, body)
         found = await service.list_everywhere(caller.scope, request=body, page=page)
-        return answer(joined(found.documents, found.rest))
+        return answer(found.content())
 
     @router.post(
         "/v1/documents/list/batch",
@@ -137,7 +138,7 @@ def _namespace_routes(router: APIRouter, service: Documents, callers: Callers) -
                 found = await service.list_everywhere(caller.scope, request=query.request, page=page)
             except WarehouseError as error:
                 return b'{"key":%s,"response":null,"error":%s}' % (key, json.dumps(error.message))
-            return b'{"key":%s,"response":%s,"error":null}' % (key, joined(found.documents, found.rest))
+            return b'{"key":%s,"response":%s,"error":null}' % (key, found.content())
 
         keys = [query.key for query in body.queries]
         if len(set(keys)) < len(keys):
@@ -165,6 +166,7 @@ def _namespace_routes(router: APIRouter, service: Documents, callers: Callers) -
             document_id,
             wanted=_wanted(request),
             presign=_flag(request, "return_presigned_urls"),
+            expand=_listed(request, "expand"),
         )
         return answer(found)
 
@@ -178,11 +180,15 @@ def _namespace_routes(router: APIRouter, service: Documents, callers: Callers) -
         page = page_of(request)
         collections = request.query_params.getlist("collection_ids")
         found = await service.of_object(caller.scope, object_id, collections=collections, page=page)
-        return answer(joined(found.documents, found.rest, name="documents"))
+        return answer(found.content())
 
 
 def _flag(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in {"true", "1"}
+
+
+def _listed(request: Request, name: str) -> list[str]:
+    return [part.strip() for part in request.query_params.get(name, "").split(",") if part.strip()]
 
 
 def _apply_flags(request: Request, body: ListDocuments) -> None:
@@ -193,7 +199,7 @@ def _apply_flags(request: Request, body: ListDocuments) -> None:
 
 def _wanted(request: Request) -> Wanted:
     given = request.query_params.get("return_vector_names", "")
-    names: bool | list[str] | None = [name.strip() for name in given.split(",") if name.strip()] or None
+    names: bool | list[str] | None = _listed(request, "return_vector_names") or None
     if given.lower() in {"true", "1", "false", "0"}:
         names = given.lower() in {"true", "1"}
     return Wanted(values=_flag(request, "return_vectors"), names=names)

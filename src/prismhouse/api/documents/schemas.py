@@ -62,8 +62,13 @@ class ListDocuments(PagingKeys, RequestModel):
     return_vectors: bool | None = False
     return_vector_names: bool | list[str] | None = None
     group_by: str | GroupBy | None = None
-    select: list[str] | None = None
-    expand: list[str] | None = None
+    select: list[str] | None = Field(None, max_length=200)
+    expand: list[str] | None = Field(None, max_length=50)
+
+    @property
+    def grouped_by(self) -> str | None:
+        """The field that groups documents, however it was sent."""
+        return self.group_by.field if isinstance(self.group_by, GroupBy) else self.group_by
 
 
 class ListNamespaceDocuments(ListDocuments):
@@ -103,14 +108,16 @@ class BatchList(RequestModel):
 class Shape:
     """How documents are shown.
 
-    `vectors` holds, per document, what goes to its root: vectors by stored name, or `_vectors`. `link` makes a
-    presigned URL for a stored blob, where `presign` asks for one.
+    `vectors` holds, per document, what goes to its root: vectors by stored name, or `_vectors`. `expanded` holds, per
+    document, what it refers to, by the name it was asked for. `link` makes a presigned URL for a stored blob, where
+    `presign` asks for one.
     """
 
     internal_id: str
     namespace_id: str
     select: Sequence[str] = ()
     vectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    expanded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_vectors: bool = False
     presign: bool = False
     link: Link | None = None
@@ -133,6 +140,8 @@ def document_bytes(row: Mapping[str, Any], shape: Shape) -> bytes:
     }
     if shape.with_vectors:
         tail["vector_hydration_incomplete"] = False
+    if document_id in shape.expanded:
+        tail["_expanded"] = shape.expanded[document_id]
     head = {"document_id": document_id, "collection_id": row["collection_id"]}
     payload = row["payload"]
     if named or shape.select:
@@ -145,14 +154,14 @@ def document_bytes(row: Mapping[str, Any], shape: Shape) -> bytes:
 
 
 def _projected(fields: dict[str, Any], *, head: dict[str, Any], tail: dict[str, Any], shape: Shape) -> dict[str, Any]:
-    asked_vectors = {*shape.vectors.get(head["document_id"], {}), "vector_hydration_incomplete"}
+    asked = {*shape.vectors.get(head["document_id"], {}), "vector_hydration_incomplete", "_expanded"}
     shown = dict(head)
     everything = {**fields, **tail}
     if any(path.startswith(("_internal", "document_blobs")) for path in shape.select):
         everything = {**fields, **json.loads(json.dumps(tail))}
     for path in shape.select:
         _copy(everything, shown, path.split("."))
-    return shown | {key: value for key, value in tail.items() if key in asked_vectors}
+    return shown | {key: value for key, value in tail.items() if key in asked}
 
 
 def _copy(source: Any, target: dict[str, Any], path: Sequence[str]) -> None:

@@ -8,15 +8,20 @@ from typing import Any
 from psycopg import sql
 
 from prismhouse.api.documents.model import NewDocument, StoredDocument, storable_json
+from prismhouse.query.filters import EVERYTHING
+from prismhouse.query.listing import After, Order, Part, Selection
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Statement
 
 __all__ = [
+    "ancestors",
+    "children",
     "collections_of",
     "counts_of_objects",
-    "delete",
     "delete_all_of_objects",
     "delete_of_objects",
     "find",
+    "group_page",
+    "group_total",
     "ids_of_batch",
     "load",
     "objects_with_documents",
@@ -68,6 +73,27 @@ SELECT {_ANSWERED} FROM documents AS d
 WHERE d.namespace_id = %(namespace_id)s AND d.document_id = ANY(%(document_ids)b)
   AND (%(collection_id)s::text IS NULL OR d.collection_id = %(collection_id)s)
 """
+# A chain is as long as a pipeline is deep; the bound ends one that was written as a circle.
+# Documents that users bring may claim anything as their source, a circle too.
+_ANCESTORS = f"""
+WITH RECURSIVE chain (document_id, source_document_id, distance, passed) AS (
+  SELECT document_id, source_document_id, 0, ARRAY[document_id]
+  FROM documents WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s
+  UNION ALL
+  SELECT d.document_id, d.source_document_id, c.distance + 1, c.passed || d.document_id
+  FROM chain AS c
+  JOIN documents AS d ON d.namespace_id = %(namespace_id)s AND d.document_id = c.source_document_id
+  WHERE c.distance < 50 AND d.document_id <> ALL(c.passed)
+)
+SELECT {_ANSWERED} FROM chain AS c
+JOIN documents AS d ON d.namespace_id = %(namespace_id)s AND d.document_id = c.document_id
+WHERE c.distance > 0 ORDER BY c.distance DESC
+"""
+_CHILDREN = f"""
+SELECT {_ANSWERED} FROM documents AS d
+WHERE d.namespace_id = %(namespace_id)s AND d.source_document_id = %(document_id)s AND d.document_id <> %(document_id)s
+ORDER BY d.document_id LIMIT %(limit)s
+"""
 _LOAD = f"""
 SELECT {_NAMES}, created_at, updated_at FROM documents
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
@@ -81,10 +107,6 @@ SELECT document_id FROM documents
 WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND collection_id = ANY(%(collection_ids)b)
   AND document_id > %(after)s
 ORDER BY document_id LIMIT %(limit)s
-"""
-_DELETE = """
-DELETE FROM documents
-WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s AND document_id = ANY(%(document_ids)b)
 """
 _DELETE_OF_OBJECTS = """
 DELETE FROM documents
@@ -146,12 +168,6 @@ async def ids_of_batch(
     return [row["document_id"] for row in await tx.fetch_all(_IDS_OF_BATCH, parameters)]
 
 
-async def delete(tx: NamespaceWriter, collection_id: str, document_ids: Sequence[str]) -> int:
-    """Delete documents of a collection and return how many there were."""
-    ids = [one for one in document_ids if "\x00" not in one]
-    return await tx.execute(_DELETE, {"collection_id": collection_id, "document_ids": ids})
-
-
 async def delete_of_objects(
     tx: NamespaceWriter, collection_id: str, object_ids: Sequence[str], *, except_batch: str | None
 ) -> int:
@@ -186,36 +202,106 @@ async def counts_of_objects(tx: NamespaceReader, object_ids: Sequence[str]) -> d
 
 
 async def page(
-    tx: NamespaceReader,
-    *,
-    where: Sequence[str],
-    parameters: Mapping[str, Any],
-    order: str,
-    sort_value: str = "NULL",
-    limit: int,
-    offset: int,
-    filtered: bool,
+    tx: NamespaceReader, selection: Selection, order: Order, *, after: After | None = None, limit: int, offset: int = 0
 ) -> list[Record]:
-    """Return documents as they are answered, with `sort_value` for the cursor.
+    """Return documents as they are answered, with `sort_value` for the cursor."""
+    where, parameters = selection.where()
+    parts, bound = order.parts(after)
+    parameters |= bound
+    found: list[Record] = []
+    for number, part in enumerate(parts):
+        narrowed = {**parameters, "limit": limit - len(found), "offset": offset}
+        rows = await tx.fetch_all(_page(where, part, order.value), narrowed, prepare=_prepared(selection, order))
+        found += rows
+        if len(found) == limit:
+            break
+        if offset and number + 1 < len(parts):
+            # The offset may reach past this part: less what it held, it goes on in the next.
+            offset = 0 if rows else offset - await _count(tx, where, part, parameters)
+    return found
 
-    `where`, `order` and `sort_value` are SQL made by `listing` and the filter compiler, values always parameters.
-    """
-    statement = (
-        f"SELECT {_ANSWERED}, ({sort_value})::text AS sort_value FROM documents AS d"
-        f" WHERE {' AND '.join(['d.namespace_id = %(namespace_id)s', *where])}"
-        f" ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s"
+
+def _page(where: str, part: Part, value: str) -> str:
+    return (
+        f"SELECT {_ANSWERED}, {value} AS sort_value FROM documents AS d WHERE {where} AND {part.condition}"
+        f" ORDER BY {part.order} LIMIT %(limit)s OFFSET %(offset)s"
     )
-    # A filter is planned anew each time: which index serves it depends on its values.
-    prepare = False if filtered else None
-    return await tx.fetch_all(statement, {**parameters, "limit": limit, "offset": offset}, prepare=prepare)
 
 
-async def total(tx: NamespaceReader, *, where: Sequence[str], parameters: Mapping[str, Any]) -> int:
-    """Return how many documents match."""
-    conditions = " AND ".join(["d.namespace_id = %(namespace_id)s", *where])
-    statement = f"SELECT count(*) AS total FROM documents AS d WHERE {conditions}"
+def _prepared(selection: Selection, order: Order) -> bool | None:
+    """A filter, or a key, is planned anew each time: which index serves it depends on its values."""
+    return False if selection.filter != EVERYTHING or order.key is not None else None
+
+
+async def _count(tx: NamespaceReader, where: str, part: Part, parameters: Mapping[str, Any]) -> int:
+    statement = f"SELECT count(*) AS total FROM documents AS d WHERE {where} AND {part.condition}"
     row = await tx.fetch_one(statement, parameters, prepare=False)
     return int(row["total"]) if row else 0
+
+
+async def total(tx: NamespaceReader, selection: Selection) -> int:
+    """Return how many documents match."""
+    where, parameters = selection.where()
+    row = await tx.fetch_one(f"SELECT count(*) AS total FROM documents AS d WHERE {where}", parameters, prepare=False)
+    return int(row["total"]) if row else 0
+
+
+async def group_page(
+    tx: NamespaceReader,
+    selection: Selection,
+    grouping: Order,
+    order: Order,
+    *,
+    after: After | None = None,
+    limit: int,
+    offset: int = 0,
+    documents: int,
+) -> list[Record]:
+    """Return, in the order of the groups, up to so many documents of each, with `group_value` and `group_count`."""
+    where, parameters = selection.where()
+    assert grouping.key is not None  # noqa: S101 - a grouping always has a field
+    key = grouping.key
+    parameters |= {**grouping.parameters, **order.parameters, "limit": limit, "offset": offset, "documents": documents}
+    beyond = key.present or "true"
+    if after is not None:
+        parameters["after_value"] = after.value
+        beyond = f"{beyond} AND {key.expression} > %(after_value)s::{key.kind}"
+    statement = f"""
+    WITH groups AS MATERIALIZED (
+      SELECT {key.expression} AS value, count(*) AS size FROM documents AS d
+      WHERE {where} AND {beyond} GROUP BY 1 ORDER BY 1 LIMIT %(limit)s OFFSET %(offset)s
+    )
+    SELECT g.value::text AS group_value, g.size AS group_count, m.*
+    FROM groups AS g CROSS JOIN LATERAL (
+      SELECT {_ANSWERED}, row_number() OVER (ORDER BY {order.text}) AS position
+      FROM documents AS d WHERE {where} AND {key.expression} = g.value ORDER BY {order.text} LIMIT %(documents)s
+    ) AS m
+    ORDER BY g.value, m.position
+    """
+    return await tx.fetch_all(statement, parameters, prepare=False)
+
+
+async def group_total(tx: NamespaceReader, selection: Selection, grouping: Order) -> int:
+    """Return how many groups there are."""
+    where, parameters = selection.where()
+    assert grouping.key is not None  # noqa: S101 - a grouping always has a field
+    condition = f"{where} AND {grouping.key.present or 'true'}"
+    statement = (
+        f"SELECT count(*) AS total FROM (SELECT DISTINCT {grouping.key.expression} FROM documents AS d"
+        f" WHERE {condition}) AS groups"
+    )
+    row = await tx.fetch_one(statement, {**parameters, **grouping.parameters}, prepare=False)
+    return int(row["total"]) if row else 0
+
+
+async def ancestors(tx: NamespaceReader, document_id: str) -> list[Record]:
+    """Return the documents that a document was made from, as they are answered, the first one first."""
+    return await tx.fetch_all(_ANCESTORS, {"document_id": document_id}, prepare=False)
+
+
+async def children(tx: NamespaceReader, document_id: str, *, limit: int) -> list[Record]:
+    """Return the documents made directly from a document, as they are answered, by id."""
+    return await tx.fetch_all(_CHILDREN, {"document_id": document_id, "limit": limit})
 
 
 async def stored_vectors(

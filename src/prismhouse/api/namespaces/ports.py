@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Writer
 
-__all__ = ["EventLog", "ExtractorCatalogue", "Receipts", "Tenant"]
+__all__ = ["EventLog", "ExtractorCatalogue", "IndexRegistry", "Receipts", "Tenant"]
 
 
 class ExtractorCatalogue(Protocol):
@@ -78,6 +78,14 @@ class EventLog(Protocol):
         payload: Mapping[str, Any],
     ) -> str:
         """Write one event in the caller's transaction."""
+        ...
+
+
+class IndexRegistry(Protocol):
+    """What builds the indexes that a namespace declares on the fields of its documents."""
+
+    async def declare(self, tx: NamespaceWriter, indexes: Sequence[Mapping[str, Any]]) -> None:
+        """Make these the declared ones, in the caller's transaction."""
         ...
 
 

@@ -19,7 +19,7 @@ from prismhouse.api.namespaces.errors import (
 )
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.model import expiry_of, merged_indexes
-from prismhouse.api.namespaces.ports import ExtractorCatalogue
+from prismhouse.api.namespaces.ports import ExtractorCatalogue, IndexRegistry
 from prismhouse.api.namespaces.schemas import (
     CreateNamespace,
     ExtractorReference,
@@ -62,9 +62,11 @@ class Namespaces:
         catalogue: ExtractorCatalogue,
         expiry: Expiry | None = None,
         audit: Audit | None = None,
+        indexes: IndexRegistry | None = None,
     ) -> None:
         self._db = db
         self._audit = audit or Audit(db)
+        self._indexes = indexes
         self._catalogue = catalogue
         self._expiry = expiry
         self._authenticator = KeyAuthenticator(db, organizations)
@@ -112,6 +114,8 @@ class Namespaces:
                     raise NamespaceNameTaken(namespace_name=body.namespace_name)
                 raise NamespaceIdTaken(namespace_id=namespace_id)
             await self._schedule(tx, row)
+            if body.payload_indexes:
+                await self._index(tx, row)
             await self._audit.record(
                 tx,
                 caller,
@@ -206,6 +210,8 @@ class Namespaces:
             after = (await store.update(tx, namespace_id, changes) if changes else None) or row
             if "expires_at" in changes:
                 await self._schedule(tx, after)
+            if "payload_indexes" in changes:
+                await self._index(tx, after)
             if differences := _differences(row, after, changes):
                 await self._audit.record(
                     tx,
@@ -217,6 +223,10 @@ class Namespaces:
                     namespace_id=namespace_id,
                 )
             return after
+
+    async def _index(self, tx: Writer, row: Record) -> None:
+        if self._indexes is not None:
+            await self._indexes.declare(tx.within(NamespaceId(row["namespace_id"])), row["payload_indexes"])
 
     async def _schedule(self, tx: Writer, row: Record) -> None:
         if row["expires_at"] is not None and self._expiry is not None:

@@ -79,6 +79,7 @@ def draft_of(
     location: Path,
     max_inline_bytes: int,
     partial: bool = False,
+    lone_file: bool = False,
 ) -> Draft:
     """Return the draft; raise Invalid naming every fault of the object.
 
@@ -89,6 +90,7 @@ def draft_of(
         location: where it stands in the request, for messages.
         max_inline_bytes: most bytes of one inline blob.
         partial: an update of an object that is there: nothing is required, no defaults are filled in.
+        lone_file: an object of one file, with which no other can come: no other file is required.
     """
     if faults := unstorable(raw, location):
         raise Invalid(faults)
@@ -111,7 +113,7 @@ def draft_of(
     files = frozenset(blob.property for blob in blobs)
     if not partial:
         fields = with_defaults(given, schema)
-        named = files | {blob.property for blob in request.blobs}
+        named = files | {blob.property for blob in request.blobs} | (frozenset(kinds) if lone_file else frozenset())
         faults += check_required(fields, schema, files=named, location=location)
     faults += check_fields(fields, schema, files=files, location=location)
     unique_value = None

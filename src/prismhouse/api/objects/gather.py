@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import codecs
 import hashlib
-import mimetypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prismhouse.api.buckets.model import FieldType
 from prismhouse.api.objects.drafts import BlobDraft, Draft, Filled
-from prismhouse.api.objects.sources import InlineBytes, InlineText, Remote
+from prismhouse.api.objects.kinds import HEAD_BYTES, KindMismatch, media_type, plain_media_type
+from prismhouse.api.objects.ports import UploadedFile
+from prismhouse.api.objects.sources import InlineBytes, InlineText, Remote, Uploaded
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.sniff import sniff
 from prismhouse.engine.media.text import decode_text
 from prismhouse.kit import json
-from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
@@ -26,26 +26,6 @@ __all__ = ["FETCHES_AT_A_TIME", "MAX_TEXT_BYTES", "Bytes", "Gatherer", "content_
 MAX_TEXT_BYTES = 64 * 1024
 FETCHES_AT_A_TIME = 8
 _CONCURRENCY = 8
-_LABELS = {
-    FieldType.PDF: "PDF",
-    FieldType.IMAGE: "an image",
-    FieldType.AUDIO: "audio",
-    FieldType.VIDEO: "a video",
-    FieldType.EXCEL: "a spreadsheet",
-    FieldType.TEXT: "text",
-    FieldType.JSON: "JSON",
-}
-_FITTING = {
-    FieldType.PDF: {"pdf"},
-    FieldType.IMAGE: {"image"},
-    FieldType.AUDIO: {"audio", "video"},  # containers hold either, and a film has a soundtrack
-    FieldType.VIDEO: {"video", "audio", "image"},
-    FieldType.EXCEL: {"excel"},
-    FieldType.TEXT: {"text"},
-    FieldType.JSON: {"text"},
-}
-_DEFINITIVE = frozenset({"pdf", "image", "audio", "video", "excel"})
-_DEFAULT_MIME = {FieldType.TEXT: "text/plain", FieldType.JSON: "application/json"}
 
 Bytes = bytes | Fetched
 
@@ -59,11 +39,20 @@ class Gatherer:
         self._limits = limits
         self._store_slots = asyncio.Semaphore(_CONCURRENCY)
 
-    async def fill(self, draft: Draft, fetch_slots: asyncio.Semaphore | None = None) -> list[Bytes | None]:
-        """Fill in what is known of each blob; return the bytes that must be stored (None: kept as text).
+    async def fill(
+        self,
+        namespace_id: NamespaceId,
+        draft: Draft,
+        *,
+        uploads: Mapping[str, UploadedFile | WarehouseError],
+        fetch_slots: asyncio.Semaphore | None = None,
+    ) -> list[Bytes | None]:
+        """Fill in what is known of each blob; return the bytes that must be stored (None: kept as text, or stored).
 
         Args:
+            namespace_id: where the bytes of uploads are.
             draft: gets `filled` and `content_hash`.
+            uploads: the files of the uploads that the draft names, or why one cannot be used.
             fetch_slots: shared by the drafts of one request. Requests do not share any: slow servers that one of
                 them names must not hold up the others.
 
@@ -74,7 +63,7 @@ class Gatherer:
         held: list[Bytes | None] = []
         try:
             for blob in draft.blobs:
-                filled, data = await self._fill(blob, fetch_slots or asyncio.Semaphore(1))
+                filled, data = await self._fill(namespace_id, blob, uploads, fetch_slots or asyncio.Semaphore(1))
                 held.append(data)
                 draft.filled.append(filled)
                 _check_sum(blob, filled)
@@ -101,10 +90,18 @@ class Gatherer:
         async with self._store_slots:
             await self._blobs.put(namespace_id, data if isinstance(data, bytes) else data.chunks())
 
-    async def _fill(self, blob: BlobDraft, fetch_slots: asyncio.Semaphore) -> tuple[Filled, Bytes | None]:
+    async def _fill(
+        self,
+        namespace_id: NamespaceId,
+        blob: BlobDraft,
+        uploads: Mapping[str, UploadedFile | WarehouseError],
+        fetch_slots: asyncio.Semaphore,
+    ) -> tuple[Filled, Bytes | None]:
         source = blob.source
+        if isinstance(source, Uploaded):
+            return await self._take(namespace_id, blob, uploads[source.upload_id]), None
         if isinstance(source, InlineText):
-            mime_type = _named_mime(source.filename) or _DEFAULT_MIME.get(blob.type, "text/plain")
+            mime_type = plain_media_type(blob.type, source.filename)
             return _text(source.text, mime_type=mime_type, filename=source.filename, url=None)
         if isinstance(source, InlineBytes):
             mime_type = _mime_of(blob, source.data, source.mime_type, source.filename)
@@ -114,6 +111,22 @@ class Gatherer:
             return _raw(source.data, mime_type=mime_type, filename=source.filename)
         async with fetch_slots:
             return await self._fetch(blob, source)
+
+    async def _take(self, namespace_id: NamespaceId, blob: BlobDraft, file: UploadedFile | WarehouseError) -> Filled:
+        if isinstance(file, WarehouseError):
+            raise Invalid([field_fault([*blob.location, "upload_id"], file.message)]) from file
+        head = b""
+        async for part in self._blobs.stream(namespace_id, file.sha256, end=HEAD_BYTES):
+            head += part
+        return Filled(
+            sha256=file.sha256,
+            md5=file.md5,
+            size_bytes=file.size_bytes,
+            mime_type=_mime_of(blob, head, file.content_type, file.filename),
+            filename=file.filename,
+            source_url=None,
+            text=None,
+        )
 
     async def _fetch(self, blob: BlobDraft, source: Remote) -> tuple[Filled, Bytes | None]:
         fetched = await self._fetcher.fetch(source.url, max_bytes=self._limits.blob_bytes)
@@ -195,21 +208,12 @@ def _raw(data: bytes, *, mime_type: str, filename: str | None) -> tuple[Filled, 
 
 def _mime_of(blob: BlobDraft, head: bytes, declared: str | None, filename: str | None) -> str:
     """Return the media type; raise Invalid when the bytes are certainly of another kind than the field."""
-    found = sniff(head)
-    fitting = _FITTING.get(blob.type)
-    if fitting is not None and found.kind in _DEFINITIVE:
-        if found.kind not in fitting:
-            message = f"expected {_LABELS[blob.type]}, got {found.label} ({found.mime})"
-            raise Invalid([field_fault(blob.location, f"{blob.property}: {message}.", "media_type_mismatch")])
-        return found.mime
-    if blob.type in {FieldType.BINARY, FieldType.DOCUMENT} and found.kind in _DEFINITIVE:
-        return found.mime
-    named = declared.lower() if declared and declared != "application/octet-stream" else _named_mime(filename)
-    return named or _DEFAULT_MIME.get(blob.type, found.mime)
-
-
-def _named_mime(filename: str | None) -> str | None:
-    return mimetypes.guess_type(filename)[0] if filename else None
+    try:
+        return media_type(blob.type, head, declared=declared, filename=filename)
+    except KindMismatch as error:
+        found = "expected {expected}, got {found} ({media_type})".format_map(error.details)
+        message = f"{blob.property}: {found}."
+        raise Invalid([field_fault(blob.location, message, "media_type_mismatch")]) from error
 
 
 def _decoded(blob: BlobDraft, data: bytes, charset: str | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prismhouse.api.buckets.model import file_properties
 from prismhouse.api.buckets.service import BucketRow
 from prismhouse.api.objects.fields import check_fields, check_required, refuse_reserved, with_defaults
 from prismhouse.api.objects.uniqueness import unique_value_of
@@ -23,7 +24,7 @@ class Judged:
 
 
 def judge(bucket: BucketRow, fields: Mapping[str, Any], *, files: frozenset[str], location: list[str | int]) -> Judged:
-    """Check fields as the creation of an object would.
+    """Check fields as the creation of an object of one file would: no other file is required, since none can come.
 
     Args:
         bucket: where the object would go.
@@ -36,7 +37,8 @@ def judge(bucket: BucketRow, fields: Mapping[str, Any], *, files: frozenset[str]
     faults = refuse_reserved(fields, location) + check_fields(filled, schema, files=files, location=location)
     key = bucket.unique_key
     if key is None or key.get("default_policy") != "update":  # an update names only what it changes
-        faults += check_required(filled, schema, files=files, location=location)
+        named = files | frozenset(file_properties(schema))
+        faults += check_required(filled, schema, files=named, location=location)
     if key is None or faults:
         return Judged(faults=faults, unique_value=None)
     try:

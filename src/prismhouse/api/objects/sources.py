@@ -1,4 +1,4 @@
-"""Where a blob's bytes come from: inline text, inline bytes, or a URL. One source, said without guessing."""
+"""Where a blob's bytes come from: inline text, inline bytes, a URL, or an upload. One source, said without guessing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prismhouse.api.objects.schemas import BlobInput
 from prismhouse.kit import json
 from prismhouse.kit.errors import FieldFault, Invalid, field_fault
 
-__all__ = ["InlineBytes", "InlineText", "Remote", "Source", "checksum_of", "source_of"]
+__all__ = ["InlineBytes", "InlineText", "Remote", "Source", "Uploaded", "checksum_of", "source_of"]
 
 _URL = re.compile(r"(?i)(https?|s3|gs|file)://\S+")
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,(.*)", re.DOTALL)
@@ -55,7 +55,14 @@ class Remote:
     filename: str | None = None
 
 
-Source = InlineText | InlineBytes | Remote
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """A file that its client put into storage."""
+
+    upload_id: str
+
+
+Source = InlineText | InlineBytes | Remote | Uploaded
 
 
 def checksum_of(given: str | None, location: Path) -> str | None:
@@ -75,7 +82,7 @@ def source_of(blob: BlobInput, kind: FieldType, location: Path, *, max_bytes: in
         found = f"{' and '.join(given)} are given" if given else "none is given"
         raise _invalid(location, f"Exactly one of data, url, content, upload_id says where the file is; {found}.")
     if blob.upload_id is not None:
-        raise _invalid([*location, "upload_id"], "Uploads are not available yet. Send the file as data or url.")
+        return Uploaded(upload_id=blob.upload_id)
     if blob.url is not None:
         return _remote(blob.url, [*location, "url"])
     if blob.content is not None:

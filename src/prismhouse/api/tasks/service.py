@@ -17,7 +17,7 @@ from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId, digest_id
 from prismhouse.kit.json import dumps
-from prismhouse.storage.postgres.database import Database, Record, Writer
+from prismhouse.storage.postgres.database import Database, Reader, Record, Writer
 
 __all__ = ["KillHandler", "TaskNotFound", "Tasks"]
 
@@ -92,7 +92,13 @@ class Tasks:
     ) -> dict[str, Any]:
         """Return the task as the API shows it; raise TaskNotFound."""
         async with self._db.read() as tx:
-            row = await store.find(tx, organization_id, task_id, patterns=patterns)
+            return await self.seen(tx, organization_id, task_id, patterns=patterns)
+
+    async def seen(
+        self, tx: Reader, organization_id: OrganizationId, task_id: str, *, patterns: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Return the task as the caller's transaction sees it; raise TaskNotFound."""
+        row = await store.find(tx, organization_id, task_id, patterns=patterns)
         if row is None:
             raise TaskNotFound(id=task_id, resource="task")
         return shown(row)

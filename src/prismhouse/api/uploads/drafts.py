@@ -104,7 +104,7 @@ def _kind(request: CreateUpload, location: Path, faults: list[FieldFault]) -> Fi
 
 
 def _property(bucket: BucketRow, request: CreateUpload, location: Path, faults: list[FieldFault]) -> str | None:
-    """Return the property: as asked, else the only one there is, else the name of the file without its extension."""
+    """Return the property: as asked, else the only one there is, else what the file's name or type leaves."""
     kinds = file_properties(bucket.bucket_schema)
     where = [*location, "blob_property"]
     known = ", ".join(f"{name} ({kind})" for name, kind in [*kinds.items()][:_SHOWN]) or "none"
@@ -115,6 +115,9 @@ def _property(bucket: BucketRow, request: CreateUpload, location: Path, faults: 
         stem = PurePosixPath(request.filename).stem
         if stem in kinds and _PROPERTY.fullmatch(stem):
             return stem
+        alike = [name for name, kind in kinds.items() if kind is kind_of(request.content_type)]
+        if len(alike) == 1 and request.create_object_on_confirm:
+            return alike[0]
         if request.create_object_on_confirm:
             message = f"Name the property: {stem[:100]!r}, from the file's name, is none. File fields: {known}."
             faults.append(field_fault(where, message, "missing"))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from prismhouse.api.uploads.schemas import CreateUpload, CreateUploads, ListUploads
+from prismhouse.api.buckets.schemas import Policy
+from prismhouse.api.uploads.schemas import ConfirmUpload, ConfirmUploads, CreateUpload, CreateUploads, ListUploads
 from prismhouse.api.uploads.service import Uploads
-from prismhouse.api.uploads.wire import made, shown, stats_of
+from prismhouse.api.uploads.wire import confirmed, confirming, made, shown, stats_of
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
-from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.api.web.paging import PagingKeys, page_of, pagination
 
 __all__ = ["routes"]
 
@@ -53,6 +54,56 @@ def routes(service: Uploads, callers: Callers) -> APIRouter:
         return answer({"uploads": results, "total": len(results)})
 
     @router.post(
+        f"{_UPLOADS}/confirm/batch",
+        operation_id="confirm_uploads_batch_buckets",
+        summary="Batch Confirm Uploads",
+        openapi_extra=body_schema(ConfirmUploads),
+    )
+    async def confirm_many(
+        bucket_identifier: str,
+        policy: Policy | None = None,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: ConfirmUploads = Depends(body_of(ConfirmUploads)),
+    ) -> Answer:
+        task = await service.confirm_many(caller.scope, bucket_identifier, body, policy=policy)
+        return answer(confirming(task, len(body.confirmations)))
+
+    @router.post(
+        f"{_UPLOAD}/confirm",
+        operation_id="confirm_upload_buckets",
+        summary="Confirm Upload",
+        openapi_extra=body_schema(ConfirmUpload, required=False),
+    )
+    async def confirm(
+        bucket_identifier: str,
+        upload_id: str,
+        asynchronous: bool = Query(False, alias="async"),
+        policy: Policy | None = None,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: ConfirmUpload = Depends(body_of(ConfirmUpload)),
+    ) -> Answer:
+        upload = await service.confirm(
+            caller.scope, upload_id, body, identifier=bucket_identifier, policy=policy, asynchronous=asynchronous
+        )
+        return answer(confirmed(upload))
+
+    @router.post(
+        f"{_ALIAS}/confirm",
+        operation_id="confirm_upload",
+        summary="Confirm Upload",
+        openapi_extra=body_schema(ConfirmUpload, required=False),
+    )
+    async def confirm_by_id(
+        upload_id: str,
+        asynchronous: bool = Query(False, alias="async"),
+        policy: Policy | None = None,
+        caller: NamespaceCaller = Depends(callers.namespace("write")),
+        body: ConfirmUpload = Depends(body_of(ConfirmUpload)),
+    ) -> Answer:
+        upload = await service.confirm(caller.scope, upload_id, body, policy=policy, asynchronous=asynchronous)
+        return answer(confirmed(upload))
+
+    @router.post(
         f"{_UPLOADS}/list",
         operation_id="list_uploads_buckets",
         summary="List Uploads",
@@ -64,7 +115,7 @@ def routes(service: Uploads, callers: Callers) -> APIRouter:
         caller: NamespaceCaller = Depends(callers.namespace("read")),
         body: ListUploads = Depends(body_of(ListUploads)),
     ) -> Answer:
-        page = page_of(request, body, default_limit=_DEFAULT_LIMIT, max_limit=_MAX_LIMIT)
+        page = page_of(request, _paging(request, body), default_limit=_DEFAULT_LIMIT, max_limit=_MAX_LIMIT)
         uploads, total, cursor = await service.list(caller.scope, bucket_identifier, body, page)
         scope, linked = caller.scope, body.return_presigned_urls
         results = [
@@ -115,3 +166,13 @@ def routes(service: Uploads, callers: Callers) -> APIRouter:
         return Response(status_code=204)
 
     return router
+
+
+def _paging(request: Request, body: ListUploads) -> PagingKeys:
+    """Return the body's paging keys, without the defaults that the official client sends over its own parameters."""
+    defaults = set()
+    if body.limit == _DEFAULT_LIMIT and not request.query_params.keys().isdisjoint({"limit", "page_size"}):
+        defaults.add("limit")
+    if body.offset == 0 and not request.query_params.keys().isdisjoint({"offset", "page"}):
+        defaults.add("offset")
+    return body.model_copy(update=dict.fromkeys(defaults))

@@ -9,7 +9,7 @@ from pydantic import Field
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 
-__all__ = ["CreateUpload", "CreateUploads", "ListUploads", "Sort"]
+__all__ = ["ConfirmItem", "ConfirmUpload", "ConfirmUploads", "CreateUpload", "CreateUploads", "ListUploads", "Sort"]
 
 _MAX_INTEGER = 2**63 - 1
 
@@ -50,5 +50,27 @@ class ListUploads(PagingKeys, RequestModel):
 
     filters: dict[str, Any] | None = None
     sort: Sort | None = None
-    search: str | None = None
+    search: str | None = Field(None, max_length=500)
     return_presigned_urls: bool = False
+
+
+class ConfirmUpload(RequestModel):
+    """What the client knows of the file it has put."""
+
+    etag: str | None = Field(None, max_length=200)
+    file_size_bytes: int | None = Field(None, ge=1, le=_MAX_INTEGER)
+    auto_submit_batch: bool = False
+
+
+class ConfirmItem(RequestModel):
+    """One of several confirmations."""
+
+    upload_id: str = Field(min_length=1, max_length=200)
+    etag: str | None = Field(None, max_length=200)
+    file_size_bytes: int | None = Field(None, ge=1, le=_MAX_INTEGER)
+
+
+class ConfirmUploads(RequestModel):
+    """1 to 100 confirmations of uploads of one bucket."""
+
+    confirmations: list[ConfirmItem] = Field(min_length=1, max_length=100)

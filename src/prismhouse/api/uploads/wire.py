@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from prismhouse.api.uploads.model import Upload
+from prismhouse.api.uploads.model import Upload, UploadStatus
 from prismhouse.api.uploads.service.create import Made, Skipped
 from prismhouse.kit.clock import iso, utc_now
 
-__all__ = ["made", "shown", "stats_of"]
+__all__ = ["confirmed", "confirming", "made", "shown", "stats_of"]
 
 _DUPLICATE = "A completed upload has the same file. Nothing needs to be put: this is its record."
 _SKIPPED = (
@@ -43,7 +43,7 @@ def shown(upload: Upload, *, presigned_url: str | None = None) -> dict[str, Any]
         "is_duplicate": upload.duplicate_of_upload_id is not None,
         "duplicate_of_upload_id": upload.duplicate_of_upload_id,
         "skipped_unique_key": False,
-        "existing_object_id": None,
+        "existing_object_id": upload.object_id if upload.duplicate_of_upload_id is not None else None,
         "message": upload.message,
         "created_at": iso(upload.created_at),
         "expires_at": iso(upload.expires_at),
@@ -100,6 +100,41 @@ def _skipped(result: Skipped) -> dict[str, Any]:
         "etag": None,
         "object_id": None,
         "task_id": None,
+    }
+
+
+def confirmed(upload: Upload) -> dict[str, Any]:
+    """Return what a confirmation answers; the same each time."""
+    return {
+        "upload_id": upload.upload_id,
+        "status": upload.status.value,
+        "etag": upload.etag,
+        "file_size_bytes": upload.size_bytes,
+        "file_hash": upload.sha256 or upload.file_hash,
+        "verified_at": iso(upload.verified_at),
+        "completed_at": iso(upload.completed_at),
+        "object_id": upload.object_id,
+        "task_id": upload.task_id,
+        "batch_id": upload.batch_id,
+        "message": upload.message or _message(upload),
+    }
+
+
+def _message(upload: Upload) -> str | None:
+    if upload.status is not UploadStatus.PROCESSING:
+        return None
+    return f"The file is confirmed in the background. GET /v1/tasks/{upload.task_id} tells when."
+
+
+def confirming(task: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Return what a batch of confirmations answers."""
+    return {
+        "task_id": task["task_id"],
+        "status": task["status"],
+        "confirmations_count": count,
+        "task": task,
+        "message": f"{count} upload{'s are' if count > 1 else ' is'} being confirmed."
+        f" GET /v1/tasks/{task['task_id']} has the result of each when it has ended.",
     }
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "Authenticator",
     "Caller",
     "Callers",
+    "Denied",
     "Forbidden",
     "NamespaceCaller",
     "NamespaceNotFound",
@@ -229,20 +230,22 @@ def _bearer(request: Request) -> str:
     return key.strip()
 
 
+Denied = Callable[[Caller, str, Mapping[str, str]], Awaitable[None]]
+"""Told of a caller who was refused an administrator's operation, with its id and path parameters."""
+
+
 class Callers:
     """Makes the dependencies: `caller: NamespaceCaller = Depends(callers.namespace("write"))`."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, *, denied: Denied | None = None) -> None:
         self._authenticator = authenticator
+        self._denied = denied
 
     def organization(self, permission: Permission) -> Callable[[Request], Awaitable[Caller]]:
         """For organization-level routes, which ignore X-Namespace."""
 
         async def dependency(request: Request) -> Caller:
-            caller = await self._authenticator.authenticate(_bearer(request), origin=request.headers.get("origin"))
-            caller = _from(request, caller)
-            read_as(caller.principal_id)
-            request.state.log = {"key_id": caller.key_id, "organization_id": caller.organization_id}
+            caller = await self._known(request)
             caller.require(permission)
             return caller
 
@@ -250,14 +253,25 @@ class Callers:
 
     def administrator(self) -> Callable[[Request], Awaitable[Caller]]:
         """For routes that change the organization, its users or keys: admin, and not limited to namespaces."""
-        organization = self.organization("admin")
 
         async def dependency(request: Request) -> Caller:
-            caller = await organization(request)
-            caller.require_unscoped()
+            caller = await self._known(request)
+            try:
+                caller.require("admin")
+                caller.require_unscoped()
+            except (Forbidden, ScopedKey):
+                if self._denied is not None:
+                    await self._denied(caller, _operation_id(request), request.path_params)
+                raise
             return caller
 
         return dependency
+
+    async def _known(self, request: Request) -> Caller:
+        caller = await self._authenticator.authenticate(_bearer(request), origin=request.headers.get("origin"))
+        read_as(caller.principal_id)
+        request.state.log = {"key_id": caller.key_id, "organization_id": caller.organization_id}
+        return _from(request, caller)
 
     def namespace(self, permission: Permission) -> Callable[[Request], Awaitable[NamespaceCaller]]:
         """For namespaced routes: header X-Namespace (or X-Namespace-Id), else `?namespace=`.
@@ -291,9 +305,12 @@ class UnresolvedList(Exception):
         self.namespace = namespace
 
 
+def _operation_id(request: Request) -> str:
+    return str(getattr(request.scope.get("route"), "operation_id", None) or "")
+
+
 def _is_list(request: Request) -> bool:
-    operation_id = getattr(request.scope.get("route"), "operation_id", None)
-    return isinstance(operation_id, str) and operation_id.startswith("list_")
+    return _operation_id(request).startswith("list_")
 
 
 def namespace_named(request: Request) -> str | None:

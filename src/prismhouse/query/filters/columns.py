@@ -53,6 +53,8 @@ class Columns:
         prefixes: first segments that are JSON columns of their own, with where they are shown.
         root: the JSON column that holds every other name.
         searchable: a tsvector over the strings of `root`, for finding equal strings without a scan.
+        annotated: the alias of the table `documents`, where annotations can be asked for.
+        keyed: fields with an index on their key, see `keys`.
     """
 
     exact: Mapping[str, Place]
@@ -60,6 +62,8 @@ class Columns:
     root: str
     root_shown: Path = ()
     searchable: str | None = None
+    annotated: str | None = None
+    keyed: frozenset[str] = frozenset()
 
     def places(self, field: str) -> tuple[Place, ...]:
         """Return where `field` may be, the preferred place first."""
@@ -118,6 +122,7 @@ def document_columns(alias: str = "d") -> Columns:
         },
         root=f"{alias}.payload",
         searchable=f"{alias}.searchable",
+        annotated=alias,
     )
 
 
@@ -148,10 +153,11 @@ def retriever_columns(alias: str = "r") -> Columns:
 
 def upload_columns(alias: str = "u") -> Columns:
     """Return the places of an upload's fields; a name that is none of them is looked for in its metadata."""
-    texts = ("upload_id", "bucket_id", "status", "file_hash", "etag", "s3_key", "object_id", "task_id")
+    texts = ("upload_id", "bucket_id", "status", "etag", "s3_key", "object_id", "task_id")
     times = ("created_at", "updated_at", "expires_at", "completed_at", "verified_at")
     exact = {column: Place(Kind.TEXT, f"{alias}.{column}", (), (column,)) for column in texts}
     exact |= {column: Place(Kind.TIME, f"{alias}.{column}", (), (column,)) for column in times}
+    exact["file_hash"] = Place(Kind.TEXT, f"coalesce({alias}.file_hash, {alias}.sha256)", (), ("file_hash",))
     for column in (
         "filename",
         "content_type",

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import regex
 
 from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.query.filters.annotations import about_annotations, refuse_annotations
 from prismhouse.query.filters.columns import Columns, Kind, Path, Place, document_columns
 from prismhouse.query.filters.english import stems_of
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
@@ -19,7 +20,7 @@ from prismhouse.query.filters.values import equivalents, moment_of, number_of, w
 
 __all__ = ["PatternTooSlow", "matches"]
 
-_REGEX_SECONDS = 1.0
+_REGEX_SECONDS = 0.5
 _EARTH_METRES = 6_371_008.8
 _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.GT: op.gt,
@@ -31,16 +32,18 @@ _DOCUMENTS = document_columns()
 
 
 class PatternTooSlow(WarehouseError):
-    """The regular expression {pattern!r} took more than {seconds} s on one value."""
+    """The condition {condition} took more than {seconds} s."""
 
     code = Code.INVALID
-    hint = "Write it without nested repetitions, or use contains, text or words."
+    hint = "Write the pattern without nested repetitions and back references, or use contains, text or words."
 
 
 def matches(filter_: Filter, record: Mapping[str, Any], columns: Columns = _DOCUMENTS) -> bool:
-    """Return whether `record`, as the API shows it, passes; raise PatternTooSlow."""
+    """Return whether `record`, as the API shows it, passes; raise PatternTooSlow, or Invalid for annotations."""
     match filter_:
         case Condition():
+            if columns.annotated is not None and about_annotations(filter_):
+                refuse_annotations(filter_, ["filters"])
             return _condition(filter_, record, columns)
         case Not(part=part):
             return not matches(part, record, columns)
@@ -161,7 +164,7 @@ def _string(condition: Condition, value: str) -> bool:
     wanted = condition.value
     match condition.operator:
         case Operator.REGEX:
-            return _search(wanted, value, condition.case_sensitive)
+            return _search(condition, value)
         case Operator.WORDS:
             return stems_of(wanted) <= stems_of(value)
         case Operator.PHRASE:
@@ -181,11 +184,12 @@ def _compiled(pattern: str, case_sensitive: bool) -> Any:
     return regex.compile(pattern, regex.DOTALL | (0 if case_sensitive else regex.IGNORECASE))
 
 
-def _search(pattern: str, value: str, case_sensitive: bool) -> bool:
+def _search(condition: Condition, value: str) -> bool:
+    pattern = condition.value
     try:
-        return _compiled(pattern, case_sensitive).search(value, timeout=_REGEX_SECONDS) is not None
+        return _compiled(pattern, condition.case_sensitive).search(value, timeout=_REGEX_SECONDS) is not None
     except TimeoutError as error:
-        raise PatternTooSlow(pattern=pattern, seconds=_REGEX_SECONDS) from error
+        raise PatternTooSlow(condition=f"`{condition.field} regex {pattern}`", seconds=_REGEX_SECONDS) from error
 
 
 # Places on the Earth

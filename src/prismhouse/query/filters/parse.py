@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.query.filters.annotations import about_annotations
 from prismhouse.query.filters.tree import EVERYTHING, And, Condition, Filter, Not, Operator, Or
 from prismhouse.query.filters.values import ValueFault, checked_field, checked_value, is_template
 
@@ -33,7 +35,8 @@ def parse(
     """Return the filter that `tree` (decoded JSON) stands for; None and `{}` match everything.
 
     Args:
-        tree: a logical object, a bare condition, a list (joined by AND) or shorthands `{field: value}`.
+        tree: a logical object, a bare condition, a list (joined by AND), shorthands `{field: value}`, or the JSON
+            text of one of these.
         max_depth: how deep logical objects may nest.
         path: where the tree stands in the request; errors name places below it.
         case_sensitive: the rule for strings where the tree does not say.
@@ -43,9 +46,18 @@ def parse(
     Raises:
         Invalid: with one validation error for the first fault.
     """
+    if isinstance(tree, str):
+        tree = _decoded(tree, tuple(path))
     if tree is None:
         return EVERYTHING
     return _Parser(max_depth=max_depth, templates=templates).filter(tree, tuple(path), 0, case_sensitive)
+
+
+def _decoded(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        _fail(path, "must be an object: AND, OR, NOT, or a condition {field, operator, value}; this text is not JSON")
 
 
 def _fail(path: Path, message: str) -> NoReturn:
@@ -155,4 +167,5 @@ class _Parser:
 
 
 def _join(kind: type[And | Or], parts: Sequence[Filter]) -> Filter:
-    return parts[0] if len(parts) == 1 else kind(tuple(parts))
+    # Conditions on annotations keep their group: those of one group concern one annotation.
+    return parts[0] if len(parts) == 1 and not about_annotations(parts[0]) else kind(tuple(parts))

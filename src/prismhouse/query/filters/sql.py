@@ -10,32 +10,34 @@ Run these statements with `prepare=False`: the planner must see the values to pi
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeGuard
 
 from prismhouse.kit import json
-from prismhouse.query.filters.columns import Columns, Kind, Path, Place
+from prismhouse.query.filters.annotations import about_annotations, annotated, together
+from prismhouse.query.filters.columns import Columns, Kind, Place
+from prismhouse.query.filters.keys import SEVERAL, json_path, key_of
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
 from prismhouse.query.filters.values import NUMBER_PATTERN, equivalents, moment_of, number_of, words_of
 
-__all__ = ["is_indexed", "json_path", "to_sql"]
+__all__ = ["is_indexed", "to_sql"]
 
 _TEXT = "(v.value #>> '{}')"
 _FOLDED = f'lower({_TEXT} COLLATE "pg_unicode_fast")'
 _IS_TEXT = "jsonb_typeof(v.value) = 'string'"
 _COMPARISONS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 _LONGEST_CANDIDATE = 200
+# Below every number that a document can hold.
+_LEAST_NUMBER = "'[-1e10000]'::jsonb"
+# Terms of so many texts still make a query quickly; a path of more alternatives exceeds PostgreSQL's stack.
+_MOST_CANDIDATES = 100
+_ALTERNATIVES = 200
 
 
 def to_sql(filter_: Filter, columns: Columns, *, prefix: str = "f") -> tuple[str, dict[str, Any]]:
     """Return a condition for WHERE with its parameters, which are named `<prefix><number>`."""
     compiler = _Compiler(columns, prefix)
     return compiler.filter(filter_), compiler.parameters
-
-
-def json_path(path: Path, tail: str = "") -> str:
-    """Return a jsonpath to `path`; its names are quoted, so they can hold anything."""
-    names = "".join(f".{json.dumps(name).decode()}" for name in path)
-    return f"lax ${names}{tail}"
 
 
 def is_indexed(filter_: Filter, columns: Columns) -> bool:
@@ -45,6 +47,8 @@ def is_indexed(filter_: Filter, columns: Columns) -> bool:
             return any(is_indexed(part, columns) for part in parts)
         case Or(parts=parts):
             return bool(parts) and all(is_indexed(part, columns) for part in parts)
+        case Condition() if columns.annotated is not None and about_annotations(filter_):
+            return False
         case Condition(operator=Operator.EQ | Operator.IN | Operator.WORDS):
             return _has_index(filter_, columns)
     return False
@@ -77,13 +81,46 @@ class _Compiler:
     def filter(self, filter_: Filter) -> str:
         match filter_:
             case Condition():
-                return self._condition(filter_)
+                return self._annotated([filter_]) if self._about(filter_) else self._condition(filter_)
+            case Not(part=part) if self._about(part):
+                return f"NOT {self.filter(part)}"  # as the planner knows it: an anti-join
             case Not(part=part):
                 return f"({self.filter(part)}) IS NOT TRUE"
+            case And(parts=parts) if any(map(self._about, parts)):
+                one, rest = together(parts)
+                return f"({' AND '.join([*([self._annotated(one)] if one else []), *self._all(rest)])})"
             case And(parts=parts):
-                return f"({' AND '.join(map(self.filter, parts))})" if parts else "true"
+                return f"({' AND '.join(self._all(parts))})" if parts else "true"
             case Or(parts=parts):
                 return f"({' OR '.join(map(self.filter, parts))})" if parts else "false"
+
+    def _about(self, filter_: Filter) -> bool:
+        return self._columns.annotated is not None and about_annotations(filter_)
+
+    def _annotated(self, conditions: list[Condition]) -> str:
+        return annotated(conditions, self._columns.annotated or "", compile_over=self._over, bind=self.bind)
+
+    def _over(self, filter_: Filter, columns: Columns) -> str:
+        """Compile over other columns, with parameters among ours."""
+        inner = _Compiler(columns, self._prefix)
+        inner.parameters = self.parameters
+        return inner.filter(filter_)
+
+    def _all(self, parts: Sequence[Filter]) -> Iterator[str]:
+        """Yield the conditions that hold together; those on one index key are one range of it."""
+        ranges: dict[str, list[Condition]] = {}
+        for part in parts:
+            if self._is_range(part):
+                ranges.setdefault(part.field, []).append(part)
+            else:
+                yield self.filter(part)
+        for conditions in ranges.values():
+            yield self._range(conditions)
+            for condition in conditions:
+                yield self._in_place(condition.field, lambda place, c=condition: self._test(place, c))
+
+    def _is_range(self, part: Filter) -> TypeGuard[Condition]:
+        return isinstance(part, Condition) and part.operator in _COMPARISONS and part.field in self._columns.keyed
 
     def _condition(self, condition: Condition) -> str:
         match condition.operator:
@@ -99,7 +136,8 @@ class _Compiler:
                 return null if condition.value else f"({null}) IS NOT TRUE"
             case Operator.EQ | Operator.IN:
                 return self._equals(condition)
-        return self._in_place(condition.field, lambda place: self._test(place, condition))
+        tested = self._in_place(condition.field, lambda place: self._test(place, condition))
+        return f"({self._range([condition])} AND {tested})" if self._is_range(condition) else tested
 
     def _in_place(self, field: str, test: Any) -> str:
         """Test the first place that is there: later ones count only where the earlier are absent."""
@@ -146,16 +184,20 @@ class _Compiler:
         folded = [s.lower() for s in texts if not condition.case_sensitive and _has_case(s)]
         tests = []
         if exact:
-            alternatives = " || ".join(f"@ == {_literal(s)}" for s in exact)
-            path = self.bind(json_path(place.path, f"[*] ? ({alternatives})"))
-            tests.append(f"{place.sql} @? {path}::jsonpath")
+            tests += [self._one_of(place, exact[i : i + _ALTERNATIVES]) for i in range(0, len(exact), _ALTERNATIVES)]
         if folded:
             same = self._any(place, f"{_IS_TEXT} AND {_FOLDED} = ANY({self.bind(folded)}::text[])")
             tests.append(f"({self._candidates(place, folded)}{same})")
         return f"({' OR '.join(tests)})"
 
+    def _one_of(self, place: Place, scalars: list[Any]) -> str:
+        alternatives = " || ".join(f"@ == {_literal(s)}" for s in scalars)
+        return f"{place.sql} @? {self.bind(json_path(place.path, f'[*] ? ({alternatives})'))}::jsonpath"
+
     def _candidates(self, place: Place, texts: list[str]) -> str:
-        if not place.indexed or not all(t.isascii() and len(t) <= _LONGEST_CANDIDATE for t in texts):
+        if not place.indexed or len(texts) > _MOST_CANDIDATES:
+            return ""
+        if not all(t.isascii() and len(t) <= _LONGEST_CANDIDATE for t in texts):
             return ""
         terms = f"equality_candidates({self.bind(texts)}::text[])"
         return f"({terms} IS NULL OR {self._columns.searchable} @@ {terms}) AND "
@@ -183,9 +225,7 @@ class _Compiler:
         if operator is Operator.CONTAINS and place.kind is Kind.JSON:
             others = [s for s in equivalents(value) if not isinstance(s, str)]
             if others:
-                alternatives = " || ".join(f"@ == {_literal(s)}" for s in others)
-                path = self.bind(json_path(place.path, f"[*] ? ({alternatives})"))
-                return f"({self._any(place, test)} OR {place.sql} @? {path}::jsonpath)"
+                return f"({self._any(place, test)} OR {self._one_of(place, others)})"
         return self._any(place, test)
 
     def _string(self, operator: Operator, value: str, case_sensitive: bool) -> str:
@@ -230,6 +270,22 @@ class _Compiler:
         if isinstance(value, str):
             cases.append(f'WHEN {_IS_TEXT} THEN {_TEXT} COLLATE "C" {comparison} {self.bind(value)}')
         return self._any(place, f"CASE {' '.join(cases)} ELSE false END")
+
+    def _range(self, conditions: Sequence[Condition]) -> str:
+        """Return what holds for the index key of every match: numbers in their range, and what must be looked at."""
+        key = key_of(conditions[0].field, self._columns, self.bind).expression
+        texts = f"{key} >= '[\"\"]' AND {key} < {_LEAST_NUMBER}"
+        tests = [texts, f"{key} >= '{SEVERAL}'"]
+        numbers = [number_of(condition.value) for condition in conditions]
+        if None not in numbers:  # a number never compares with a text or a date
+            signs = [_COMPARISONS[condition.operator] for condition in conditions]
+            bounds = [f"{key} {s} {self.bind(f'[{n}]')}::jsonb" for s, n in zip(signs, numbers, strict=True)]
+            if not any(sign.startswith("<") for sign in signs):
+                bounds.append(f"{key} < '[false]'")
+            if not any(sign.startswith(">") for sign in signs):
+                bounds.append(f"{key} >= {_LEAST_NUMBER}")
+            tests.insert(0, " AND ".join(bounds))
+        return f"({' OR '.join(tests)})"
 
     def _geo(self, place: Place, operator: Operator, value: Any) -> str:
         if place.kind is not Kind.JSON:

@@ -27,6 +27,11 @@ __all__ = [
 
 MAX_LIST = 10_000
 MAX_PATTERN = 1_000
+MAX_WORDS = 200
+# PostgreSQL leaves longer words out of its text search, and a path of more steps than a document can be deep is none.
+MAX_WORD_LENGTH = 500
+MAX_STEPS = 64
+MAX_FIELD_LENGTH = 1_000
 # The number spellings that count as numbers inside strings; PostgreSQL and Python read them alike.
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?$"
 _NUMBER = re.compile(NUMBER_PATTERN)
@@ -65,9 +70,12 @@ def checked_text(value: str) -> str:
 
 
 def checked_field(name: str) -> str:
-    """Return the dotted path; raise ValueFault for one with an empty step."""
-    if not all(checked_text(name).split(".")):
+    """Return the dotted path; raise ValueFault for one with an empty step, or longer than any document has."""
+    steps = checked_text(name).split(".")
+    if not all(steps):
         raise ValueFault("must be a dotted path such as metadata.category")
+    if len(steps) > MAX_STEPS or len(name) > MAX_FIELD_LENGTH:
+        raise ValueFault(f"must have at most {MAX_STEPS} steps and {MAX_FIELD_LENGTH} characters")
     return name
 
 
@@ -110,8 +118,11 @@ def _text(value: Any) -> str:
 
 def _words(value: Any) -> str:
     text = _text(value)
-    if not _WORD.search(text):
+    words = _WORD.findall(text)
+    if not words:
         raise ValueFault("must hold at least one word")
+    if len(words) > MAX_WORDS or max(map(len, words)) > MAX_WORD_LENGTH:
+        raise ValueFault(f"must hold at most {MAX_WORDS} words of at most {MAX_WORD_LENGTH} characters")
     return text
 
 

@@ -17,7 +17,9 @@ from prismhouse.storage.blobs.port import StoredBlob
 
 __all__ = ["Arrival", "StorageFull", "flush_folder", "full_disk_named", "has_size", "make_folder", "md5", "remove_tree"]
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Also a file system, or a limit of the process, that holds no larger file.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_send_to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class StorageFull(WarehouseError):
@@ -56,6 +58,11 @@ class Arrival:
         with full_disk_named():
             self.file.write(data)
         self.size_bytes += len(data)
+
+    def settle(self) -> None:
+        """Send what was written so far to the disk, so that little is left for `close`; raise StorageFull."""
+        with full_disk_named():
+            _send_to_disk(self.file.fileno())
 
     def close(self) -> StoredBlob:
         """Flush to the disk and return what was written; raise StorageFull."""

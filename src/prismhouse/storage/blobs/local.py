@@ -10,7 +10,6 @@ import asyncio
 import errno
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import time
@@ -18,6 +17,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.address import blob_name, folder_name
 from prismhouse.storage.blobs.disk import (
     Arrival,
     flush_folder,
@@ -31,8 +31,6 @@ from prismhouse.storage.blobs.port import BlobMissing, StoredBlob
 
 __all__ = ["LocalBlobStore"]
 
-_PLAIN_ID = re.compile(r"ns_[0-9a-z]{1,64}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
 _STALE_SECONDS = 3600.0
 _UNLINKABLE = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
@@ -116,17 +114,10 @@ class LocalBlobStore:
         return None
 
     def _folder(self, namespace_id: NamespaceId) -> Path:
-        if not namespace_id:
-            raise ValueError("a namespace id is never empty")
-        if _PLAIN_ID.fullmatch(namespace_id):
-            return self.root / namespace_id
-        # An id that a user chose may hold anything, and may differ from another in case alone.
-        return self.root / f"ns-{hashlib.sha256(namespace_id.encode()).hexdigest()[:40]}"
+        return self.root / folder_name(namespace_id)
 
     def _path(self, namespace_id: NamespaceId, sha256: str) -> Path:
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError("a sha256 is 64 lower-case hex digits")
-        return self._folder(namespace_id) / sha256[:2] / sha256
+        return self.root / blob_name(namespace_id, sha256)
 
     def adopt(self, namespace_id: NamespaceId, path: Path, stored: StoredBlob) -> None:
         """Make a finished file, which nobody writes to any more, a blob as well; it survives a power cut then.

@@ -32,7 +32,9 @@ __all__ = ["FILE_PATH", "BodyDiffers", "BodyTooLong", "FileExists", "LocalStagin
 FILE_PATH = "/v1/blobs/file"
 """Where the server answers signed URLs; server/files.py has the route."""
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 2 << 20
+# The disk works while the rest of a large file arrives; after the last byte there is little left to wait for.
+_SETTLED_BYTES = 32 << 20
 _KEYS_AT_A_TIME = 1_000
 # Renames of a re-PUT that crashed leave bytes that nothing names; younger ones may be about to be named.
 _ORPHAN_SECONDS = 3_600
@@ -121,31 +123,37 @@ class LocalStaging:
 
     async def _fill(self, arrival: Arrival, chunks: AsyncIterator[bytes]) -> None:
         """Write and hash one block in threads while the next one is gathered: never more than two in memory."""
-        block, held = list[bytes](), 0
-        writing: asyncio.Future[Any] | None = None
+        block, held, unsettled = list[bytes](), 0, 0
+        writing: asyncio.Future[Any] = self._run(lambda: None)
+        settling: asyncio.Future[Any] = writing
         try:
             async for chunk in chunks:
                 block.append(chunk)
                 held += len(chunk)
                 if held < _BLOCK_BYTES:
                     continue
-                if writing is not None:
-                    await writing
-                writing, block, held = self._written(arrival, b"".join(block)), [], 0
-            if writing is not None:
                 await writing
-            writing = self._written(arrival, b"".join(block))
+                unsettled += held
+                writing, block, held = self._written(arrival, block), [], 0
+                if unsettled >= _SETTLED_BYTES and settling.done():
+                    await settling
+                    settling, unsettled = self._run(arrival.settle), 0
             await writing
+            writing = self._written(arrival, block)
+            await writing
+            await settling
         finally:
-            if writing is not None:
-                # A thread cannot be stopped: the file is closed only when none writes to it.
-                await asyncio.wait([writing])
-                if not writing.cancelled():
-                    writing.exception()
+            # A thread cannot be stopped: the file is closed only when none works on it.
+            await asyncio.wait([writing, settling])
+            for work in (writing, settling):
+                if not work.cancelled():
+                    work.exception()
 
-    def _written(self, arrival: Arrival, data: bytes) -> asyncio.Future[Any]:
-        steps = (arrival.append, arrival.sha256.update, arrival.md5.update)
-        return asyncio.gather(*(self._run(partial(step, data)) for step in steps))
+    def _written(self, arrival: Arrival, block: list[bytes]) -> asyncio.Future[Any]:
+        data = b"".join(block)
+        return asyncio.gather(
+            *(self._run(partial(step, data)) for step in (arrival.append, arrival.sha256.update, arrival.md5.update))
+        )
 
     def _arrival(self) -> Arrival:
         return Arrival(self._blobs.incoming)
@@ -154,10 +162,9 @@ class LocalStaging:
         card = self._card(key)
         if only_new and self._read(key) is not None:
             raise FileExists
-        make_folder(card.parent, self._blobs.root)
         before = _load(card)
         data = card.with_name(f"{card.stem}.{secrets.token_hex(8)}")
-        arrival.path.replace(data)
+        self._move(arrival.path, data)
         row = {
             "key": key,
             "file": data.name,
@@ -175,6 +182,17 @@ class LocalStaging:
         if before is not None:
             card.with_name(before["file"]).unlink(missing_ok=True)
         return _file(row)
+
+    def _move(self, path: Path, data: Path) -> None:
+        for attempt in range(_TRIES):
+            try:
+                make_folder(data.parent, self._blobs.root)
+                path.replace(data)
+            except FileNotFoundError:  # the folder went meanwhile, with its namespace
+                if attempt == _TRIES - 1 or not path.exists():
+                    raise
+            else:
+                return
 
     def _write_card(self, card: Path, row: dict[str, Any], *, only_new: bool) -> None:
         note = Arrival(self._blobs.incoming)

@@ -11,12 +11,15 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from prismhouse.kit import json
+from prismhouse.storage.blobs.disk import StorageFull, full_disk_named
 
 __all__ = ["LONGEST_URL_SECONDS", "SigningKey", "SigningKeys"]
 
@@ -26,6 +29,7 @@ LONGEST_URL_SECONDS = 7 * 86_400
 _SIGNS_SECONDS = 7 * 86_400
 # Another process may sign with the old key for a moment after a rotation; clocks of machines differ.
 _GRACE_SECONDS = 3_600
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,7 @@ class SigningKey:
     """A secret with its public name and when it was made, in seconds since 1970."""
 
     key_id: str
-    secret: bytes
+    secret: bytes = field(repr=False)
     created_at: float
 
 
@@ -50,9 +54,19 @@ class SigningKeys:
     def newest(self) -> SigningKey:
         """Return the key that signs now."""
         keys = self._current()
-        if not keys or keys[-1].created_at + _SIGNS_SECONDS < self._clock():
-            keys = self._renew(lambda: not self._keys or self._keys[-1].created_at + _SIGNS_SECONDS < self._clock())
+        if self._is_due(keys):
+            try:
+                keys = self._renew()
+            except (OSError, StorageFull) as error:
+                if not keys:
+                    raise
+                _log.warning(
+                    "signing keys cannot be rotated; the old one goes on", file=str(self._file), exc_info=error
+                )
         return keys[-1]
+
+    def _is_due(self, keys: Sequence[SigningKey]) -> bool:
+        return not keys or keys[-1].created_at + _SIGNS_SECONDS < self._clock()
 
     def secret_of(self, key_id: str) -> bytes | None:
         """Return the secret of a key that still verifies, or None."""
@@ -60,12 +74,13 @@ class SigningKeys:
 
     def rotate(self, *, revoke: bool = False) -> str:
         """Add a key and return its id; with `revoke` the others go at once, and with them every URL they signed."""
-        return self._renew(lambda: True, revoke=revoke)[-1].key_id
+        return self._renew(anyway=True, revoke=revoke)[-1].key_id
 
-    def _renew(self, still_due: Callable[[], bool], *, revoke: bool = False) -> list[SigningKey]:
+    def _renew(self, *, anyway: bool = False, revoke: bool = False) -> list[SigningKey]:
+        """Add a key, unless another process was faster."""
         with self._alone():
             keys = self._current()
-            if not still_due():
+            if not anyway and not self._is_due(keys):
                 return keys
             now = self._clock()
             key = SigningKey(key_id=secrets.token_hex(4), secret=secrets.token_bytes(32), created_at=now)
@@ -92,12 +107,16 @@ class SigningKeys:
     def _write(self, keys: list[SigningKey]) -> None:
         rows = [{"key_id": key.key_id, "secret": key.secret.hex(), "created_at": key.created_at} for key in keys]
         new = self._file.with_name(f"{self._file.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps({"keys": rows}))
-            file.flush()
-            os.fsync(descriptor)
-        new.replace(self._file)
+        try:
+            with full_disk_named():
+                descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(json.dumps({"keys": rows}))
+                    file.flush()
+                    os.fsync(descriptor)
+                new.replace(self._file)
+        finally:
+            new.unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -89,5 +89,5 @@ class BlobLinks(Protocol):
         filename: str | None,
         expires_in_seconds: int,
     ) -> str:
-        """Return an absolute URL that answers GET and HEAD with the bytes until it expires."""
+        """Return an absolute URL that answers GET with the bytes until it expires; HEAD too, except on S3."""
         ...

@@ -72,7 +72,7 @@ class Annotations:
             if annotation_id not in held:
                 raise AnnotationNotFound(annotation_id)
             chain = held[annotation_id]
-            chain.edit(edit, changes.moment)
+            changes.edit(chain, edit)
             await changes.keep([chain])
             await changes.tell()
             return (await history.with_revisions(tx, [chain.state]))[0]

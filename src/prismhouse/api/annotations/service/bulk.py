@@ -35,7 +35,7 @@ async def apply(db: Database, scope: Scope, around: Around, body: BulkAnnotation
         for edit in edits:
             annotation_id = edit["annotation_id"]
             if chain := held.get(annotation_id):
-                chain.edit(edit, changes.moment)
+                changes.edit(chain, edit)
             updated.append(_result("update", annotation_id, found=chain is not None))
         await changes.keep(held.values())
         doomed, deleted = {}, []

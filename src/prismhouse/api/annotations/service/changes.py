@@ -21,6 +21,8 @@ from prismhouse.storage.postgres.database import NamespaceWriter
 __all__ = ["Around", "Changes"]
 
 State = Mapping[str, Any]
+Edit = tuple[State, State, Sequence[str]]
+"""What stood before, what stands after, and the fields that changed."""
 # What an audit row tells of an annotation that came or went; the history holds the rest.
 _NAMED = ("document_id", "label")
 _OPTIONAL = (
@@ -58,7 +60,7 @@ class Changes:
         }
         self._who = {"actor_id": scope.actor.actor_id, "actor_type": scope.actor.actor_type}
         self._created: list[State] = []
-        self._edited: list[Chain] = []
+        self._edits: list[Edit] = []
         self._removed: list[State] = []
 
     @classmethod
@@ -101,16 +103,22 @@ class Changes:
             return {}
         return {key: Chain(state) for key, state in (await rows.hold(self._tx, asked)).items()}
 
+    def edit(self, chain: Chain, given: Mapping[str, Any]) -> None:
+        """Apply an edit to a held annotation; `keep` stores it."""
+        before = chain.state
+        if chain.edit(given, self.moment):
+            self._edits.append((before, chain.state, chain.ended[-1].changed))
+
     async def keep(self, chains: Iterable[Chain]) -> None:
         """Store the edits of held annotations."""
-        self._edited = [chain for chain in chains if chain.ended]
-        if self._edited:
+        edited = [chain for chain in chains if chain.ended]
+        if edited:
             ended = [
                 {**one.state, "ended_at": one.ended_at, "changed": ",".join(one.changed)}
-                for chain in self._edited
+                for chain in edited
                 for one in chain.ended
             ]
-            await rows.replace(self._tx, [chain.state for chain in self._edited], ended, **self._who)
+            await rows.replace(self._tx, [chain.state for chain in edited], ended, **self._who)
 
     async def remove(self, chains: Iterable[Chain]) -> None:
         """Delete held annotations as their edits left them."""
@@ -121,10 +129,12 @@ class Changes:
 
     async def tell(self) -> None:
         """Write an event and an audit row for each created annotation, new version and deletion."""
-        edits = [edit for chain in self._edited for edit in chain.edits()]
         events: list[Told] = [
             *(("annotation.created", state["annotation_id"], event(state, **self._who)) for state in self._created),
-            *(("annotation.updated", new["annotation_id"], self._updated(new, changed)) for _, new, changed in edits),
+            *(
+                ("annotation.updated", new["annotation_id"], self._updated(new, changed))
+                for _, new, changed in self._edits
+            ),
             *(("annotation.deleted", state["annotation_id"], event(state, **self._who)) for state in self._removed),
         ]
         if events:
@@ -134,7 +144,7 @@ class Changes:
         )
         await self._record(
             "annotation_updated",
-            [(new["annotation_id"], differences(old, new, changed)) for old, new, changed in edits],
+            [(new["annotation_id"], differences(old, new, changed)) for old, new, changed in self._edits],
         )
         await self._record(
             "annotation_deleted", [(old["annotation_id"], differences(old, None, _NAMED)) for old in self._removed]

@@ -37,7 +37,7 @@ async def at_version(tx: NamespaceReader, annotation_id: str, version: int) -> d
         state = await history.state_at(tx, annotation_id, version) if version <= _MAX_VERSION else None
     if state is None or version > current["version"]:
         raise AnnotationVersionNotFound(
-            id=annotation_id, version=version, current_version=current["version"], resource="annotation version"
+            id=annotation_id, version=str(version), current_version=current["version"], resource="annotation version"
         )
     return (await with_revisions(tx, [state]))[0]
 

@@ -19,6 +19,7 @@ _NAMES = ", ".join(f"a.{name}" for name in KINDS)
 _STOOD = "a.created_at <= %(as_of)s AND a.updated_at <= %(as_of)s"
 _ORDER = "a.created_at DESC, a.annotation_id"
 _AFTER = "a.created_at <= %(created_at)s AND (a.created_at < %(created_at)s OR a.annotation_id > %(annotation_id)s)"
+_MAX_LIMIT = 2**63 - 1
 _SUMMARY = """
 SELECT document_id, label, count(*) AS annotations FROM annotations
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
@@ -26,15 +27,22 @@ GROUP BY document_id, label ORDER BY document_id, label
 """
 
 
-def _source(filters: Mapping[str, str], *, past: bool, also: Sequence[str] = (), columns: str = _NAMES) -> str:
-    """Return SQL for the rows that match: names of `filters` are columns, never text of a request."""
+def _matching(
+    filters: Mapping[str, str], *, past: bool, columns: str = _NAMES, also: Sequence[str] = (), first: str = ""
+) -> str:
+    """Return SQL for the rows that match; `first` keeps the newest ones of each table, so that an index gives them.
+
+    Names of `filters` are columns, never text of a request.
+    """
     conditions = [f"a.{name} = %({name})s" for name in filters]
     where = " AND ".join(["a.namespace_id = %(namespace_id)s", *conditions, *also])
+    ordered = f"ORDER BY {_ORDER} LIMIT {first}" if first else ""
     if not past:
-        return f"SELECT {columns} FROM annotations AS a WHERE {where}"
+        return f"SELECT {columns} FROM annotations AS a WHERE {where} {ordered}"
     return (
-        f"SELECT {columns} FROM annotations AS a WHERE {where} AND {_STOOD} UNION ALL"
-        f" SELECT {columns} FROM annotation_history AS a WHERE {where} AND {_STOOD} AND a.ended_at > %(as_of)s"
+        f"(SELECT {columns} FROM annotations AS a WHERE {where} AND {_STOOD} {ordered}) UNION ALL"
+        f" (SELECT {columns} FROM annotation_history AS a"
+        f" WHERE {where} AND {_STOOD} AND a.ended_at > %(as_of)s {ordered})"
     )
 
 
@@ -45,12 +53,13 @@ async def page(
     past = as_of is not None
     statement = (
         f"SELECT n.total_count, {COLUMNS}"
-        f" FROM (SELECT count(*) AS total_count FROM ({_source(filters, past=past, columns='1')}) AS a) AS n"
-        f" LEFT JOIN LATERAL (SELECT a.* FROM ({_source(filters, past=past)}) AS a"
+        f" FROM (SELECT count(*) AS total_count FROM ({_matching(filters, past=past, columns='1')}) AS a) AS n"
+        f" LEFT JOIN LATERAL (SELECT a.* FROM ({_matching(filters, past=past, first='%(last)s')}) AS a"
         f"   ORDER BY {_ORDER} LIMIT %(limit)s OFFSET %(skip)s) AS a ON true"
         f" ORDER BY {_ORDER}"
     )
     parameters: dict[str, Any] = {**filters, "as_of": as_of, "skip": skip, "limit": limit}
+    parameters["last"] = min(skip + limit, _MAX_LIMIT)
     # Planned anew each time: which index serves it depends on the values.
     rows = await tx.fetch_all(statement, parameters, prepare=False)
     total = int(rows[0]["total_count"])
@@ -64,7 +73,8 @@ async def portion(
     also = [_AFTER] if after else []
     created_at, annotation_id = after or (None, None)
     statement = (
-        f"SELECT {COLUMNS} FROM ({_source(filters, past=True, also=also)}) AS a ORDER BY {_ORDER} LIMIT %(limit)s"
+        f"SELECT {COLUMNS} FROM ({_matching(filters, past=True, also=also, first='%(limit)s')}) AS a"
+        f" ORDER BY {_ORDER} LIMIT %(limit)s"
     )
     parameters: dict[str, Any] = {**filters, "as_of": as_of, "limit": limit}
     return await tx.fetch_all(
@@ -75,7 +85,7 @@ async def portion(
 async def stats(tx: NamespaceReader, filters: Mapping[str, str]) -> dict[str, int]:
     """Return the number of annotations per label, in the order of labels."""
     statement = (
-        f"SELECT a.label, count(*) AS annotations FROM ({_source(filters, past=False, columns='a.label')}) AS a"
+        f"SELECT a.label, count(*) AS annotations FROM ({_matching(filters, past=False, columns='a.label')}) AS a"
         " GROUP BY a.label ORDER BY a.label"
     )
     rows = await tx.fetch_all(statement, dict(filters), prepare=False)

@@ -18,8 +18,8 @@ KINDS = {
     "label": "text",
     "confidence": "float8",
     "reasoning": "text",
-    "payload": "jsonb",
-    "metadata": "jsonb",
+    "payload": "json",
+    "metadata": "json",
     "retriever_id": "text",
     "execution_id": "text",
     "stage_name": "text",
@@ -39,7 +39,7 @@ _FIXED = [name for name in KINDS if name not in _EDITED]
 
 def _answered(alias: str) -> str:
     return ", ".join(
-        f"{alias}.{name}::text AS {name}" if kind == "jsonb" else f"{alias}.{name}" for name, kind in KINDS.items()
+        f"{alias}.{name}::text AS {name}" if kind == "json" else f"{alias}.{name}" for name, kind in KINDS.items()
     )
 
 
@@ -49,13 +49,13 @@ COLUMNS = _answered("a")
 
 def _arrays(names: Iterable[str]) -> str:
     """Return the arguments of `unnest`, one array per column."""
-    kinds = (_ENDED_KINDS.get(name, "text").replace("jsonb", "text") for name in names)
+    kinds = (_ENDED_KINDS.get(name, "text").replace("json", "text") for name in names)
     return ", ".join(f"%({name})b::{kind}[]" for name, kind in zip(names, kinds, strict=True))
 
 
 def _values(names: Iterable[str], alias: str) -> str:
     """Return the columns of unnested arrays, as the table has them."""
-    return ", ".join(f"{alias}.{name}" + ("::jsonb" if KINDS.get(name) == "jsonb" else "") for name in names)
+    return ", ".join(f"{alias}.{name}" + ("::json" if KINDS.get(name) == "json" else "") for name in names)
 
 
 # Writers share this lock, and whoever asks for a past instant takes it alone for a moment: after that, every change
@@ -104,8 +104,10 @@ FROM gone
 """
 
 
-def _columns(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:
-    return {name: [row.get(name) for row in rows] for name in names}
+def _columns(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Any] | None]:
+    """Return an array per column; one without values is null, which `unnest` fills up with nulls."""
+    columns = {name: [row[name] for row in rows] for name in names}
+    return {name: column if column.count(None) < len(column) else None for name, column in columns.items()}
 
 
 async def begin(tx: NamespaceWriter) -> datetime:

@@ -13,6 +13,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.settings import LimitSettings, WorkerSettings
+from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.queue import JobQueue
@@ -44,6 +45,7 @@ class Parts:
     queue: JobQueue
     compute: Compute
     blobs: BlobStore
+    copies: LocalCopies
     tasks: Tasks
     events: Events
     buckets: Buckets

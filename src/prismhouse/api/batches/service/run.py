@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,28 +14,21 @@ from prismhouse.api.batches.service.documents import Written, documents_of
 from prismhouse.api.batches.service.extract import Extracted, extract
 from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
-from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects, with_bytes
+from prismhouse.api.batches.service.read import GONE, Reading
+from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
 from prismhouse.api.batches.service.tiers import enqueue_pending
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
 from prismhouse.api.batches.store.chunks import Chunk
 from prismhouse.api.batches.store.ledger import FailedRow
-from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Row, RowFailure
-from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.extractors.port import ExtractorRecord, Row, RowFailure
 from prismhouse.engine.pipeline.ledger import Counts
-from prismhouse.engine.pipeline.rows import Mapped, SourceMapping, build_row, projected, strip_path
+from prismhouse.engine.pipeline.rows import Mapped
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import NamespaceWriter
 
 __all__ = ["run_chunk"]
-
-_GONE = RowFailure(
-    stage="load",
-    code="source_gone",
-    message="It was deleted before the batch came to it.",
-    error_type=ErrorType.PERMANENT,
-)
 
 
 class _Stopped(Exception):
@@ -81,58 +75,45 @@ async def run_chunk(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, t
 
 
 async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None:
-    mapping = SourceMapping(
-        inputs=work.collection.input_mappings,
-        required=frozenset(work.record.input_schema.get("required", ())) & work.collection.input_mappings.keys(),
-        passthrough=work.collection.field_passthrough,
-        include_all_source_fields=work.collection.include_all_source_fields,
-    )
-    wanted = {strip_path(path) for paths in mapping.inputs.values() for path in paths}
-    shown = {strip_path(entry["source_path"]) for entry in mapping.passthrough}
-    mapped: dict[str, Mapped] = {}
-    for name in work.chunk.source_ids:
-        if (origin := work.origins.get(name)) is None:
-            mapped[name] = Mapped(source_id=name, failure=_GONE)
-        else:
-            source = projected(
-                origin.source, work.collection.field_map.get(origin.collection_id or origin.bucket_id, ())
-            )
-            try:
-                located = await with_bytes(parts, namespace_id, origin, source, wanted, shown=shown)
-                mapped[name] = build_row(located, mapping)
-            except MediaFault as fault:
-                mapped[name] = Mapped(source_id=name, failure=_unreadable(fault))
-    rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
-    results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
-    processed = skipped = missing = incomplete = 0
+    reading = Reading(parts, namespace_id, collection=work.collection, record=work.record, origins=work.origins)
+    async with aclosing(reading.portions(work.chunk.source_ids)) as portions:
+        async for mapped in portions:
+            rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
+            results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
+            await _take(parts, work, mapped, results)
+
+
+async def _take(parts: Parts, work: _Work, mapped: Mapping[str, Mapped], results: Mapping[str, Extracted]) -> None:
+    """Add what came of some rows to the work."""
+    processed = skipped = missing = incomplete = failed = documents = 0
     for name, item in mapped.items():
         done = results.get(name)
         failure = item.failure or (done.result.failure if done else None)
         if failure is not None:
             missing += failure.code == "missing_input"
+            failed += 1
             work.failed.append(_failed_row(work, name, failure, done))
         elif done is not None and done.result.documents:
             processed += 1
             lost = done.result.partial_failures
             incomplete += any(part.missing_feature is None for part in lost)
             work.failed += [_failed_row(work, name, part, done, part=number) for number, part in enumerate(lost, 1)]
-            work.written += await documents_of(
+            written = await documents_of(
                 parts, work.batch, work.chunk.tier, work.collection, work.origins[name], done.result, item.inherited
             )
+            documents += len(written)
+            work.written += written
         else:
             skipped += 1
+    counts = work.counts
     work.counts = Counts(
-        processed=processed,
-        skipped=skipped,
-        incomplete=incomplete,
-        failed=sum(row.part == 0 for row in work.failed),
-        missing_inputs=missing,
-        documents_written=len(work.written),
+        processed=counts.processed + processed,
+        skipped=counts.skipped + skipped,
+        incomplete=counts.incomplete + incomplete,
+        failed=counts.failed + failed,
+        missing_inputs=counts.missing_inputs + missing,
+        documents_written=counts.documents_written + documents,
     )
-
-
-def _unreadable(fault: MediaFault) -> RowFailure:
-    return RowFailure(stage="load", code=fault.code, message=fault.message, error_type=ErrorType.PERMANENT)
 
 
 def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | None, *, part: int = 0) -> FailedRow:
@@ -176,7 +157,7 @@ async def _leave_out_deleted(parts: Parts, tx: NamespaceWriter, work: _Work) -> 
         return
     work.written = [item for item in work.written if item.document.root_object_id not in gone]
     kept = [row for row in work.failed if row.object_id not in gone]
-    work.failed = [*kept, *(_failed_row(work, name, _GONE, None) for name in sorted(gone))]
+    work.failed = [*kept, *(_failed_row(work, name, GONE, None) for name in sorted(gone))]
     work.counts = replace(
         work.counts,
         processed=work.counts.processed - len(gone),

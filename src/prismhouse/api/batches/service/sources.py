@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from prismhouse.api.batches.service.parts import Parts
@@ -11,9 +12,10 @@ from prismhouse.api.documents.model import StoredDocument
 from prismhouse.engine.media.text import decode_text
 from prismhouse.engine.pipeline.rows import Source, SourceBlob
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.port import BlobMissing
 from prismhouse.storage.postgres.database import NamespaceReader
 
-__all__ = ["Origin", "load_documents", "load_objects", "with_bytes"]
+__all__ = ["Origin", "files_of", "load_documents", "load_objects", "with_bytes"]
 
 
 _KEPT_AS_TEXT = "Short text is kept with its object, not as a file."
@@ -118,16 +120,27 @@ def _of_document(stored: StoredDocument) -> Origin:
     )
 
 
+def files_of(origin: Origin, properties: Collection[str], *, shown: Collection[str] = ()) -> dict[str, int | None]:
+    """Return the files that `with_bytes` will want a path for: sizes by SHA-256."""
+    files: dict[str, int | None] = {}
+    for blob in origin.source.blobs:
+        sha256 = origin.hashes.get(blob.blob_id or "") if blob.text is None else None
+        if sha256 and blob.property in properties and not (blob.type == "text" and blob.property in shown):
+            files[sha256] = blob.size_bytes
+    return files
+
+
 async def with_bytes(
     parts: Parts,
     namespace_id: NamespaceId,
     origin: Origin,
     source: Source,
-    properties: set[str],
+    properties: Collection[str],
     *,
+    files: Mapping[str, Path],
     shown: Collection[str] = (),
 ) -> Source:
-    """Return the source with a path, or the bytes, for the blobs of `properties`.
+    """Return the source with a path for the blobs of `properties`, from `files`; raise BlobMissing.
 
     `shown` are the properties that documents take over: their text is read, however long, so that none is lost.
     """
@@ -138,9 +151,9 @@ async def with_bytes(
             text = decode_text(await parts.blobs.read(namespace_id, sha256))
             blobs.append(replace(blob, text=text))
         elif sha256 and blob.property in properties:
-            path = parts.blobs.local_path(namespace_id, sha256)
-            data = None if path is not None else await parts.blobs.read(namespace_id, sha256)
-            blobs.append(replace(blob, path=path, data=data))
+            if sha256 not in files:
+                raise BlobMissing(sha256=sha256)
+            blobs.append(replace(blob, path=files[sha256]))
         else:
             blobs.append(blob)
     return Source(source_id=source.source_id, fields=source.fields, metadata=source.metadata, blobs=blobs)

@@ -17,7 +17,7 @@ from prismhouse.api.collections.model.row import CollectionRow
 from prismhouse.engine.pipeline.ledger import FailureCategory
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import NamespaceId, TaskId
-from prismhouse.query.filters import parse
+from prismhouse.query.filters import parse, refuse_annotations
 from prismhouse.storage.postgres.database import NamespaceWriter
 
 __all__ = ["CollectionDisabled", "ReembedNotBuilt", "trigger"]
@@ -45,7 +45,8 @@ async def trigger(
     """Make and submit the batches in one transaction; without a single object, one that has failed and says so."""
     if request.reembed is not None:
         raise ReembedNotBuilt
-    parse(request.source_filters, max_depth=parts.limits.filter_depth, path=("body", "source_filters"))
+    path = ("body", "source_filters")
+    refuse_annotations(parse(request.source_filters, max_depth=parts.limits.filter_depth, path=path), path)
     async with parts.db.write() as unit:
         tx = unit.within(namespace_id)
         row = await parts.collections.resolve(tx, collection)

@@ -24,7 +24,7 @@ from prismhouse.api.collections.service.errors import CollectionNotFound
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import new_id
-from prismhouse.query.filters import parse
+from prismhouse.query.filters import parse, refuse_annotations
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
 __all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "Registry", "define"]
@@ -274,7 +274,8 @@ def _answered(source: Source, ids: Mapping[str, str]) -> dict[str, Any]:
     """Return the source as it is stored and answered, with the ids of what was named."""
     answered: dict[str, Any] = {"type": source.type}
     if source.source_filters and source.source_filters.filters:
-        parse(source.source_filters.filters, path=("body", "source", "source_filters", "filters"))
+        path = ("body", "source", "source_filters", "filters")
+        refuse_annotations(parse(source.source_filters.filters, path=path), path)
         answered["source_filters"] = {"filters": source.source_filters.filters}
     if source.field_map:
         answered["field_map"] = {

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import psycopg
+import orjson
 
 from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
+from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.links import LinkBlob
 from prismhouse.api.documents.model import RESERVED_INTERNAL_KEYS, RESERVED_ROOT_KEYS, NewDocument, StoredDocument
-from prismhouse.api.documents.schemas import (
-    ListDocuments,
-    ListNamespaceDocuments,
-    Shape,
-    document_bytes,
-)
+from prismhouse.api.documents.schemas import ListDocuments, ListNamespaceDocuments
 from prismhouse.api.documents.service.errors import (
     DocumentElsewhere,
     DocumentNotFound,
-    NotBuiltYet,
     SourceObjectNotFound,
 )
-from prismhouse.api.documents.service.listing import Listing, plan
-from prismhouse.api.documents.service.vectors import NOTHING, Wanted, hydrate
+from prismhouse.api.documents.service.listing import plan
+from prismhouse.api.documents.service.lists import DocumentList, Lists, read_page
+from prismhouse.api.documents.service.shaping import AnnotationsOf, Shaping
+from prismhouse.api.documents.service.vectors import NOTHING, Wanted
+from prismhouse.api.objects.wire import shown as shown_object
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page, pagination
-from prismhouse.kit.cursors import BadCursor
 from prismhouse.query.filters import MAX_DEPTH
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record
 
 __all__ = ["DocumentList", "Documents", "SourceObjects"]
+
+_RELATIVES = frozenset({"parent", "root_object", "ancestors", "children"})
+
+_MOST_CHILDREN = 100
 
 
 class SourceObjects(Protocol):
@@ -42,14 +42,6 @@ class SourceObjects(Protocol):
     async def load(self, tx: NamespaceReader, object_ids: Sequence[str]) -> Mapping[str, Any]:
         """Return the objects that exist, by id."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentList:
-    """Ready documents, and the rest of a ListDocumentsResponse."""
-
-    documents: Sequence[bytes]
-    rest: Mapping[str, Any]
 
 
 class Documents:
@@ -62,13 +54,20 @@ class Documents:
         collections: Collections,
         objects: SourceObjects | None = None,
         link_blob: LinkBlob | None = None,
+        indexes: PayloadIndexes | None = None,
         filter_depth: int = MAX_DEPTH,
     ) -> None:
         self._db = db
         self._collections = collections
         self._objects = objects
-        self._link_blob = link_blob
-        self._filter_depth = filter_depth
+        self._shaping = Shaping(collections, link_blob)
+        self._lists = Lists(
+            db, collections=collections, shaping=self._shaping, indexes=indexes, filter_depth=filter_depth
+        )
+
+    def use(self, annotations: AnnotationsOf) -> None:
+        """Give what stands above documents; called at wiring."""
+        self._shaping.annotations = annotations
 
     async def write(self, tx: NamespaceWriter, documents: Sequence[NewDocument]) -> int:
         """Insert or replace documents in one statement and return how many; the creation time of a replaced one stays.
@@ -127,52 +126,11 @@ class Documents:
 
     async def list_in(self, scope: Scope, identifier: str, *, request: ListDocuments, page: Page) -> DocumentList:
         """List the documents of one collection."""
-        async with self._db.read() as unit:
-            tx = unit.within(scope.namespace_id)
-            collection_id = await self._collections.resolve_id(tx, identifier)
-            return await self._list(tx, scope, request=request, page=page, collection_ids=[collection_id])
+        return await self._lists.inside(scope, identifier, request=request, page=page)
 
     async def list_everywhere(self, scope: Scope, *, request: ListNamespaceDocuments, page: Page) -> DocumentList:
         """List the documents of several collections, or of all; raise CollectionNotFound when none is known."""
-        asked = request.identifiers()
-        async with self._db.read() as unit:
-            tx = unit.within(scope.namespace_id)
-            known = await self._collections.resolve_known(tx, asked) if asked else {}
-            if asked and not known:
-                raise CollectionNotFound(", ".join(asked))
-            listed = await self._list(
-                tx, scope, request=request, page=page, collection_ids=[row.collection_id for row in known.values()]
-            )
-        unknown = [identifier for identifier in asked if identifier not in known]
-        return dataclasses.replace(listed, rest={**listed.rest, "unknown_collection_ids": unknown or None})
-
-    async def _list(
-        self, tx: NamespaceReader, scope: Scope, *, request: ListDocuments, page: Page, collection_ids: Sequence[str]
-    ) -> DocumentList:
-        for feature in ("group_by", "expand"):
-            if getattr(request, feature):
-                raise NotBuiltYet(feature=feature)
-        listing = plan(request, page, collection_ids=collection_ids, filter_depth=self._filter_depth)
-        found = await _page(tx, listing, page)
-        more, found = len(found) > page.limit, found[: page.limit]
-        total = None
-        if page.include_total:
-            total = await self._total(tx, listing, collection_ids)
-        wanted = Wanted(values=bool(request.return_vectors), names=request.return_vector_names)
-        shape = await self._shape(
-            tx, scope, found, wanted=wanted, select=request.select or (), presign=request.return_presigned_urls
-        )
-        paging = pagination(page, total=total, next_cursor=listing.cursor_after(found[-1]) if more else None)
-        paging |= {"has_more": more, "limit": page.limit, "offset": page.offset, "total_count": total}
-        blobs = sum(row["blob_count"] for row in found)
-        stats = {"total_documents": total, "avg_blobs_per_document": blobs / len(found) if found else 0.0}
-        rest = {"pagination": paging, "total_documents": total, "stats": stats, "warnings": None}
-        return DocumentList(documents=[document_bytes(row, shape) for row in found], rest=rest)
-
-    async def _total(self, tx: NamespaceReader, listing: Listing, collection_ids: Sequence[str]) -> int:
-        if listing.plain and collection_ids:
-            return sum((await self._collections.document_counts(tx, collection_ids)).values())
-        return await store.total(tx, where=listing.matching, parameters=listing.parameters)
+        return await self._lists.everywhere(scope, request=request, page=page)
 
     async def get(
         self,
@@ -182,15 +140,44 @@ class Documents:
         collection: str | None = None,
         wanted: Wanted = NOTHING,
         presign: bool = False,
+        expand: Sequence[str] = (),
     ) -> bytes:
-        """Return one document, in `collection` (id or name) if given; raise DocumentNotFound."""
+        """Return one document, in `collection` (id or name) if given; raise DocumentNotFound.
+
+        `expand` names fields that refer to documents, or `parent`, `root_object`, `ancestors`, `children`,
+        `_annotations`.
+        """
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             collection_id = await self._collections.resolve_id(tx, collection) if collection else None
             found = await store.find(tx, [document_id], collection_id=collection_id)
             if not found:
                 raise DocumentNotFound(document_id)
-            return document_bytes(found[0], await self._shape(tx, scope, found, wanted=wanted, presign=presign))
+            near = [name for name in expand if name in _RELATIVES]
+            expanded = {document_id: await self._relatives(tx, scope, found[0], near)} if near else None
+            fields = [name for name in expand if name not in _RELATIVES]
+            shown = await self._shaping.documents(
+                tx, scope, found, wanted=wanted, presign=presign, expand=fields, expanded=expanded
+            )
+            return shown[0]
+
+    async def _relatives(self, tx: NamespaceReader, scope: Scope, row: Record, names: Sequence[str]) -> dict[str, Any]:
+        held: dict[str, Any] = {}
+        if "root_object" in names:
+            object_id = row["root_object_id"]
+            objects = await self._objects.load(tx, [object_id]) if self._objects and object_id else {}
+            held["root_object"] = shown_object(objects[object_id]) if object_id in objects else None
+        reads = {
+            "parent": lambda: store.find(tx, [row["source_document_id"] or ""]),
+            "ancestors": lambda: store.ancestors(tx, row["document_id"]),
+            "children": lambda: store.children(tx, row["document_id"], limit=_MOST_CHILDREN),
+        }
+        for name in names:
+            if name in reads:
+                shown = await self._shaping.documents(tx, scope, await reads[name]())
+                ready = [orjson.Fragment(text) for text in shown]
+                held[name] = ready if name != "parent" else next(iter(ready), None)
+        return held
 
     async def get_many(
         self, scope: Scope, document_ids: Sequence[str], *, presign: bool
@@ -199,8 +186,8 @@ class Documents:
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             found = await store.find(tx, document_ids)
-            shape = await self._shape(tx, scope, found, presign=presign)
-        by_id = {row["document_id"]: document_bytes(row, shape) for row in found}
+            shown = await self._shaping.documents(tx, scope, found, presign=presign)
+        by_id = {row["document_id"]: text for row, text in zip(found, shown, strict=True)}
         asked = list(dict.fromkeys(document_ids))
         return [by_id[one] for one in asked if one in by_id], [one for one in asked if one not in by_id]
 
@@ -215,66 +202,20 @@ class Documents:
                 raise CollectionNotFound(", ".join(collections))
             ids = [row.collection_id for row in known.values()]
             listing = plan(ListDocuments.model_validate({}), page, collection_ids=ids, object_id=object_id)
-            total = await store.total(tx, where=listing.matching, parameters=listing.parameters)
+            total = await store.total(tx, listing.selection)
             if not total and self._objects is not None and not await self._objects.load(tx, [object_id]):
                 raise SourceObjectNotFound(object_id)
-            found = await _page(tx, listing, page)
-            shape = await self._shape(tx, scope, found)
-        more, found = len(found) > page.limit, found[: page.limit]
-        paging = pagination(page, total=total, next_cursor=listing.cursor_after(found[-1]) if more else None)
+            found = await read_page(tx, listing, page)
+            more, found = len(found) > page.limit, found[: page.limit]
+            shown = await self._shaping.documents(tx, scope, found)
+        cursor = listing.cursor_after(None, found[-1]["document_id"]) if more else None
+        paging = pagination(page, total=total, next_cursor=cursor)
         rest = {"object_id": object_id, "total_documents": total, "pagination": paging}
-        return DocumentList(documents=[document_bytes(row, shape) for row in found], rest=rest)
+        return DocumentList(documents=shown, rest=rest, name="documents")
 
-    async def show(self, tx: NamespaceReader, scope: Scope, document_ids: Sequence[str]) -> list[bytes]:
-        """Return documents as they are answered, in the order of the ids; ids that do not exist are left out."""
-        found = {row["document_id"]: row for row in await store.find(tx, document_ids)}
-        shape = await self._shape(tx, scope, list(found.values()))
-        return [document_bytes(found[one], shape) for one in document_ids if one in found]
-
-    async def _shape(
-        self,
-        tx: NamespaceReader,
-        scope: Scope,
-        found: Sequence[Mapping[str, Any]],
-        *,
-        wanted: Wanted = NOTHING,
-        select: Sequence[str] = (),
-        presign: bool = False,
-    ) -> Shape:
-        link_blob = self._link_blob if presign else None
-        vectors = {}
-        if wanted.anything:
-            ids = list({row["collection_id"] for row in found})
-            collections = await self._collections.resolve_known(tx, ids)
-            vectors = await hydrate(tx, found, collections=collections, wanted=wanted)
-        return Shape(
-            internal_id=scope.organization_id,
-            namespace_id=scope.namespace_id,
-            select=select,
-            vectors=vectors,
-            with_vectors=wanted.values or isinstance(wanted.names, list),
-            presign=presign,
-            link=None if link_blob is None else lambda blob: link_blob(scope.namespace_id, blob),
-        )
-
-
-async def _page(tx: NamespaceReader, listing: Listing, page: Page) -> list[Record]:
-    """Return the documents of a page and one more, if there is one."""
-    try:
-        return await store.page(
-            tx,
-            where=listing.where,
-            parameters=listing.parameters,
-            order=listing.order,
-            sort_value=listing.sort_value,
-            limit=page.limit + 1,
-            offset=0 if page.cursor else page.offset,
-            filtered=listing.filtered,
-        )
-    except psycopg.DataError as error:
-        if page.cursor:  # a forged one: the only text here that was not checked before
-            raise BadCursor from error
-        raise
+    async def shown(self, tx: NamespaceReader, scope: Scope, rows: Sequence[Record]) -> list[bytes]:
+        """Return rows of documents as they are answered."""
+        return await self._shaping.documents(tx, scope, rows)
 
 
 def _is_clean(document: NewDocument) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["DocumentElsewhere", "DocumentNotFound", "NotBuiltYet", "SourceObjectNotFound"]
+__all__ = ["DocumentElsewhere", "DocumentNotFound", "SourceObjectNotFound"]
 
 
 class DocumentNotFound(WarehouseError):
@@ -34,10 +34,3 @@ class DocumentElsewhere(WarehouseError):
 
     code = Code.CONFLICT
     hint = "Use another document_id, or delete the other document first."
-
-
-class NotBuiltYet(WarehouseError):
-    """This version does not support {feature} in document lists."""
-
-    code = Code.NOT_IMPLEMENTED
-    hint = "Leave it out."

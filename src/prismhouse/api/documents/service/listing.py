@@ -1,4 +1,4 @@
-"""A list request as SQL: conditions, order, and where the next page starts."""
+"""A list request as values: which documents, in what order, and where the next page starts."""
 
 from __future__ import annotations
 
@@ -7,41 +7,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prismhouse.api.documents.schemas import ListDocuments, Partition, Sort
+from prismhouse.api.documents.schemas import ListDocuments
 from prismhouse.api.web.paging import Page
 from prismhouse.kit import json
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
-from prismhouse.query.filters import MAX_DEPTH, document_columns, parse, to_sql
-from prismhouse.query.filters.columns import Kind
+from prismhouse.query.filters import EVERYTHING, MAX_DEPTH, Filter, parse
+from prismhouse.query.filters.values import ValueFault, checked_field
+from prismhouse.query.listing import After, Order, Selection, order_of
 
 __all__ = ["Listing", "plan"]
 
-_FIELDS = document_columns("d")
 _CURSOR_LENGTH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What `store.page` takes, and how to go on after it. `matching` is without the cursor: what a total counts.
+    """What the store takes, and how to go on after it. `grouping` is the order of groups, where they were asked for."""
 
-    `plain` lists hold whole collections.
-    """
-
-    matching: Sequence[str]
-    where: Sequence[str]
-    parameters: Mapping[str, Any]
-    order: str
-    sort_value: str
+    selection: Selection
+    order: Order
+    grouping: Order | None
+    after: After | None
     mark: str
-    partition: Partition | None
-    filtered: bool
-    plain: bool
 
-    def cursor_after(self, row: Mapping[str, Any]) -> str:
-        """Return the cursor of the page that starts after `row`; it stays in its partition."""
-        share = [self.partition.index, self.partition.count] if self.partition else [None, None]
-        return encode_cursor([row["sort_value"], row["document_id"], *share], self.mark)
+    def cursor_after(self, value: str | None, document_id: str) -> str:
+        """Return the cursor of the page that starts after this place; it stays in its partition."""
+        return encode_cursor([value, document_id, *(self.selection.share or (None, None))], self.mark)
 
 
 def plan(
@@ -50,105 +42,90 @@ def plan(
     *,
     collection_ids: Sequence[str],
     object_id: str | None = None,
-    filter_depth: int = MAX_DEPTH,
+    filter_: Filter | None = None,
+    indexed: frozenset[str] = frozenset(),
 ) -> Listing:
-    """Return the SQL of a request; raise Invalid or BadCursor.
+    """Return what a request asks for; raise Invalid or BadCursor.
 
     Unsorted lists are ordered by document id, sorted ones by value, absent values last, then by document id: so a
-    cursor finds its place again whatever is inserted meanwhile.
+    cursor finds its place again whatever is inserted and deleted meanwhile. `filter_` is the parsed filter.
     """
-    where: list[str] = []
-    parameters: dict[str, Any] = {}
-    if len(collection_ids) == 1:
-        where.append("d.collection_id = %(collection_id)s")
-        parameters["collection_id"] = collection_ids[0]
-    elif collection_ids:
-        where.append("d.collection_id = ANY(%(collection_ids)b)")
-        parameters["collection_ids"] = list(collection_ids)
-    if object_id is not None:
-        where.append("d.root_object_id = %(object_id)s")
-        parameters["object_id"] = object_id
-    if request.search:
-        where.append("d.payload @? %(search)s::jsonpath")
-        parameters["search"] = f'$.** ? (@ like_regex {json.dumps(request.search).decode()} flag "iq")'
-    if request.filters:
-        condition, values = to_sql(parse(request.filters, max_depth=filter_depth), _FIELDS, prefix="filter")
-        where.append(condition)
-        parameters |= values
     mark = _mark(request, [*collection_ids, object_id or ""])
-    after = _decoded(page.cursor, mark) if page.cursor else None
-    partition = request.partition
-    if after and partition is None and after[3]:
-        partition = Partition(index=after[2], count=after[3])
-    if partition is not None:
-        where.append(_share(partition, parameters))
-    expression, kind = _sort_expression(request.sort, parameters)
-    matching = tuple(where)
-    if after:
-        where.append(_beyond(after, request.sort, expression=expression, kind=kind, parameters=parameters))
-    direction = request.sort.direction if request.sort else "asc"
-    order = f"{expression} {direction} NULLS LAST, d.document_id" if expression else "d.document_id"
+    share, after = _share(request), None
+    if page.cursor:
+        value, document_id, *held = _decoded(page.cursor, mark)
+        after = After(value, document_id)
+        share = share or ((held[0], held[1]) if held[1] else None)
+    group_by = request.grouped_by
     return Listing(
-        matching=matching,
-        where=where,
-        parameters=parameters,
-        order=order,
-        sort_value=expression or "NULL",
+        selection=Selection(
+            collection_ids=collection_ids,
+            object_id=object_id,
+            filter=EVERYTHING if filter_ is None else filter_,
+            search=request.search or None,
+            share=share,
+            indexed=indexed,
+        ),
+        order=_order(request),
+        grouping=order_of(_field(group_by, "group_by"), prefix="group") if group_by else None,
+        after=after,
         mark=mark,
-        partition=partition,
-        filtered=bool(request.filters),
-        plain=not (request.filters or request.search or partition or object_id),
     )
+
+
+def filter_of(request: ListDocuments, *, max_depth: int = MAX_DEPTH) -> Filter:
+    """Return the parsed filter of a request; raise Invalid."""
+    return parse(request.filters, max_depth=max_depth) if request.filters else EVERYTHING
 
 
 def _decoded(cursor: str, mark: str) -> list[Any]:
     values = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
     if not isinstance(values[0], str | None) or not isinstance(values[1], str):
         raise BadCursor
-    if not all(isinstance(number, int | None) for number in values[2:]):
+    share = values[2:]
+    if share != [None, None] and not all(isinstance(number, int) and 0 <= number <= 256 for number in share):
         raise BadCursor
     return values
 
 
-def _mark(request: ListDocuments, collection_ids: Sequence[str]) -> str:
+def _mark(request: ListDocuments, scope: Sequence[str]) -> str:
     """Return what a cursor is bound to: the same documents in the same order."""
-    asked = [sorted(collection_ids), request.filters, request.search, request.sort and request.sort.model_dump()]
+    sort = request.sort and request.sort.model_dump()
+    asked: list[Any] = [sorted(scope), request.filters, request.search, sort]
+    if request.grouped_by:
+        asked.append(request.grouped_by)
     return hashlib.blake2b(json.dumps(asked), digest_size=6).hexdigest()
 
 
-def _share(partition: Partition, parameters: dict[str, Any]) -> str:
+def _share(request: ListDocuments) -> tuple[int, int] | None:
+    partition = request.partition
+    if partition is None:
+        return None
     if partition.index >= partition.count:
         raise Invalid([field_fault(["body", "partition", "index"], f"must be below count ({partition.count})")])
-    parameters |= {"share": partition.index, "shares": partition.count}
-    return "(hashtextextended(d.document_id, 0) & 9223372036854775807) %% %(shares)s::bigint = %(share)s"
+    return partition.index, partition.count
 
 
-def _sort_expression(sort: Sort | None, parameters: dict[str, Any]) -> tuple[str | None, str]:
-    """Return the SQL expression and type of the sort value; a path that is no column leads into the payload."""
+def _order(request: ListDocuments) -> Order:
+    sort = request.sort
     if sort is None:
-        return None, "text"
+        return Order()
     if sort.field.rpartition(".")[2] == "searchable_at":
         message = "searchable_at is computed when a document is read. Sort by _internal.updated_at."
         raise Invalid([field_fault(["body", "sort", "field"], message)])
-    found = []
-    for position, place in enumerate(_FIELDS.places(sort.field)):
-        if place.kind is not Kind.JSON:
-            return place.sql, "timestamptz" if place.kind is Kind.TIME else "text"
-        name = f"sort_path{position}"
-        parameters[name] = list(place.path)
-        found.append(f"nullif({place.sql} #> %({name})b::text[], 'null')")
-    return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})", "jsonb"
+    return order_of(_field(sort.field, "sort", "field"), descending=sort.direction == "desc")
 
 
-def _beyond(
-    after: Sequence[Any], sort: Sort | None, *, expression: str | None, kind: str, parameters: dict[str, Any]
-) -> str:
-    value, document_id = after[0], after[1]
-    parameters |= {"after_id": document_id, "after_value": value}
-    if sort is None:
-        return "d.document_id > %(after_id)s"
-    if value is None:
-        return f"({expression} IS NULL AND d.document_id > %(after_id)s)"
-    order = "<" if sort.direction == "desc" else ">"
-    same = f"{expression} = %(after_value)s::{kind} AND d.document_id > %(after_id)s"
-    return f"({expression} {order} %(after_value)s::{kind} OR ({same}) OR {expression} IS NULL)"
+def _field(name: str, *location: str) -> str:
+    try:
+        return checked_field(name)
+    except ValueFault as fault:
+        raise Invalid([field_fault(["body", *location], str(fault))]) from fault
+
+
+def group_key(value: str, kind: str) -> Any:
+    """Return what a group has in common, as it is shown: a field's one value, or the list of several."""
+    if kind != "jsonb":
+        return value
+    held: Mapping[str, Any] | list[Any] = json.loads(value)
+    return held[0] if isinstance(held, list) and len(held) == 1 else held

@@ -9,16 +9,22 @@ from typing import Any
 from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.buckets.service import BucketRow, Buckets
 from prismhouse.api.objects import store
+from prismhouse.api.objects.drafts import Draft, Filled
 from prismhouse.api.objects.errors import AutoProcessMissing, ObjectNotFound
 from prismhouse.api.objects.filters import condition_of
 from prismhouse.api.objects.gather import Gatherer
 from prismhouse.api.objects.judge import Judged, judge
+from prismhouse.api.objects.kinds import HEAD_BYTES, KindMismatch, media_type
 from prismhouse.api.objects.model import ObjectBlob, StoredObject
-from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog
+from prismhouse.api.objects.ports import AutoProcess, Derived, EventLog, UploadedFile, Uploads
 from prismhouse.api.objects.schemas import BulkSoftDelete, ListObjects
+from prismhouse.api.objects.service.bytes import BytesOfDrafts
 from prismhouse.api.objects.service.change import Change
 from prismhouse.api.objects.service.create import Created, Creation
+from prismhouse.api.objects.service.place import Placement
 from prismhouse.api.objects.service.remove import Removal
+from prismhouse.api.objects.service.uploaded import UploadSources
+from prismhouse.api.objects.service.write import Writing, policy_of
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
@@ -33,7 +39,24 @@ from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetcher
 from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter
 
-__all__ = ["Created", "Judged", "ObjectBlob", "ObjectNotFound", "Objects", "StoredObject", "judge"]
+__all__ = [
+    "HEAD_BYTES",
+    "AutoProcess",
+    "Created",
+    "Draft",
+    "Filled",
+    "Judged",
+    "KindMismatch",
+    "ObjectBlob",
+    "ObjectNotFound",
+    "Objects",
+    "StoredObject",
+    "UploadedFile",
+    "Uploads",
+    "judge",
+    "media_type",
+    "policy_of",
+]
 
 
 class Objects:
@@ -55,16 +78,30 @@ class Objects:
         self._buckets = buckets
         self._limits = limits
         gatherer = Gatherer(blobs, fetcher, limits)
-        self._creation = Creation(db, buckets=buckets, gatherer=gatherer, events=events, limits=limits)
+        self._bytes = BytesOfDrafts(db, gatherer)
+        self._uploads = UploadSources()
+        writing = Writing(buckets=buckets, events=events, uploads=self._uploads)
+        self._creation = Creation(
+            db, buckets=buckets, gatherer=gatherer, writing=writing, uploads=self._uploads, limits=limits
+        )
+        self.placement = Placement(writing)
         self._change = Change(db, buckets=buckets, events=events)
         self._removal = Removal(db, buckets=buckets, blobs=blobs, events=events)
         self._auto_process: AutoProcess | None = None
         buckets.on_delete(self._removal.empty_bucket)
 
-    def use(self, *, derived: Derived | None = None, auto_process: AutoProcess | None = None) -> None:
+    def use(
+        self,
+        *,
+        derived: Derived | None = None,
+        auto_process: AutoProcess | None = None,
+        uploads: Uploads | None = None,
+    ) -> None:
         """Give what stands above objects; called at wiring."""
         self._removal.derived = derived or self._removal.derived
         self._auto_process = auto_process or self._auto_process
+        self._uploads.port = uploads or self._uploads.port
+        self._removal.uploads = uploads or self._removal.uploads
 
     # For the nouns above.
 
@@ -82,6 +119,22 @@ class Objects:
         """Return the ids, in order, that are no visible object of the bucket."""
         known = [object_id for object_id in object_ids if "\x00" not in object_id]
         return [*await store.missing(tx, bucket_id, known), *(key for key in object_ids if "\x00" in key)]
+
+    async def generation(self, tx: NamespaceReader) -> int:
+        """Return how often unreferenced bytes were swept: what `keep_bytes` compares."""
+        return await store.generation(tx)
+
+    async def keep_bytes(self, tx: NamespaceWriter, hashes: Sequence[str], *, since: int) -> bool:
+        """Keep sweeps away until `tx` ends; say whether bytes that were stored after `since` was read are there.
+
+        Where they may be gone, they must be stored again before `tx` commits rows that name them.
+        """
+        await store.hold_bytes(tx)
+        return await store.generation(tx) == since and not await store.is_garbage(tx, hashes)
+
+    async def abandon(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
+        """Leave stored bytes, whose rows could not be written, to the sweep."""
+        await self._bytes.abandon(namespace_id, hashes)
 
     async def with_unique_values(
         self, tx: NamespaceReader, bucket_id: str, values: Sequence[str]
@@ -115,17 +168,16 @@ class Objects:
         auto_process: bool = False,
     ) -> Created:
         """Create an object, and with `auto_process` its batch in the same transaction: both are there or neither."""
-        return await self._creation.one(
-            scope, identifier, raw, policy=policy, processing=self._processing(auto_process)
-        )
+        return await self._creation.one(scope, identifier, raw, policy=policy, processing=self.processing(auto_process))
 
     async def create_many(
         self, scope: Scope, identifier: str, raws: Sequence[Mapping[str, Any]], *, auto_process: bool = False
     ) -> tuple[list[Created], dict[int, WarehouseError]]:
         """Create up to 100 objects; each succeeds or fails alone."""
-        return await self._creation.many(scope, identifier, raws, processing=self._processing(auto_process))
+        return await self._creation.many(scope, identifier, raws, processing=self.processing(auto_process))
 
-    def _processing(self, wanted: bool) -> AutoProcess | None:
+    def processing(self, wanted: bool) -> AutoProcess | None:
+        """Return what makes and submits batches where that is wanted; raise AutoProcessMissing."""
         if wanted and self._auto_process is None:
             raise AutoProcessMissing
         return self._auto_process if wanted else None

@@ -46,7 +46,7 @@ class BytesOfDrafts:
             await self._gatherer.store(namespace_id, pending)
             yield generation
         except BaseException:
-            await self._abandon(namespace_id, hashes_of(drafts))
+            await self.abandon(namespace_id, hashes_of(drafts))
             raise
 
     async def keep(
@@ -59,7 +59,8 @@ class BytesOfDrafts:
         if await store.generation(tx) != generation or await store.is_garbage(tx, hashes_of(drafts)):
             await self._gatherer.store(tx.namespace_id, pending)
 
-    async def _abandon(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
+    async def abandon(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
+        """Leave stored bytes to the next sweep, or delete them where the namespace is gone."""
         try:
             async with self._db.write() as tx:
                 await store.add_garbage(tx.within(namespace_id), hashes)

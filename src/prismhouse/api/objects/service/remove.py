@@ -11,7 +11,7 @@ from prismhouse.api.audit.service import Audit
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects import store
 from prismhouse.api.objects.errors import ObjectNotFound
-from prismhouse.api.objects.ports import Derived, EventLog
+from prismhouse.api.objects.ports import Derived, EventLog, Uploads
 from prismhouse.api.objects.schemas import BulkSoftDelete
 from prismhouse.api.web.caller import Scope
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
@@ -38,6 +38,7 @@ class Removal:
         self._blobs = blobs
         self._events = events
         self.derived: Derived | None = None
+        self.uploads: Uploads | None = None
 
     async def one(self, scope: Scope, identifier: str, object_id: str, *, cascade: bool) -> None:
         """Delete an object, and with `cascade` what was made of it."""
@@ -49,6 +50,8 @@ class Removal:
             if cascade and self.derived is not None:
                 await self.derived.delete_all_of_objects(scoped, [object_id])
             gone = await store.delete(scoped, object_id)
+            if self.uploads is not None:
+                await self.uploads.release(scoped, [object_id])
             await self._buckets.count(
                 scoped, bucket.bucket_id, objects=-1, failed=-gone["failed"], size_bytes=-gone["size_bytes"]
             )
@@ -120,7 +123,7 @@ class Removal:
         await self.sweep(scope.namespace_id)
 
     async def sweep(self, namespace_id: NamespaceId) -> int:
-        """Delete listed bytes that no blob refers to; return how many.
+        """Delete listed bytes that no blob and no upload refers to; return how many.
 
         Writers of references are kept out while rows are judged and bytes go; one that stored its bytes before
         sees the raised generation, or after a crash the hash still on the list, and stores them again.
@@ -132,6 +135,9 @@ class Removal:
                 await store.hold_bytes(scoped, exclusive=True)
                 listed = await store.hold_garbage(scoped, _HASHES_AT_A_TIME)
                 unused = await store.take_garbage(scoped, listed)
+                if unused and self.uploads is not None:
+                    kept = await self.uploads.kept(scoped, unused)
+                    unused = [sha256 for sha256 in unused if sha256 not in kept]
                 if unused:
                     await store.raise_generation(scoped)
                 for sha256 in unused:

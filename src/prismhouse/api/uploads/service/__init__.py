@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from prismhouse.api.buckets.schemas import Policy
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects.service import Objects
+from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.model import Upload
-from prismhouse.api.uploads.schemas import CreateUpload, CreateUploads, ListUploads
+from prismhouse.api.uploads.schemas import ConfirmUpload, ConfirmUploads, CreateUpload, CreateUploads, ListUploads
 from prismhouse.api.uploads.service.cancel import Cancellation
+from prismhouse.api.uploads.service.confirm import Confirmation
 from prismhouse.api.uploads.service.create import Creation, Made, Skipped
 from prismhouse.api.uploads.service.expire import Expiry
 from prismhouse.api.uploads.service.list import Reading
+from prismhouse.api.uploads.service.look import Looking
+from prismhouse.api.uploads.service.recover import Recovery
+from prismhouse.api.uploads.service.settle import Settlement
+from prismhouse.api.uploads.service.sources import UploadSources
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.ids import BucketId
 from prismhouse.settings import LimitSettings
-from prismhouse.storage.blobs.staging import BlobLinks, Staging
+from prismhouse.storage.blobs.staging import Staging
+from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["Made", "Skipped", "Uploads"]
@@ -32,13 +42,29 @@ class Uploads:
         buckets: Buckets,
         objects: Objects,
         staging: Staging,
-        links: BlobLinks,
+        downloads: Downloads,
         limits: LimitSettings,
+        tasks: Tasks,
+        jobs: JobQueue,
     ) -> None:
         self._creation = Creation(db, buckets=buckets, objects=objects, staging=staging, limits=limits)
-        self._reading = Reading(db, buckets=buckets, links=links, filter_depth=limits.filter_depth)
+        self._reading = Reading(db, buckets=buckets, downloads=downloads, filter_depth=limits.filter_depth)
         self._cancellation = Cancellation(db, buckets=buckets, objects=objects, staging=staging)
         self._expiry = Expiry(db, objects=objects, staging=staging)
+        looking = Looking(staging, max_bytes=limits.blob_bytes)
+        settlement = Settlement(db, buckets=buckets, objects=objects, looking=looking)
+        self._confirmation = Confirmation(
+            db,
+            buckets=buckets,
+            objects=objects,
+            tasks=tasks,
+            jobs=jobs,
+            looking=looking,
+            settlement=settlement,
+            sync_bytes=limits.sync_confirm_bytes,
+        )
+        objects.use(uploads=UploadSources(objects=objects, settlement=settlement))
+        self._recovery = Recovery(db, objects=objects, staging=staging)
         buckets.on_delete(self._cancellation.empty_bucket)
 
     async def create(self, scope: Scope, identifier: str, request: CreateUpload) -> Made | Skipped:
@@ -63,6 +89,27 @@ class Uploads:
         """Return a link to the file of a completed upload; None for every other."""
         return self._reading.download_url(scope, upload)
 
+    async def confirm(
+        self,
+        scope: Scope,
+        upload_id: str,
+        request: ConfirmUpload,
+        *,
+        identifier: str | None = None,
+        policy: Policy | None = None,
+        asynchronous: bool = False,
+    ) -> Upload:
+        """Verify what was put and make its object, at once or by a job (then PROCESSING, with a task)."""
+        return await self._confirmation.one(
+            scope, upload_id, request, identifier=identifier, policy=policy, asynchronous=asynchronous
+        )
+
+    async def confirm_many(
+        self, scope: Scope, identifier: str, request: ConfirmUploads, *, policy: Policy | None = None
+    ) -> dict[str, Any]:
+        """Have a job confirm up to 100 uploads of a bucket; return its task."""
+        return await self._confirmation.many(scope, identifier, request, policy=policy)
+
     async def cancel(
         self, scope: Scope, upload_id: str, *, identifier: str | None = None, delete_file: bool = True
     ) -> None:
@@ -76,6 +123,10 @@ class Uploads:
     async def expire(self) -> int:
         """Fail uploads whose time is over, in all namespaces; return how many."""
         return await self._expiry.expire()
+
+    async def recover(self) -> int:
+        """Put back uploads whose confirmation died and was not repeated; return how many."""
+        return await self._recovery.recover()
 
     async def sweep(self) -> tuple[int, int]:
         """Delete old records and staged files that nothing needs; return how many of each."""

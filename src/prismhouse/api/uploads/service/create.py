@@ -160,7 +160,7 @@ class Creation:
         known: dict[str, Upload] = {}
         for upload in found:
             if upload.object_id not in gone:
-                known.setdefault(upload.sha256 or upload.file_hash or "", upload)
+                known.setdefault(upload.sha256 or "", upload)
         return known
 
     def _url(self, upload: Upload) -> str:

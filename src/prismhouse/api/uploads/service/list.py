@@ -11,18 +11,17 @@ from prismhouse.api.uploads.model import Upload, UploadStatus
 from prismhouse.api.uploads.schemas import ListUploads
 from prismhouse.api.uploads.store import lists, rows
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.links import Downloads
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid
 from prismhouse.query.filters import parse, to_sql, upload_columns
-from prismhouse.storage.blobs.staging import BlobLinks
 from prismhouse.storage.postgres.database import Database
 
-__all__ = ["LINK_SECONDS", "Reading"]
+__all__ = ["Reading"]
 
-LINK_SECONDS = 3600
 _COLUMNS = upload_columns("u")
 _NEWEST_FIRST = ("created_at", True)
 
@@ -30,10 +29,10 @@ _NEWEST_FIRST = ("created_at", True)
 class Reading:
     """Answers what uploads there are."""
 
-    def __init__(self, db: Database, *, buckets: Buckets, links: BlobLinks, filter_depth: int) -> None:
+    def __init__(self, db: Database, *, buckets: Buckets, downloads: Downloads, filter_depth: int) -> None:
         self._db = db
         self._buckets = buckets
-        self._links = links
+        self._downloads = downloads
         self._filter_depth = filter_depth
 
     async def one(self, scope: Scope, upload_id: str, identifier: str | None) -> Upload:
@@ -80,10 +79,7 @@ class Reading:
         """Return a link to the file of a completed upload; None for every other."""
         if upload.status is not UploadStatus.COMPLETED or upload.sha256 is None:
             return None
-        return self._links.get_url(
-            scope.namespace_id,
-            upload.sha256,
-            content_type=upload.content_type,
-            filename=upload.filename.rsplit("/", 1)[-1],
-            expires_in_seconds=LINK_SECONDS,
+        filename = upload.filename.rsplit("/", 1)[-1]
+        return self._downloads.url(
+            scope.namespace_id, upload.sha256, content_type=upload.content_type, filename=filename
         )

@@ -12,18 +12,29 @@ from prismhouse.api.uploads.model import EXPIRED, SOURCES, Upload, UploadStatus
 from prismhouse.kit import json
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 
-__all__ = ["OVERDUE", "UPLOADS", "by_hash", "delete_some", "find", "find_many", "insert", "move", "upload_of"]
+__all__ = [
+    "COLUMNS",
+    "OVERDUE",
+    "UPLOADS",
+    "by_hash",
+    "delete_some",
+    "find",
+    "find_many",
+    "insert",
+    "move",
+    "upload_of",
+]
 
 # A confirmation that is at work when the URL expires may end; one that says nothing for an hour has died.
 OVERDUE = """(status = 'PENDING' AND expires_at <= now()
   OR status = 'IN_PROGRESS' AND expires_at <= now() AND updated_at <= now() - interval '1 hour')"""
-_COLUMNS = f"""upload_id, bucket_id, sequence, filename, content_type, declared_size_bytes, file_hash, s3_key,
+COLUMNS = f"""upload_id, bucket_id, sequence, filename, content_type, declared_size_bytes, file_hash, s3_key,
   blob_property, blob_type, metadata, object_metadata, create_object_on_confirm, skip_duplicates,
   presigned_url_expiration, expires_at, CASE WHEN {OVERDUE} THEN 'FAILED' ELSE status END AS status,
   CASE WHEN {OVERDUE} THEN '{EXPIRED}' ELSE message END AS message,
   etag, sha256, md5, size_bytes, verified_at, completed_at, duplicate_of_upload_id, object_id, task_id, batch_id,
   created_at, updated_at"""
-UPLOADS = f"""(SELECT {_COLUMNS}, coalesce(size_bytes, declared_size_bytes) AS file_size_bytes,
+UPLOADS = f"""(SELECT {COLUMNS}, coalesce(size_bytes, declared_size_bytes) AS file_size_bytes,
     duplicate_of_upload_id IS NOT NULL AS is_duplicate
   FROM uploads WHERE namespace_id = %(namespace_id)s) u"""
 
@@ -52,7 +63,7 @@ async def insert(
              WITH ORDINALITY AS d(upload_id, filename, content_type, size_bytes, file_hash, s3_key, blob_property,
                                   blob_type, metadata, object_metadata, create_object, skip_duplicates, seconds, place)
         ORDER BY d.place
-        RETURNING {_COLUMNS}""",
+        RETURNING {COLUMNS}""",
         {
             "bucket_id": bucket_id,
             "ids": [*ids],
@@ -84,7 +95,7 @@ async def find_many(
     """Return the uploads that are there, by id."""
     rows = await tx.fetch_all(
         f"""
-        SELECT {_COLUMNS} FROM uploads
+        SELECT {COLUMNS} FROM uploads
         WHERE namespace_id = %(namespace_id)s AND upload_id = ANY(%(ids)b)
           AND (%(bucket_id)s::text IS NULL OR bucket_id = %(bucket_id)s)""",
         {"ids": [*upload_ids], "bucket_id": bucket_id},
@@ -96,9 +107,9 @@ async def by_hash(tx: NamespaceReader, bucket_id: str, hashes: Sequence[str]) ->
     """Return the completed uploads of the bucket whose file has one of the hashes, the oldest first."""
     rows = await tx.fetch_all(
         f"""
-        SELECT {_COLUMNS} FROM uploads
+        SELECT {COLUMNS} FROM uploads
         WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s AND status = 'COMPLETED'
-          AND coalesce(sha256, file_hash) = ANY(%(hashes)b)
+          AND sha256 = ANY(%(hashes)b)
         ORDER BY sequence""",
         {"bucket_id": bucket_id, "hashes": [*hashes]},
     )
@@ -133,7 +144,7 @@ async def move(
     ).format(
         overdue=sql.SQL(OVERDUE),
         sets=sql.SQL("").join(sql.SQL(", ") + part for part in sets),
-        columns=sql.SQL(_COLUMNS),
+        columns=sql.SQL(COLUMNS),
     )
     row = await tx.fetch_one(
         statement,

@@ -21,7 +21,7 @@ CREATE TABLE uploads (
   message text,
   -- What confirmation found.
   etag text,                                      -- without quotes
-  sha256 text,
+  sha256 text,                                    -- bytes that this upload keeps; null when its object was deleted
   md5 text,
   size_bytes bigint,
   verified_at timestamptz,
@@ -36,10 +36,9 @@ CREATE TABLE uploads (
   FOREIGN KEY (namespace_id, bucket_id) REFERENCES buckets ON DELETE CASCADE
 );
 CREATE INDEX uploads_in_order ON uploads (namespace_id, bucket_id, created_at, sequence);
--- What the bytes were found to be; what the client said only where nobody looked.
-CREATE INDEX uploads_by_hash ON uploads (namespace_id, bucket_id, (coalesce(sha256, file_hash)))
-  WHERE status = 'COMPLETED';
+CREATE INDEX uploads_by_hash ON uploads (namespace_id, bucket_id, sha256) WHERE status = 'COMPLETED';
 CREATE INDEX uploads_by_content ON uploads (namespace_id, sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX uploads_that_expire ON uploads (expires_at) WHERE status IN ('PENDING', 'IN_PROGRESS');
 CREATE INDEX uploads_that_ended ON uploads (updated_at) WHERE status IN ('FAILED', 'CANCELED');
+CREATE INDEX uploads_of_object ON uploads (namespace_id, object_id) WHERE object_id IS NOT NULL;
 CREATE UNIQUE INDEX uploads_by_key ON uploads (s3_key);

@@ -8,8 +8,8 @@ CREATE TABLE annotations (
   label text NOT NULL,
   confidence double precision,
   reasoning text,
-  payload jsonb,
-  metadata jsonb,
+  payload json,                                   -- not jsonb: given back as it came, and never looked into here
+  metadata json,
   retriever_id text,
   execution_id text,
   stage_name text,
@@ -38,8 +38,8 @@ CREATE TABLE annotation_history (
   label text NOT NULL,
   confidence double precision,
   reasoning text,
-  payload jsonb,
-  metadata jsonb,
+  payload json,                                   -- not jsonb: given back as it came, and never looked into here
+  metadata json,
   retriever_id text,
   execution_id text,
   stage_name text,

@@ -1,0 +1,5 @@
+"""Fixtures of integration tests."""
+
+from tests.documents import house
+
+__all__ = ["house"]
