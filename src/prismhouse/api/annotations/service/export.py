@@ -15,7 +15,8 @@ from typing import Any
 
 from prismhouse.api.annotations.model import JSON_FIELDS
 from prismhouse.api.annotations.schemas import ListAnnotations
-from prismhouse.api.annotations.store import lists, rows
+from prismhouse.api.annotations.service import history
+from prismhouse.api.annotations.store import lists
 from prismhouse.api.annotations.wire import without_revisions
 from prismhouse.api.web.caller import NamespaceNotFound
 from prismhouse.kit import json
@@ -49,8 +50,7 @@ async def export(
 ) -> AsyncIterator[bytes]:
     """Return portions of bytes, newest annotation first; raise NamespaceNotFound when the namespace goes meanwhile."""
     filters = request.filters()
-    async with db.read() as unit:
-        moment = await rows.settled(unit.within(namespace_id))
+    moment = await history.settled(db, namespace_id)
     as_of = min(request.as_of or moment, moment)
 
     async def portion(after: lists.Position | None) -> list[Record]:
