@@ -18,9 +18,9 @@ __all__ = ["CATEGORIES", "FIELDS", "LIMIT", "Questions", "batches", "document_id
 
 SEED = 19
 LIMIT = 20
-CATEGORIES = tuple(
-    "news sport travel science music film art history food health law nature politics business games books "
-    "fashion cars homes weather".split()
+CATEGORIES = (
+    *("news", "sport", "travel", "science", "music", "film", "art", "history", "food", "health"),
+    *("law", "nature", "politics", "business", "games", "books", "fashion", "cars", "homes", "weather"),
 )
 # Field and index type, as each store has them declared.
 FIELDS = {

@@ -101,10 +101,8 @@ class Store:
 
     def notes(self) -> list[str]:
         """Say what is not the same."""
-        return [
-            "LanceDB: pages go by offset, or by a filter on the sort value where sorted; words are ranked by BM25; "
-            "averages are computed by pyarrow from two columns; no groups."
-        ]
+        words = "words are ranked by BM25; averages are computed by pyarrow from two columns; no groups."
+        return [f"LanceDB: pages go by offset, or by a filter on the sort value where sorted; {words}"]
 
     def _averages(self, _: int) -> Sequence[Any]:
         columns = self._table.search().select(["category", "score"]).limit(self._order.questions.count).to_arrow()

@@ -70,16 +70,16 @@ class Store:
         """Return the questions."""
         given = self._order.questions
         ninth = int(given.count * 0.9)
-        late = self._rows("SELECT published, number FROM documents ORDER BY published DESC, number DESC LIMIT 1 OFFSET ?", ninth)
+        late = self._rows(
+            "SELECT published, number FROM documents ORDER BY published DESC, number DESC LIMIT 1 OFFSET ?", ninth
+        )
         place = (late[0]["published"], late[0]["number"])
         listed = f"SELECT * FROM documents {{}} LIMIT {LIMIT}"
         by_time = "ORDER BY published DESC, number DESC"
         category = listed.format(f"WHERE category = ? {by_time}")
         return {
             "category, newest first": lambda n: self._rows(category, given.category(n)),
-            "owner, newest first": lambda n: self._rows(
-                listed.format(f"WHERE owner = ? {by_time}"), given.owner(n)
-            ),
+            "owner, newest first": lambda n: self._rows(listed.format(f"WHERE owner = ? {by_time}"), given.owner(n)),
             "three years, best first": lambda n: self._rows(
                 listed.format("WHERE year BETWEEN ? AND ? ORDER BY score DESC, number DESC"), *given.years(n)
             ),

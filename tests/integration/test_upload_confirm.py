@@ -16,6 +16,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.errors import StorageFailed
 from prismhouse.kit.ids import NamespaceId, OrganizationId
 from prismhouse.storage.blobs.port import StoredBlob
+from prismhouse.storage.blobs.staging import StagedFile
 from prismhouse.storage.postgres.database import Database
 
 NAMESPACE = NamespaceId("ns_one")
@@ -116,6 +117,25 @@ async def test_one_object_comes_of_confirmations_at_the_same_time(house: House) 
     answers = await asyncio.gather(*(confirm(house, bucket, upload["upload_id"]) for _ in range(5)))
 
     assert len({answer["object_id"] for answer in answers}) == 1
+    assert len(await objects_of(house, bucket)) == 1
+
+
+async def test_the_first_answer_comes_when_another_confirmation_ends_before_the_file_is_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    find, first = house.staging.find, list[Any]()
+
+    async def too_late(key: str) -> StagedFile | None:
+        if not first:
+            first.append(None)
+            first[0] = await confirm(house, bucket, upload["upload_id"])
+        return await find(key)
+
+    monkeypatch.setattr(house.staging, "find", too_late)
+
+    assert await confirm(house, bucket, upload["upload_id"]) == first[0]
     assert len(await objects_of(house, bucket)) == 1
 
 
