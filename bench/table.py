@@ -52,7 +52,7 @@ def _section(result: dict[str, Any]) -> str:
         "",
         f"`{result['command'].removesuffix(' --no-assert')}`: {result['data']}.",
         "",
-        f"Measured {result['measured_at'][:10]} on {place}; load average {machine['load_average_at_start']:.1f} before.",
+        f"Measured {result['measured_at'][:10]} on {place}; load {machine['load_average_at_start']:.1f} before.",
         "",
     ]
     if result["bounds"]:
