@@ -159,6 +159,8 @@ def test_a_key_of_1024_bytes_makes_a_url_that_the_clients_classes_accept(storage
         ("text/html", "attachment"),
         ("image/svg+xml", "attachment"),
         ("application/xhtml+xml", "attachment"),
+        ("image/drawing+xml", "attachment"),
+        ("text/plain+xml", "attachment"),
         ("application/javascript", "attachment"),
         (None, "attachment"),
         ("image/png", "inline"),
@@ -191,10 +193,12 @@ async def test_names_are_written_as_rfc_6266_has_them(storage: Storage) -> None:
     )
 
 
-async def test_a_type_that_no_header_can_hold_becomes_bytes(storage: Storage) -> None:
-    reply = await served(storage, b"x", "image/png\r\nSet-Cookie: a=b")
+@pytest.mark.parametrize("content_type", ["image/png\r\nSet-Cookie: a=b", "image/png, text/html", "image/é"])
+async def test_a_type_that_no_header_can_hold_becomes_bytes(storage: Storage, content_type: str) -> None:
+    reply = await served(storage, b"x", content_type)
 
     assert reply.headers["content-type"] == TYPE
+    assert reply.headers["content-disposition"].startswith("attachment")
     assert "set-cookie" not in reply.headers
 
 

@@ -16,6 +16,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.errors import StorageFailed
 from prismhouse.kit.ids import NamespaceId, OrganizationId
 from prismhouse.storage.blobs.port import StoredBlob
+from prismhouse.storage.blobs.staging import StagedFile
 from prismhouse.storage.postgres.database import Database
 
 NAMESPACE = NamespaceId("ns_one")
@@ -116,6 +117,25 @@ async def test_one_object_comes_of_confirmations_at_the_same_time(house: House) 
     answers = await asyncio.gather(*(confirm(house, bucket, upload["upload_id"]) for _ in range(5)))
 
     assert len({answer["object_id"] for answer in answers}) == 1
+    assert len(await objects_of(house, bucket)) == 1
+
+
+async def test_the_first_answer_comes_when_another_confirmation_ends_before_the_file_is_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    find, first = house.staging.find, list[Any]()
+
+    async def too_late(key: str) -> StagedFile | None:
+        if not first:
+            first.append(None)
+            first[0] = await confirm(house, bucket, upload["upload_id"])
+        return await find(key)
+
+    monkeypatch.setattr(house.staging, "find", too_late)
+
+    assert await confirm(house, bucket, upload["upload_id"]) == first[0]
     assert len(await objects_of(house, bucket)) == 1
 
 
@@ -410,6 +430,47 @@ async def test_bytes_are_adopted_again_when_a_sweep_took_them_before_the_commit(
     await confirm(house, bucket, upload["upload_id"])
 
     assert has_bytes(house, PNG)
+
+
+async def test_a_confirmation_finds_the_first_answer_when_others_ended_while_it_looked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    adopt, answers = house.staging.adopt, list[Any]()
+
+    async def then_overtaken(namespace_id: NamespaceId, key: str, *, etag: str) -> StoredBlob:
+        stored = await adopt(namespace_id, key, etag=etag)
+        if not answers:
+            answers.append(None)
+            answers[0] = await confirm(house, bucket, upload["upload_id"])
+            await house.objects.abandon(namespace_id, [stored.sha256])  # a third one came second
+        return stored
+
+    monkeypatch.setattr(house.staging, "adopt", then_overtaken)
+
+    late = await confirm(house, bucket, upload["upload_id"])
+
+    assert late == answers[0]
+    assert len(await objects_of(house, bucket)) == 1
+
+
+async def test_a_confirmation_finds_the_first_answer_when_another_ended_before_it_looked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    find, answers = house.staging.find, list[Any]()
+
+    async def overtaken(key: str) -> StagedFile | None:
+        if not answers:
+            answers.append(None)
+            answers[0] = await confirm(house, bucket, upload["upload_id"])
+        return await find(key)
+
+    monkeypatch.setattr(house.staging, "find", overtaken)
+
+    assert await confirm(house, bucket, upload["upload_id"]) == answers[0]
 
 
 async def test_several_uploads_become_one_object(house: House) -> None:
