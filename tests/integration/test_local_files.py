@@ -149,6 +149,18 @@ def test_a_key_of_1024_bytes_makes_a_url_that_the_clients_classes_accept(storage
     assert len(url) <= 2083
 
 
+async def test_a_sweep_removes_what_writers_left_that_died_hours_ago(storage: Storage) -> None:
+    assert storage.folder is not None
+    young, old = (storage.folder / "incoming" / name for name in ("young", "old"))
+    for path in (young, old):
+        path.write_bytes(b"half of a file")
+    os.utime(old, (0, 0))
+
+    assert [page async for page in storage.staging.keys(older_than_seconds=0)] == []
+
+    assert files_in(storage, "incoming") == [young], "a young file may belong to a living writer"
+
+
 # What a browser gets.
 
 
