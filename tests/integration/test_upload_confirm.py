@@ -120,6 +120,25 @@ async def test_one_object_comes_of_confirmations_at_the_same_time(house: House) 
     assert len(await objects_of(house, bucket)) == 1
 
 
+async def test_the_first_answer_comes_when_another_confirmation_ends_before_the_file_is_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    find, first = house.staging.find, list[Any]()
+
+    async def too_late(key: str) -> StagedFile | None:
+        if not first:
+            first.append(None)
+            first[0] = await confirm(house, bucket, upload["upload_id"])
+        return await find(key)
+
+    monkeypatch.setattr(house.staging, "find", too_late)
+
+    assert await confirm(house, bucket, upload["upload_id"]) == first[0]
+    assert len(await objects_of(house, bucket)) == 1
+
+
 async def test_a_confirmation_is_refused_and_may_be_repeated_when_no_file_is_there(house: House) -> None:
     bucket = await house.bucket()
     upload = await house.upload(bucket)
