@@ -189,6 +189,34 @@ async def test_both_values_are_named_and_the_file_may_be_put_again_when_it_is_no
     assert await objects_of(house, bucket) == []
 
 
+@pytest.mark.parametrize("data", [b"<!doctype html><p>Please log in</p>", b"404 page not found\n"])
+@pytest.mark.parametrize(
+    ("blob_property", "content_type", "filename"),
+    [("photo", "image/png", "a.png"), ("paper", "application/pdf", "a.pdf"), ("film", "video/mp4", "a.mp4")],
+)
+async def test_text_is_not_taken_for_a_picture_a_film_or_a_pdf(
+    house: House, data: bytes, blob_property: str, content_type: str, filename: str
+) -> None:
+    bucket = await house.bucket({"photo": {"type": "image"}, "paper": {"type": "pdf"}, "film": {"type": "video"}})
+    upload = await staged(
+        house, bucket, data, blob_property=blob_property, content_type=content_type, filename=filename
+    )
+
+    error = await confirm(house, bucket, upload["upload_id"], status=400)
+
+    assert error["code"] == "format_mismatch"
+    assert error["details"]["found"] == "text"
+
+
+async def test_a_drawing_is_a_picture_when_it_is_text(house: House) -> None:
+    bucket = await house.bucket()
+    drawing = await staged(house, bucket, b"<svg xmlns='http://www.w3.org/2000/svg'/>", content_type="image/svg+xml")
+    pixmap = await staged(house, bucket, b"P1 1 1 0\n", content_type="image/x-portable-bitmap", filename="a.pbm")
+
+    await confirm(house, bucket, drawing["upload_id"])
+    await confirm(house, bucket, pixmap["upload_id"])
+
+
 async def test_another_file_is_accepted_when_the_first_one_failed(house: House) -> None:
     bucket = await house.bucket({"paper": {"type": "pdf"}})
     upload = await staged(house, bucket, content_type="application/pdf", filename="a.pdf")
@@ -374,6 +402,20 @@ async def test_nothing_is_done_twice_when_a_job_runs_again(house: House) -> None
     assert len(await objects_of(house, bucket)) == 3
     assert (await task_of(house, answer["task_id"])) == first
     assert first["status"] == "COMPLETED"
+
+
+async def test_both_tasks_have_the_results_when_a_batch_is_asked_for_again_before_it_ended(house: House) -> None:
+    bucket = await house.bucket()
+    claims = [{"upload_id": (await staged(house, bucket, PNG + bytes([number])))["upload_id"]} for number in range(2)]
+
+    tasks = [(await batch(house, bucket, claims))["task_id"] for _ in range(2)]
+    house.queue.jobs.reverse()  # another worker may be the faster one
+    await house.queue.run_all()
+
+    first, again = [await task_of(house, task_id) for task_id in tasks]
+    assert (first["status"], again["status"]) == ("COMPLETED", "COMPLETED")
+    assert first["outputs"] == again["outputs"]
+    assert len(await objects_of(house, bucket)) == 2
 
 
 async def test_uploads_wait_for_the_next_try_when_storage_does_not_answer(

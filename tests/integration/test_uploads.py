@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,6 @@ import pytest
 from mixpeek.models import BatchUploadResponse, UploadResponse
 from tests.uploads import SCHEMA, House, build, sha256
 
-from prismhouse.api.uploads.model import SOURCES, UploadStatus
-from prismhouse.api.uploads.store import rows
-from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres.database import Database
 
 HASH = sha256(b"bytes")
@@ -492,38 +488,14 @@ async def test_a_state_decides_whether_an_upload_can_be_cancelled(house: House, 
     assert (await house.staging.find(made["s3_key"]) is None) == (expected == 204)
 
 
-async def test_a_state_is_entered_only_from_where_it_may_be(house: House) -> None:
-    made = await house.upload(await house.bucket())
-
-    for source, target in product(UploadStatus, SOURCES):
-        await house.set(made["upload_id"], status=source.value)
-        async with house.db.write() as tx:
-            moved = await rows.move(tx.within(NamespaceId("ns_one")), made["upload_id"], target)
-
-        assert (moved is not None) == (source in SOURCES[target]), (source, target)
-
-
-@pytest.mark.parametrize("source", ["PENDING", "FAILED"])
-async def test_an_upload_is_not_opened_again_when_its_time_is_over(house: House, source: str) -> None:
-    made = await house.upload(await house.bucket())
-    await house.set(made["upload_id"], status=source, expires_at="now() - interval '1 second'")
-
-    async with house.db.write() as tx:
-        moved = await rows.move(tx.within(NamespaceId("ns_one")), made["upload_id"], UploadStatus.IN_PROGRESS)
-
-    assert moved is None
-
-
 async def test_one_of_both_wins_when_a_cancellation_and_a_confirmation_race(house: House) -> None:
     bucket = await house.bucket()
     made = [await house.upload(bucket) for _ in range(10)]
-    for item in made:
-        await house.set(item["upload_id"], status="IN_PROGRESS")
+    for number, item in enumerate(made):
+        await house.put(item["s3_key"], PNG + bytes([number]))
 
     async def complete(upload_id: str) -> bool:
-        async with house.db.write() as tx:
-            moved = await rows.move(tx.within(NamespaceId("ns_one")), upload_id, UploadStatus.COMPLETED)
-        return moved is not None
+        return (await house.client.post(f"/v1/uploads/{upload_id}/confirm")).status_code == 200
 
     async def cancel(upload_id: str) -> bool:
         return (await house.client.delete(f"/v1/uploads/{upload_id}")).status_code == 204

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 
 from prismhouse.api.buckets.model import FieldType
-from prismhouse.engine.media.sniff import sniff
+from prismhouse.engine.media.sniff import Sniffed, begins_as_such, sniff
 from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = ["HEAD_BYTES", "KindMismatch", "media_type", "named_media_type", "plain_media_type"]
@@ -29,6 +29,7 @@ _FITTING = {
     FieldType.TEXT: {"text"},
     FieldType.JSON: {"text"},
 }
+_NEVER_A_PAGE = frozenset({FieldType.PDF, FieldType.IMAGE, FieldType.AUDIO, FieldType.VIDEO})
 _DEFINITIVE = frozenset({"pdf", "image", "audio", "video", "excel"})
 _DEFAULTS = {FieldType.TEXT: "text/plain", FieldType.JSON: "application/json"}
 
@@ -51,14 +52,23 @@ def media_type(kind: FieldType, head: bytes, *, declared: str | None, filename: 
     """
     found = sniff(head)
     fitting = _FITTING.get(kind)
-    if fitting is not None and found.kind in _DEFINITIVE:
-        if found.kind not in fitting:
-            raise KindMismatch(expected=_LABELS[kind], found=found.label, media_type=found.mime)
-        return found.mime
-    if kind in {FieldType.BINARY, FieldType.DOCUMENT} and found.kind in _DEFINITIVE:
-        return found.mime
     named = declared.lower() if declared and declared != "application/octet-stream" else named_media_type(filename)
+    definitive = found.kind in _DEFINITIVE
+    if fitting is not None and ((definitive and found.kind not in fitting) or _is_text_instead(kind, found, named)):
+        raise KindMismatch(expected=_LABELS[kind], found=found.label, media_type=found.mime)
+    if definitive and (fitting is not None or kind in {FieldType.BINARY, FieldType.DOCUMENT}):
+        return found.mime
     return named or _DEFAULTS.get(kind, found.mime)
+
+
+def _is_text_instead(kind: FieldType, found: Sniffed, named: str | None) -> bool:
+    """Say whether text, such as the error page of a download, stands where a file should that never is text.
+
+    Some pictures and playlists are text: those are of types that do not begin with bytes of their own.
+    """
+    if kind not in _NEVER_A_PAGE or found.kind != "text" or found.mime == "image/svg+xml":
+        return False
+    return kind is FieldType.PDF or found.mime == "text/html" or (named is not None and begins_as_such(named))
 
 
 def named_media_type(filename: str | None) -> str | None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from prismhouse.kit.ids import BucketId, NamespaceId, OrganizationId
 
-__all__ = ["EXPIRED", "SOURCES", "Upload", "UploadStatus", "staged_key"]
+__all__ = ["EXPIRED", "Upload", "UploadStatus", "staged_key"]
 
 EXPIRED = "The upload was not confirmed before expires_at. Create another one."
 _FOLDER = "api_buckets_uploads_create"
@@ -29,17 +29,6 @@ class UploadStatus(StrEnum):
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     CANCELED = "CANCELED"
-
-
-SOURCES: Mapping[UploadStatus, frozenset[UploadStatus]] = {
-    # A failed file may be put again; a confirmation that died may be begun again.
-    UploadStatus.IN_PROGRESS: frozenset({UploadStatus.PENDING, UploadStatus.IN_PROGRESS, UploadStatus.FAILED}),
-    UploadStatus.PROCESSING: frozenset({UploadStatus.PENDING, UploadStatus.IN_PROGRESS, UploadStatus.FAILED}),
-    UploadStatus.COMPLETED: frozenset({UploadStatus.IN_PROGRESS, UploadStatus.PROCESSING}),
-    UploadStatus.FAILED: frozenset({UploadStatus.PENDING, UploadStatus.IN_PROGRESS, UploadStatus.PROCESSING}),
-    UploadStatus.CANCELED: frozenset({UploadStatus.PENDING, UploadStatus.IN_PROGRESS, UploadStatus.FAILED}),
-}
-"""Where each state may be entered from. Only statements that compare and set change a state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prismhouse.engine.media.errors import MediaFault
 
-__all__ = ["Sniffed", "encoding", "expect", "sniff"]
+__all__ = ["Sniffed", "begins_as_such", "encoding", "expect", "sniff"]
 
 _HEAD_BYTES = 8192
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -44,6 +44,7 @@ _ISO_BRANDS = {
     b"M4B ": "audio/mp4",
     b"qt  ": "video/quicktime",
 }
+_SIGNED = frozenset({mime for _, mime in _SIGNATURES} | {*_RIFF.values()} | {*_ISO_BRANDS.values()} | {"video/mp4"})
 _OFFICE_PARTS = ((b"xl/", "excel"), (b"word/", "word"), (b"ppt/", "powerpoint"))
 _OFFICE_MIME = {
     "excel": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -84,6 +85,11 @@ def sniff(data: bytes) -> Sniffed:
     """Return what the bytes are, from their content alone."""
     mime = _signature(data) or _text_type(data) or _by_puremagic(data) or "application/octet-stream"
     return Sniffed(mime=mime, kind=_kind(mime))
+
+
+def begins_as_such(mime: str) -> bool:
+    """Say whether files of a type begin with bytes that `sniff` knows and that no text has."""
+    return mime in _SIGNED
 
 
 def expect(data: bytes, kind: str) -> Sniffed:

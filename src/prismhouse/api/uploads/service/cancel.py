@@ -34,13 +34,10 @@ class Cancellation:
             bucket_id = None
             if identifier is not None:
                 bucket_id = (await self._buckets.resolve(scoped, identifier)).bucket_id
-            found = None
-            if "\x00" not in upload_id:
-                found = await rows.find(scoped, upload_id, bucket_id=bucket_id)
+            found = await rows.find(scoped, upload_id, bucket_id=bucket_id)
             if found is None:
                 raise UploadNotFound(resource="upload", id=upload_id)
-            moved = await rows.move(scoped, upload_id, UploadStatus.CANCELED, values={"message": None})
-            if moved is None:
+            if not await rows.cancel(scoped, upload_id):
                 now = await rows.find(scoped, upload_id)
                 if now is None:
                     raise UploadNotFound(resource="upload", id=upload_id)

@@ -181,9 +181,7 @@ class Confirmation:
         async with self._db.read() as tx:
             scoped = tx.within(scope.namespace_id)
             bucket = None if identifier is None else await self._buckets.resolve(scoped, identifier)
-            upload = None
-            if "\x00" not in upload_id:
-                upload = await rows.find(scoped, upload_id, bucket_id=None if bucket is None else bucket.bucket_id)
+            upload = await rows.find(scoped, upload_id, bucket_id=None if bucket is None else bucket.bucket_id)
             if upload is None:
                 raise UploadNotFound(resource="upload", id=upload_id)
             return bucket or await self._buckets.resolve(scoped, upload.bucket_id), upload

@@ -42,9 +42,7 @@ class Reading:
             bucket_id = None
             if identifier is not None:
                 bucket_id = (await self._buckets.resolve(scoped, identifier)).bucket_id
-            upload = None
-            if "\x00" not in upload_id:
-                upload = await rows.find(scoped, upload_id, bucket_id=bucket_id)
+            upload = await rows.find(scoped, upload_id, bucket_id=bucket_id)
         if upload is None:
             raise UploadNotFound(resource="upload", id=upload_id)
         return upload

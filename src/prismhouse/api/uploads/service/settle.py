@@ -102,12 +102,11 @@ class Settlement:
         first: dict[str, Claim] = {}
         for claim in run.claims:
             first.setdefault(claim.upload_id, claim)
-        known = [upload_id for upload_id in first if "\x00" not in upload_id]
         to = UploadStatus.IN_PROGRESS if run.plan.task_id is None else UploadStatus.PROCESSING
         async with self._db.write() as tx:
             scoped = tx.within(run.scope.namespace_id)
-            begun = await store.begin(scoped, run.bucket.bucket_id, known, to=to, task_id=run.plan.task_id)
-            rest = [upload_id for upload_id in known if upload_id not in begun]
+            begun = await store.begin(scoped, run.bucket.bucket_id, [*first], to=to, task_id=run.plan.task_id)
+            rest = [upload_id for upload_id in first if upload_id not in begun]
             others = await rows.find_many(scoped, rest, bucket_id=run.bucket.bucket_id) if rest else {}
             run.generation = await self._objects.generation(scoped)
         for upload_id, claim in first.items():

@@ -34,15 +34,15 @@ async def begin(
 ) -> dict[str, Upload]:
     """Mark the uploads that may be confirmed as being so; return them.
 
-    IN_PROGRESS keeps nobody out: of several confirmations the first to commit wins, and one that died blocks none.
-    PROCESSING belongs to its task.
+    Neither keeps a job out: of several confirmations the first to commit wins, and one that died blocks none. A
+    request leaves PROCESSING to the jobs.
     """
     rows = await tx.fetch_all(
         f"""
         WITH held AS (
           SELECT upload_id FROM uploads
           WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s AND upload_id = ANY(%(ids)b)
-            AND (status = 'PROCESSING' AND task_id = %(task_id)s::text
+            AND (status = 'PROCESSING' AND %(task_id)s::text IS NOT NULL
               OR status IN ('PENDING', 'IN_PROGRESS') AND NOT {OVERDUE}
               OR status = 'FAILED' AND expires_at > now())
           ORDER BY upload_id FOR UPDATE

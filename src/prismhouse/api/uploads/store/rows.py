@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from psycopg import sql
+from collections.abc import Sequence
 
 from prismhouse.api.uploads.drafts import Draft
-from prismhouse.api.uploads.model import EXPIRED, SOURCES, Upload, UploadStatus
+from prismhouse.api.uploads.model import EXPIRED, Upload, UploadStatus
 from prismhouse.kit import json
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 
@@ -17,11 +14,11 @@ __all__ = [
     "OVERDUE",
     "UPLOADS",
     "by_hash",
+    "cancel",
     "delete_some",
     "find",
     "find_many",
     "insert",
-    "move",
     "upload_of",
 ]
 
@@ -92,13 +89,13 @@ async def find(tx: NamespaceReader, upload_id: str, *, bucket_id: str | None = N
 async def find_many(
     tx: NamespaceReader, upload_ids: Sequence[str], *, bucket_id: str | None = None
 ) -> dict[str, Upload]:
-    """Return the uploads that are there, by id."""
+    """Return the uploads that are there, by id; any text may be asked for."""
     rows = await tx.fetch_all(
         f"""
         SELECT {COLUMNS} FROM uploads
         WHERE namespace_id = %(namespace_id)s AND upload_id = ANY(%(ids)b)
           AND (%(bucket_id)s::text IS NULL OR bucket_id = %(bucket_id)s)""",
-        {"ids": [*upload_ids], "bucket_id": bucket_id},
+        {"ids": [upload_id for upload_id in upload_ids if "\x00" not in upload_id], "bucket_id": bucket_id},
     )
     return {row["upload_id"]: upload_of(row) for row in rows}
 
@@ -116,47 +113,16 @@ async def by_hash(tx: NamespaceReader, bucket_id: str, hashes: Sequence[str]) ->
     return [upload_of(row) for row in rows]
 
 
-async def move(
-    tx: NamespaceWriter,
-    upload_id: str,
-    to: UploadStatus,
-    *,
-    sources: frozenset[UploadStatus] | None = None,
-    values: Mapping[str, Any] | None = None,
-) -> Upload | None:
-    """Compare and set the state; return the upload as it is now, or None when another state was found.
-
-    An upload whose time is over is never opened again: its file may be swept at any moment.
-
-    Args:
-        tx: the namespace.
-        upload_id: the upload.
-        to: its new state.
-        sources: the states it may be in, where not all of `SOURCES[to]`.
-        values: columns to set with it.
-    """
-    columns = dict(values or {})
-    sets = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in columns]
-    statement = sql.SQL(
-        "UPDATE uploads SET status = %(to_status)s, updated_at = now(){sets}"
-        " WHERE namespace_id = %(namespace_id)s AND upload_id = %(moved_id)s AND status = ANY(%(sources)b)"
-        " AND NOT (%(opening)s AND ({overdue} OR status = 'FAILED' AND expires_at <= now())) RETURNING {columns}"
-    ).format(
-        overdue=sql.SQL(OVERDUE),
-        sets=sql.SQL("").join(sql.SQL(", ") + part for part in sets),
-        columns=sql.SQL(COLUMNS),
+async def cancel(tx: NamespaceWriter, upload_id: str) -> bool:
+    """Cancel the upload where its state allows that; say whether it did."""
+    changed = await tx.execute(
+        """
+        UPDATE uploads SET status = 'CANCELED', message = NULL, updated_at = now()
+        WHERE namespace_id = %(namespace_id)s AND upload_id = %(id)s
+          AND status IN ('PENDING', 'IN_PROGRESS', 'FAILED')""",
+        {"id": upload_id},
     )
-    row = await tx.fetch_one(
-        statement,
-        {
-            **columns,
-            "moved_id": upload_id,
-            "to_status": to.value,
-            "sources": sorted(status.value for status in sources or SOURCES[to]),
-            "opening": to in {UploadStatus.IN_PROGRESS, UploadStatus.PROCESSING},
-        },
-    )
-    return None if row is None else upload_of(row)
+    return changed > 0
 
 
 async def delete_some(tx: NamespaceWriter, bucket_id: str, limit: int) -> list[Record]:
