@@ -38,12 +38,12 @@ MOST_WITH_VECTORS = 100_000
 ASKS = 100
 ROUNDS = 3
 WARM_UP = 20
-MOST_SECONDS = 8.0
+MOST_SECONDS = 6.0
 WALK_PAGE = 1000
 MOST_OVERHEAD_MS = 2.0
 MOST_BATCH_SHARE = 0.6
 MOST_LATE_RATIO = 2.0
-AGGREGATION = {
+AGGREGATION: dict[str, Any] = {
     "group_by": [{"field": "category"}],
     "aggregations": [
         {"function": "count", "alias": "documents"},
@@ -238,6 +238,7 @@ def _measure_others(run: Run, shelf: Shelf, client: Client) -> dict[str, float]:
         "common word": (_path(shelf), {"search": common, "limit": LIMIT}),
         "common word as a filter": (_path(shelf), {"filters": _rule("text", "words", common), "limit": LIMIT}),
         "average per category": (aggregate, AGGREGATION),
+        "count per category": (aggregate, {**AGGREGATION, "aggregations": AGGREGATION["aggregations"][:1]}),
     }
     medians = {}
     for name, (path, body) in cases.items():
@@ -247,7 +248,6 @@ def _measure_others(run: Run, shelf: Shelf, client: Client) -> dict[str, float]:
         figures = milliseconds(seconds)
         run.figure(f"{name}: HTTP", figures, "ms")
         medians[name] = figures["p50"]
-    medians["count per category"] = medians["average per category"]
     return medians
 
 

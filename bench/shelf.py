@@ -36,6 +36,9 @@ __all__ = ["Client", "Shelf", "Statement", "fill", "record", "replay"]
 ROWS_PER_TRANSACTION = 1000
 WRITERS = 2
 BUILD_TIMEOUT_SECONDS = 600.0
+MOST_IDLE_SECONDS = 1.0
+MOST_REPLAY_SECONDS = 8.0
+LEAST_REPLAYED = 3
 # What every connection says of itself; no setting of the product.
 _OWN_SETTINGS = {"application_name", "client_encoding"}
 
@@ -63,14 +66,18 @@ class Client:
     def __init__(self, house: House) -> None:
         self._connection = http.client.HTTPConnection(house.url.removeprefix("http://"), timeout=120)
         self._headers = {**house.headers, "Content-Type": "application/json"}
+        self._used_at = time.monotonic()
 
     def ask(self, path: str, body: bytes, *, method: str = "POST") -> tuple[bytes, float]:
         """Return the answer and how long it took."""
+        if time.monotonic() - self._used_at > MOST_IDLE_SECONDS:
+            self._connection.close()  # the server ends idle connections; the next request opens another one
         began = time.perf_counter()
         self._connection.request(method, path, body, self._headers)
         answer = self._connection.getresponse()
         content = answer.read()
         seconds = time.perf_counter() - began
+        self._used_at = time.monotonic()
         if answer.status != http.client.OK:
             raise SystemExit(f"{path} answered {answer.status}: {content[:600]!r}")
         return content, seconds
@@ -207,12 +214,19 @@ async def record(shelf: Shelf, bodies: list[dict[str, Any]]) -> tuple[list[list[
 
 
 def replay(shelf: Shelf, sent: list[list[Statement]], session: dict[str, str]) -> Iterator[float]:
-    """Yield how long the statements of each list take on one connection, all rows read; the first are asked twice."""
+    """Yield how long the statements of each list take on one connection, all rows read; the first are asked twice.
+
+    Ends early where they take long.
+    """
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
     with psycopg.connect(shelf.dsn, autocommit=True, row_factory=dict_row, options=options) as connection:
+        deadline, done = time.perf_counter() + MOST_REPLAY_SECONDS, 0
         for timed, statements in [*((False, one) for one in sent[:20]), *((True, one) for one in sent)]:
+            if done >= LEAST_REPLAYED and time.perf_counter() > deadline:
+                return
             began = time.perf_counter()
             for text, parameters, prepare in statements:
                 connection.execute(text, parameters, prepare=prepare).fetchall()
             if timed:
+                done += 1
                 yield time.perf_counter() - began

@@ -18,7 +18,7 @@ from bench.corpus import Questions
 __all__ = ["Order", "Peer", "run", "say"]
 
 Question = Callable[[int], Sequence[Any]]
-MOST_SECONDS = 6.0
+MOST_SECONDS = 4.0
 WARM_UP = 10
 
 

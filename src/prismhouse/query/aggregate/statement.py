@@ -166,14 +166,15 @@ async def aggregate(tx: NamespaceReader, records: Records, request: Aggregation)
     having = " AND ".join(statement.having(item, columns[item.field]) for item in request.having or ()) or "true"
     order = columns.get(request.sort_by or "", "m0")
     ties = ", ".join(f"t.g{index}" for index in range(len(keys)))
-    rows = await tx.fetch_all(
-        f"SELECT t.*, count(*) OVER () AS groups FROM (SELECT {', '.join(keys + metrics)} {source}{grouped}) t"
-        f" WHERE {having}"
-        f" ORDER BY t.{order} {request.sort_direction.upper()} NULLS LAST{', ' + ties if ties else ''}"
-        f" LIMIT %(limit)s",
-        {**statement.parameters, "limit": min(request.limit or MAX_GROUPS, MAX_GROUPS)},
-        prepare=False,
-    )
+    async with tx.hashing():
+        rows = await tx.fetch_all(
+            f"SELECT t.*, count(*) OVER () AS groups FROM (SELECT {', '.join(keys + metrics)} {source}{grouped}) t"
+            f" WHERE {having}"
+            f" ORDER BY t.{order} {request.sort_direction.upper()} NULLS LAST{', ' + ties if ties else ''}"
+            f" LIMIT %(limit)s",
+            {**statement.parameters, "limit": min(request.limit or MAX_GROUPS, MAX_GROUPS)},
+            prepare=False,
+        )
     results = [
         {
             "group": {group.shown_as: row[f"g{index}"] for index, group in enumerate(groups)},

@@ -176,6 +176,17 @@ class NamespaceReader:
                 "SELECT set_config('statement_timeout', %(before)s, true)", {"before": before}
             )
 
+    @asynccontextmanager
+    async def hashing(self) -> AsyncIterator[None]:
+        """Have statements inside group by hashing, never by sorting whole rows.
+
+        The planner has no statistics of what lies inside a JSON column, takes each row for a group of its own, and
+        would sort a million of them on disk to find twenty groups.
+        """
+        async with self._connection.transaction():
+            await self._connection.execute("SET LOCAL enable_sort = off")
+            yield
+
 
 class NamespaceWriter(NamespaceReader):
     """Reads and writes within one namespace."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ __all__ = ["DocumentList", "Lists"]
 
 # An answer in groups holds about so many documents at most: the fewer groups a page has, the more of each.
 _GROUPED_DOCUMENTS = 1_000
+_COLLECTION_ID = re.compile(r"col_[0-9a-z]{6,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,11 @@ class Lists:
         """List the documents of one collection."""
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
+            if _COLLECTION_ID.fullmatch(identifier):
+                # Whatever has documents is a collection: its id need not be looked up first.
+                listed = await self._list(tx, scope, request=request, page=page, collection_ids=[identifier])
+                if listed.documents:
+                    return listed
             collection_id = await self._collections.resolve_id(tx, identifier)
             return await self._list(tx, scope, request=request, page=page, collection_ids=[collection_id])
 
