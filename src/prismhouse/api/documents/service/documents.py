@@ -203,7 +203,9 @@ class Documents:
             if collections and not known:
                 raise CollectionNotFound(", ".join(collections))
             ids = [row.collection_id for row in known.values()]
-            listing = plan(ListDocuments.model_validate({}), page, collection_ids=ids, object_id=object_id)
+            listing = plan(
+                ListDocuments(), page, namespace_id=scope.namespace_id, collection_ids=ids, object_id=object_id
+            )
             total = await store.total(tx, listing.selection)
             if not total and self._objects is not None and not await self._objects.load(tx, [object_id]):
                 raise SourceObjectNotFound(object_id)
