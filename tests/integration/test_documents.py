@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -401,6 +402,45 @@ async def test_a_zero_character_is_refused_and_never_a_fault_of_ours(
     answer = await house.client.request(method, path, json=body)
 
     assert answer.status_code in {400, 404, 422}, answer.text
+
+
+async def test_walks_meet_every_standing_document_while_others_write(house: House) -> None:
+    standing = {f"doc_s{number:03}": number for number in range(60)}
+    values: list[Any] = [1, "1", None, True, [1, 2], 0.5, "x"]
+    await house.add("articles", {name[4:]: {"n": values[number % 7]} for name, number in standing.items()})
+    written, done = 0, asyncio.Event()
+
+    async def write(writer: int) -> None:
+        nonlocal written
+        while not done.is_set():
+            names = [f"{letter}{writer}_{written}_{number}" for number, letter in enumerate("atz")]
+            await house.add("articles", {name: {"n": values[written % 7]} for name in names})
+            async with house.db.write() as unit:
+                await unit.execute("DELETE FROM documents WHERE document_id = %(id)s", {"id": f"doc_{names[0]}"})
+            written += 1
+
+    async def walk(**order: Any) -> list[str]:
+        seen: list[str] = []
+        cursor = {}
+        while True:
+            page = await house.list("articles", limit=7, **order, **cursor)
+            seen += [one["document_id"] for one in page["results"]]
+            cursor = {"cursor": page["pagination"]["next_cursor"]}
+            if cursor["cursor"] is None:
+                return seen
+
+    writers = [asyncio.create_task(write(number)) for number in range(2)]
+    orders = [{}, *({"sort": {"field": "n", "direction": way}} for way in ("asc", "desc"))]
+    walks = await asyncio.gather(*(walk(**order) for order in orders))
+    done.set()
+    await asyncio.gather(*writers)
+
+    assert written > 4
+    for seen, order in zip(walks, orders, strict=True):
+        assert len(seen) == len(set(seen))
+        after = [name for name in await walk(**order) if name in standing]
+        assert [name for name in seen if name in standing] == after
+        assert len(after) == 60
 
 
 @pytest.mark.parametrize(
