@@ -192,7 +192,9 @@ class _Compiler:
 
     def _one_of(self, place: Place, scalars: list[Any]) -> str:
         alternatives = " || ".join(f"@ == {_literal(s)}" for s in scalars)
-        return f"{place.sql} @? {self.bind(json_path(place.path, f'[*] ? ({alternatives})'))}::jsonpath"
+        # The filter looks into a list by itself, and so does each comparison: a list in a list must be kept out.
+        test = f' ? (@.type() != "array" && ({alternatives}))'
+        return f"{place.sql} @? {self.bind(json_path(place.path, test))}::jsonpath"
 
     def _candidates(self, place: Place, texts: list[str]) -> str:
         if not place.indexed or len(texts) > _MOST_CANDIDATES:
