@@ -39,6 +39,9 @@ async def test_no_route_shows_a_document_to_a_user_who_may_not_read_it(opened: O
         answer = await client.post(f"/v1/collections/{ids['collection_id']}/documents", json=fields)
         made[name] = answer.json()["document_id"]
     await client.patch(f"/v1/collections/{ids['collection_id']}/documents/{made['open']}/acl", json={"public": True})
+    decision = {"document_id": made["hidden"], "label": _SECRET, "reasoning": _SECRET}
+    ids["annotation_id"] = (await client.post("/v1/annotations", json=decision)).json()["annotation_id"]
+    await client.patch(f"/v1/annotations/{ids['annotation_id']}", json={"confidence": 0.5})
     key = {"name": "reader", "principal_id": "ann", "permissions": ["read"]}
     secret = (await client.post("/v1/organizations/users/admin@localhost/api-keys", json=key)).json()["key"]
     user = opened.client(secret, **{"X-Namespace": ids["namespace_id"]})
@@ -89,6 +92,39 @@ async def test_a_user_sees_what_is_owned_shared_or_public(shelf: Shelf) -> None:
     chosen = {"field": "_internal._acl.owner", "operator": "eq", "value": "ann"}
     owned = await shelf.send("POST", "/list", {"filters": {"AND": [chosen]}})
     assert [one["document_id"] for one in owned["results"]] == [own]
+
+
+async def test_decisions_about_a_document_are_for_those_who_may_read_it(shelf: Shelf) -> None:
+    ann = await shelf.user("ann")
+    document_id = await shelf.add(n=1)
+    draft = {"document_id": document_id, "label": "wrong"}
+    annotation_id = (await shelf.send("POST", "/v1/annotations", draft))["annotation_id"]
+    one = f"/v1/annotations/{annotation_id}"
+    edits = {"create": [draft], "update": [{"annotation_id": annotation_id, "label": "x"}], "delete": [annotation_id]}
+
+    await shelf.send("POST", "/v1/annotations", draft, 404, client=ann)
+    in_collection = {**draft, "collection_id": shelf.collection_id}
+    await shelf.send("POST", "/v1/annotations", in_collection, 404, client=ann)
+    for method, path, body in [
+        ("GET", one, None),
+        ("GET", f"{one}/versions", None),
+        ("PATCH", one, {"label": "x"}),
+        ("DELETE", one, None),
+    ]:
+        await shelf.send(method, path, body, 404, client=ann)
+    bulk = await shelf.send("POST", "/v1/annotations/bulk", edits, client=ann)
+    hidden = await shelf.send("POST", "/v1/annotations/list", {}, client=ann)
+    counted = await shelf.send("GET", "/v1/annotations/stats", client=ann)
+    kept = await shelf.send("GET", one)
+    await shelf.send("PATCH", f"/{document_id}/acl", {"read": ["ann"]})
+    shared = await shelf.send("POST", "/v1/annotations/list", {}, client=ann)
+    await shelf.send("PATCH", one, {"label": "right"}, client=ann)
+    own = await shelf.send("POST", "/v1/annotations", in_collection, client=ann)
+
+    assert [result["success"] for result in bulk["results"]] == [False] * 3
+    assert (hidden["total_count"], counted["total"], kept["version"]) == (0, 0, 1)
+    assert [found["annotation_id"] for found in shared["results"]] == [annotation_id]
+    assert own["document_id"] == document_id
 
 
 async def test_only_owners_share_and_only_writers_change(shelf: Shelf) -> None:

@@ -333,12 +333,14 @@ async def test_a_summary_counts_labels_per_document(opened: Open, client: httpx2
 
 
 async def test_the_actor_is_whose_key_it_is(opened: Open, client: httpx2.AsyncClient) -> None:
-    by_key = await create(client)
+    collection_id, document_id = await stored_document(opened, client)
+    await ok(client.patch(f"/v1/collections/{collection_id}/documents/{document_id}/acl", json={"public": True}))
+    by_key = await create(client, document_id=document_id)
     statement = "UPDATE api_keys SET principal_id = 'p' WHERE key_id = %(key)s RETURNING user_id"
     async with opened.house.db.write() as tx:
         user_id = await tx.fetch_value(statement, {"key": by_key["actor_id"]})
 
-    by_user = await create(client)
+    by_user = await create(client, document_id=document_id)
     edited = await ok(client.patch(f"{ROOT}/{by_key['annotation_id']}", json={"label": "edited by a user"}))
 
     assert by_key["actor_id"].startswith("key_")

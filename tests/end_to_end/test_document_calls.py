@@ -7,6 +7,7 @@ import pytest
 from conditions import eventually
 from mixpeek.models import (
     BatchDeleteDocumentsRequest,
+    BatchListDocumentsRequest,
     BatchUpdateDocumentsRequest,
     BulkUpdateDocumentsRequest,
     DistinctValuesRequest,
@@ -89,6 +90,63 @@ def test_the_generated_classes_change_and_follow_documents(client, api):
     assert documents.validate_document_schema("notes", {"text": "x"})["valid"] is True
     with pytest.raises(mixpeek.ApiException):
         documents.download_document_media("notes", first.document_id)
+
+
+def test_the_published_example_means_the_same_through_the_generated_classes(client):
+    documents, everywhere = mixpeek.CollectionDocumentsApi(client), mixpeek.DocumentsApi(client)
+    customer = documents.create_document("notes", DocumentCreateRequest.from_dict({"name": "customer"})).document_id
+    matching = {"name": "John", "age": 30, "status": "active", "customer_id": customer, "metadata": {"title": "quick"}}
+    others = [{"name": "john"}, {"age": 29}, {"status": "away"}, {"department": "HR"}, {"location": "remote"}]
+    for more in [{}, {"location": "Remote"}, *others]:
+        body = {**matching, "source_object_id": "obj_1", **more}
+        documents.create_document("notes", DocumentCreateRequest.from_dict(body))
+    request = {
+        "filters": {
+            "AND": [
+                {"field": "name", "operator": "eq", "value": "John"},
+                {"field": "age", "operator": "gte", "value": 30},
+            ],
+            "OR": [
+                {"field": "status", "operator": "eq", "value": "active"},
+                {"field": "role", "operator": "eq", "value": "admin"},
+            ],
+            "NOT": [
+                {"field": "department", "operator": "eq", "value": "HR"},
+                {"field": "location", "operator": "eq", "value": "remote"},
+            ],
+            "case_sensitive": True,
+        },
+        "sort": {"field": "created_at", "direction": "desc"},
+        "search": "Quick",
+        "return_presigned_urls": False,
+        "return_vectors": False,
+        "return_vector_names": False,
+        "group_by": "source_object_id",
+        "select": ["metadata.title", "content"],
+        "expand": ["customer_id"],
+        "limit": 1,
+        "offset": 0,
+        "collection_ids": ["notes"],
+    }
+    plain = {**request, "group_by": None}
+
+    def ask(**requests):
+        queries = [{"key": key, "request": one} for key, one in requests.items()]
+        body = BatchListDocumentsRequest.from_dict({"queries": queries})
+        return {one.key: one for one in everywhere.list_documents_batch(body).results}
+
+    first = ask(grouped=request, plain=plain)
+    cursor = first["plain"].response.pagination.next_cursor
+    second = ask(last={**plain, "cursor": cursor}, moved={**request, "cursor": cursor})
+
+    (group,) = first["grouped"].response.groups
+    assert (group.group_key, group.count) == ("obj_1", 2)
+    assert group.documents[0].additional_properties["metadata"] == {"title": "quick"}
+    assert group.documents[0].additional_properties["_expanded"]["customer_id"]["name"] == "customer"
+    found = [*first["plain"].response.results, *second["last"].response.results]
+    assert len({one.document_id for one in found}) == 2
+    assert second["last"].response.pagination.next_cursor is None
+    assert "cursor" in second["moved"].error
 
 
 def test_bulk_changes_run_in_a_worker_and_tell_their_count(client):

@@ -391,6 +391,19 @@ async def test_lists_page_by_cursor_in_order_of_creation_and_by_any_field(house:
     assert (await house.client.post(f"/v1/buckets/{bucket}/objects/list", json=mixed)).status_code == 400
 
 
+@pytest.mark.parametrize("operation", ["list", "aggregate"])
+async def test_a_pattern_that_the_database_does_not_know_is_named(house: House, bucket: str, operation: str) -> None:
+    await house.object(bucket, {"sku": "red"})
+    body: dict[str, Any] = {"filters": {"field": "sku", "operator": "regex", "value": "(?P<n>a)"}}
+    if operation == "aggregate":
+        body["aggregations"] = [{"function": "count", "alias": "n"}]
+
+    answer = await house.client.post(f"/v1/buckets/{bucket}/objects/{operation}", json=body)
+
+    assert answer.status_code == 422, answer.text
+    assert "sku regex (?P<n>a)" in answer.json()["error"]["message"]
+
+
 async def test_lists_are_searched_and_reduced_to_what_is_selected(house: House, bucket: str) -> None:
     kept = await house.object(bucket, {"sku": "Blue_Shoe", "maker": {"name": "x", "at": "y"}, "key_prefix": "/a"})
     await house.object(bucket, {"sku": "red"})

@@ -83,6 +83,7 @@ async def test_a_vector_is_stored_under_its_index_whatever_it_is_called(shelf: S
         ({"vectors": {STORED: {"indices": [1], "values": [1.0]}}}, "must be a list of numbers"),
         ({"collection_id": "col_other"}, "body.collection_id: is not the collection of the path"),
         ({"_internal": {}}, "body._internal: The server fills this itself"),
+        ({"": 1}, "body: A name must not be empty"),
         ({"document_id": "doc_mine"}, "body.document_id: The server fills this itself"),
         ({"source_type": "thin air"}, "body.source_type: Input should be"),
         ({"title": "a\x00b"}, "body.title: Text must not contain U+0000"),

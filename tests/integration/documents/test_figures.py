@@ -78,6 +78,17 @@ async def test_lists_are_unwound_dates_cut_and_numbers_ranged(shop: Shelf) -> No
     assert sorted(ranges) == [("10-20", 1), ("<=10", 2), (">20", 1), ("other", 1)]
 
 
+async def test_what_is_no_date_stands_apart_and_breaks_no_group(shelf: Shelf) -> None:
+    for text in ("now", "infinity", "4714-11-24 BC", "294276-12-31", "0000-01-01", "2024-05-01"):
+        await shelf.add(made=text)
+
+    years, _ = await aggregate(shelf, group_by=[{"field": "made", "date_trunc": "year"}], sort_by="made")
+    parts, _ = await aggregate(shelf, group_by=[{"field": "made", "date_part": "year"}], sort_by="made")
+
+    assert years == [("2024-01-01T00:00:00Z", 1), (None, 5)]
+    assert parts == [(2024, 1), (None, 5)]
+
+
 async def test_lineage_and_inner_fields_can_be_grouped(shop: Shelf) -> None:
     sources, _ = await aggregate(shop, group_by=[{"field": "source_type"}])
     inner, _ = await aggregate(shop, group_by=[{"field": "_internal.lineage.source_type", "alias": "s"}])

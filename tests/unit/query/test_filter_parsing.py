@@ -48,12 +48,24 @@ def test_a_form_is_understood(tree: Any, expected: Any) -> None:
     assert parse(tree) == expected
 
 
-def test_the_case_rule_is_inherited_unless_overridden() -> None:
-    tree = {"case_sensitive": True, "AND": [{"a": "x"}, {"field": "b", "value": "y", "case_sensitive": False}]}
+@pytest.mark.parametrize(
+    ("base", "outer", "inner", "expected"),
+    [
+        (False, True, None, True),
+        (False, True, False, True),  # the official client sends false with every condition
+        (False, False, True, True),
+        (False, None, None, False),
+        (True, None, None, True),
+        (True, False, None, False),
+        (True, None, False, False),
+    ],
+)
+def test_the_case_rule_holds_for_everything_below(
+    base: bool, outer: bool | None, inner: bool | None, expected: bool
+) -> None:
+    tree = {"case_sensitive": outer, "AND": [{"field": "b", "value": "y", "case_sensitive": inner}]}
 
-    parsed = parse(tree)
-
-    assert parsed == And((Condition("a", Operator.EQ, "x", True), Condition("b", Operator.EQ, "y", False)))
+    assert parse(tree, case_sensitive=base) == Condition("b", Operator.EQ, "y", expected)
 
 
 @pytest.mark.parametrize(

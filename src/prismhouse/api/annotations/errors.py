@@ -25,10 +25,11 @@ class AnnotationVersionNotFound(WarehouseError):
 
 
 class AnnotatedDocumentNotFound(WarehouseError):
-    """No document {id} in collection {collection_id}."""
+    """No document {id} in {place}."""
 
     code = Code.NOT_FOUND
-    hint = "Name the collection that holds the document, or leave collection_id out: then nothing is looked up."
+    hint = "Check the id, and that `collection_id` is of the collection that holds the document."
 
-    def __init__(self, document_id: str, collection_id: str) -> None:
-        super().__init__(id=document_id, resource="document", collection_id=collection_id)
+    def __init__(self, document_id: str, collection_id: str | None) -> None:
+        place = "this namespace" if collection_id is None else f"collection {collection_id}"
+        super().__init__(id=document_id, resource="document", place=place, collection_id=collection_id)

@@ -52,6 +52,8 @@ class AuditLog(Protocol):
 class DocumentsOf(Protocol):
     """What annotations need of `Documents`."""
 
-    async def collections_of(self, tx: NamespaceReader, document_ids: Sequence[str]) -> Mapping[str, str]:
-        """Return the collection of each document that is there."""
+    async def collections_of(
+        self, tx: NamespaceReader, document_ids: Sequence[str], *, principal: str | None
+    ) -> Mapping[str, str]:
+        """Return the collection of each document that is there and that `principal` may read; None reads everything."""
         ...

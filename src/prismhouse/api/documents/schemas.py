@@ -15,6 +15,7 @@ from prismhouse.api.web.paging import PagingKeys
 from prismhouse.kit import json
 
 __all__ = [
+    "MOST_PARTITIONS",
     "BatchGet",
     "BatchList",
     "ListDocuments",
@@ -25,6 +26,8 @@ __all__ = [
     "document_bytes",
     "joined",
 ]
+
+MOST_PARTITIONS = 256
 
 Blob = dict[str, Any]
 _BLOB_TYPES = frozenset({"video", "image", "audio", "text", "pdf", "other"})
@@ -42,7 +45,7 @@ class Partition(RequestModel):
     """One of `count` disjoint shares of the documents."""
 
     index: int = Field(ge=0)
-    count: int = Field(ge=1, le=256)
+    count: int = Field(ge=1, le=MOST_PARTITIONS)
 
 
 class GroupBy(RequestModel):

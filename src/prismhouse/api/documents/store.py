@@ -101,6 +101,7 @@ WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
 _COLLECTIONS_OF = """
 SELECT document_id, collection_id FROM documents
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
+  AND may_be_read_by(internal, %(principal)s)
 """
 _IDS_OF_BATCH = """
 SELECT document_id FROM documents
@@ -189,9 +190,9 @@ async def objects_with_documents(tx: NamespaceReader, collection_id: str, object
     return {row["object_id"] for row in await tx.fetch_all(_OBJECTS_WITH_DOCUMENTS, parameters)}
 
 
-async def collections_of(tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
-    """Return the collection of each document that is there."""
-    rows = await tx.fetch_all(_COLLECTIONS_OF, {"document_ids": list(document_ids)})
+async def collections_of(tx: NamespaceReader, document_ids: Sequence[str], *, principal: str | None) -> dict[str, str]:
+    """Return the collection of each document that is there and that `principal` may read."""
+    rows = await tx.fetch_all(_COLLECTIONS_OF, {"document_ids": list(document_ids), "principal": principal})
     return {row["document_id"]: row["collection_id"] for row in rows}
 
 

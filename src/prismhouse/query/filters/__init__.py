@@ -8,7 +8,7 @@ from prismhouse.query.filters.columns import (
     retriever_columns,
     upload_columns,
 )
-from prismhouse.query.filters.evaluate import PatternTooSlow, matches
+from prismhouse.query.filters.evaluate import PatternTooSlow, matches, matching
 from prismhouse.query.filters.guard import InvalidPattern, guarded
 from prismhouse.query.filters.parse import MAX_DEPTH, parse
 from prismhouse.query.filters.sql import is_indexed, to_sql
@@ -31,6 +31,7 @@ __all__ = [
     "guarded",
     "is_indexed",
     "matches",
+    "matching",
     "object_columns",
     "parse",
     "refuse_annotations",

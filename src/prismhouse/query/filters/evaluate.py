@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import operator as op
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, TypeGuard
-
-import regex
 
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.query.filters.annotations import about_annotations, refuse_annotations
 from prismhouse.query.filters.columns import Columns, Kind, Path, Place, document_columns
 from prismhouse.query.filters.english import stems_of
+from prismhouse.query.filters.patterns import PATTERN_SECONDS, found, patterns_within
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or, Point
 from prismhouse.query.filters.values import equivalents, moment_of, number_of, words_of
 
-__all__ = ["PatternTooSlow", "matches"]
+__all__ = ["PatternTooSlow", "matches", "matching"]
 
-_REGEX_SECONDS = 0.5
 _EARTH_METRES = 6_371_008.8
 _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.GT: op.gt,
@@ -51,6 +49,22 @@ def matches(filter_: Filter, record: Mapping[str, Any], columns: Columns = _DOCU
             return all(matches(part, record, columns) for part in parts)
         case Or(parts=parts):
             return any(matches(part, record, columns) for part in parts)
+
+
+async def matching(
+    filter_: Filter,
+    records: Sequence[Mapping[str, Any]],
+    columns: Columns = _DOCUMENTS,
+    *,
+    seconds: float = PATTERN_SECONDS,
+) -> list[bool]:
+    """Return which of many records pass, away from the event loop; raise PatternTooSlow past so many seconds."""
+
+    def decide() -> list[bool]:
+        with patterns_within(seconds):
+            return [matches(filter_, record, columns) for record in records]
+
+    return await asyncio.to_thread(decide)
 
 
 def _condition(condition: Condition, record: Mapping[str, Any], columns: Columns) -> bool:
@@ -179,17 +193,11 @@ def _string(condition: Condition, value: str) -> bool:
     return wanted in value
 
 
-@lru_cache(maxsize=512)
-def _compiled(pattern: str, case_sensitive: bool) -> Any:
-    return regex.compile(pattern, regex.DOTALL | (0 if case_sensitive else regex.IGNORECASE))
-
-
 def _search(condition: Condition, value: str) -> bool:
-    pattern = condition.value
     try:
-        return _compiled(pattern, condition.case_sensitive).search(value, timeout=_REGEX_SECONDS) is not None
+        return found(condition.value, value, case_sensitive=condition.case_sensitive)
     except TimeoutError as error:
-        raise PatternTooSlow(condition=f"`{condition.field} regex {pattern}`", seconds=_REGEX_SECONDS) from error
+        raise PatternTooSlow(condition=f"`{condition.field} regex {condition.value}`", seconds=error.args[0]) from error
 
 
 # Places on the Earth

@@ -9,12 +9,11 @@ import psycopg
 
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.query.filters.evaluate import PatternTooSlow
+from prismhouse.query.filters.patterns import PATTERN_SECONDS
 from prismhouse.query.filters.tree import And, Condition, Filter, Not, Operator, Or
 from prismhouse.storage.postgres.database import NamespaceReader
 
-__all__ = ["PATTERN_SECONDS", "InvalidPattern", "guarded"]
-
-PATTERN_SECONDS = 5.0
+__all__ = ["InvalidPattern", "guarded"]
 
 
 class InvalidPattern(WarehouseError):

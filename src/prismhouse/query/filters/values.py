@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import regex
-
+from prismhouse.query.filters.patterns import UnfitPattern, checked_pattern
 from prismhouse.query.filters.tree import Operator, Point
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 MAX_LIST = 10_000
-MAX_PATTERN = 1_000
 MAX_WORDS = 200
 # PostgreSQL leaves longer words out of its text search, and a path of more steps than a document can be deep is none.
 MAX_WORD_LENGTH = 500
@@ -127,14 +125,10 @@ def _words(value: Any) -> str:
 
 
 def _pattern(value: Any) -> str:
-    text = _text(value)
-    if len(text) > MAX_PATTERN:
-        raise ValueFault(f"must be a pattern of at most {MAX_PATTERN} characters")
     try:
-        regex.compile(text)
-    except (regex.error, RecursionError, OverflowError) as error:
-        raise ValueFault(f"is not a valid regular expression: {error}") from error
-    return text
+        return checked_pattern(_text(value))
+    except UnfitPattern as fault:
+        raise ValueFault(str(fault)) from fault
 
 
 def _flag(value: Any) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from prismhouse.query.filters import And, Condition, Filter, Not, Operator, Or, matches, parse
+from prismhouse.query.filters import And, Condition, Filter, Not, Operator, Or, matching, parse
 from prismhouse.query.hits import Hit
 from prismhouse.query.search import Query, run
 from prismhouse.query.stages.port import NotBuilt, Parameters, RunContext, StageRecord
@@ -72,8 +73,8 @@ class AttributeFilter:
 
     async def run(self, hits: list[Hit], context: RunContext) -> list[Hit]:  # noqa: ARG002 - the port has it
         """Return the documents that pass, in their order."""
-        wanted = self.filter()
-        return [hit for hit in hits if matches(wanted, hit.document)]
+        passed = await matching(self.filter(), [hit.document for hit in hits])
+        return list(compress(hits, passed))
 
     async def read(self, context: RunContext) -> list[Hit]:
         """Return documents of the collections that pass, by id, at most 1,000 for each collection."""

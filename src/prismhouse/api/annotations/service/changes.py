@@ -69,13 +69,19 @@ class Changes:
         return cls(tx, scope, around, await rows.begin(tx))
 
     async def create(self, drafts: Sequence[Mapping[str, Any]]) -> list[State | AnnotatedDocumentNotFound]:
-        """Create annotations; one whose document is not in the collection that it names fails alone."""
-        named = [draft["document_id"] for draft in drafts if draft.get("collection_id") is not None]
-        standing = await self._around.documents.collections_of(self._tx, named) if named else {}
+        """Create annotations; one fails alone when its document is not in the collection that it names.
+
+        An end user's fails too when the user may not read the document.
+        """
+        end_user = self._scope.principal_id is not None
+        standing = await self._readable(
+            draft["document_id"] for draft in drafts if end_user or draft.get("collection_id") is not None
+        )
         made: list[State | AnnotatedDocumentNotFound] = []
         for annotation_id, draft in zip(new_ids(self.moment, len(drafts)), drafts, strict=True):
-            collection_id = draft.get("collection_id")
-            if collection_id is not None and standing.get(draft["document_id"]) != collection_id:
+            collection_id, document_id = draft.get("collection_id"), draft["document_id"]
+            elsewhere = collection_id is not None and standing.get(document_id) != collection_id
+            if elsewhere or (end_user and document_id not in standing):
                 made.append(AnnotatedDocumentNotFound(draft["document_id"], collection_id))
             else:
                 made.append(self._new(annotation_id, draft))
@@ -97,11 +103,23 @@ class Changes:
         }
 
     async def hold(self, annotation_ids: Iterable[str]) -> dict[str, Chain]:
-        """Return what is there of these, by id, to be edited; nobody else changes it until the transaction ends."""
+        """Return what is there of these, by id, to be edited; nobody else changes it until the transaction ends.
+
+        For an end user, only those are there whose document the user may read.
+        """
         asked = list(dict.fromkeys(annotation_ids))
+        held = await rows.hold(self._tx, asked) if asked else {}
+        if self._scope.principal_id is not None:
+            standing = await self._readable(state["document_id"] for state in held.values())
+            held = {key: state for key, state in held.items() if state["document_id"] in standing}
+        return {key: Chain(state) for key, state in held.items()}
+
+    async def _readable(self, document_ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the collection of each document that is there and open to who makes the changes."""
+        asked = list(dict.fromkeys(document_ids))
         if not asked:
             return {}
-        return {key: Chain(state) for key, state in (await rows.hold(self._tx, asked)).items()}
+        return await self._around.documents.collections_of(self._tx, asked, principal=self._scope.principal_id)
 
     def edit(self, chain: Chain, given: Mapping[str, Any]) -> None:
         """Apply an edit to a held annotation; `keep` stores it."""

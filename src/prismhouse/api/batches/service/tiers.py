@@ -8,7 +8,7 @@ from typing import Any
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus
 from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
-from prismhouse.api.batches.service.sources import load_documents, load_objects
+from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
 from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
@@ -16,7 +16,7 @@ from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.engine.pipeline.plan import cut_work
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
-from prismhouse.query.filters import matches, parse
+from prismhouse.query.filters import And, matching, parse
 from prismhouse.storage.postgres.database import NamespaceWriter
 
 __all__ = ["start_tier"]
@@ -95,18 +95,19 @@ async def _filtered(
 ) -> list[str]:
     if not trees:
         return list(ids)
-    filters = [parse(tree, max_depth=parts.limits.filter_depth, path=["source_filters"]) for tree in trees]
+    filters = And(tuple(parse(tree, max_depth=parts.limits.filter_depth, path=["source_filters"]) for tree in trees))
     kept = []
     for part in _cut(ids, _FILTER_AT_ONCE):
         loaded = await (load_documents(parts, tx, part) if upstream else load_objects(parts, tx, part))
-        for name in part:
-            if (origin := loaded.get(name)) is None:
-                kept.append(name)
-                continue
-            shown = {**origin.source.metadata, **origin.source.fields, "metadata": origin.source.metadata}
-            if all(matches(item, shown) for item in filters):
-                kept.append(name)
+        records = {name: _shown(loaded[name]) for name in part if name in loaded}
+        passed = dict(zip(records, await matching(filters, list(records.values())), strict=True))
+        kept += [name for name in part if passed.get(name, True)]
     return kept
+
+
+def _shown(origin: Origin) -> dict[str, Any]:
+    """Return a row as its filters see it."""
+    return {**origin.source.metadata, **origin.source.fields, "metadata": origin.source.metadata}
 
 
 def _cut(ids: Sequence[str], size: int) -> list[Sequence[str]]:

@@ -61,6 +61,8 @@ def update_changes(update_data: Mapping[str, Any], location: Path) -> list[Chang
 def refuse_kept(given: Mapping[str, Any], location: Path) -> None:
     """Raise Invalid for root names that a document's own fields cannot have, and for `metadata` that is no object."""
     faults = [_kept(name, location) for name in given if name.partition(".")[0] in _KEPT]
+    if "" in given:
+        faults.append(field_fault(location, "A name must not be empty."))
     if not isinstance(given.get("metadata", {}), Mapping):
         faults.append(field_fault([*location, "metadata"], "must be an object"))
     if faults:

@@ -15,7 +15,7 @@ __all__ = ["change", "change_each", "delete", "hold", "hold_matching", "matching
 
 _HOLD = """
 SELECT document_id, collection_id, may_write(internal, %(principal)s) AS open,
-       %(principal)s::text IS NULL OR document_readers(internal) && ARRAY['public', 'user:' || %(principal)s] AS seen,
+       may_be_read_by(internal, %(principal)s) AS seen,
        internal -> '_acl' AS acl
 FROM documents
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)

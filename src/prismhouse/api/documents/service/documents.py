@@ -105,9 +105,11 @@ class Documents:
         """Return those of the objects of which the collection has documents already."""
         return await store.objects_with_documents(tx, collection_id, object_ids)
 
-    async def collections_of(self, tx: NamespaceReader, document_ids: Sequence[str]) -> dict[str, str]:
-        """Return the collection of each document that is there."""
-        return await store.collections_of(tx, document_ids)
+    async def collections_of(
+        self, tx: NamespaceReader, document_ids: Sequence[str], *, principal: str | None
+    ) -> dict[str, str]:
+        """Return the collection of each document that is there and that `principal` may read; None reads everything."""
+        return await store.collections_of(tx, document_ids, principal=principal)
 
     async def counts_of_objects(self, tx: NamespaceReader, object_ids: Sequence[str]) -> dict[str, int]:
         """Return the number of documents per object, in all collections; objects without any are absent."""
@@ -201,7 +203,9 @@ class Documents:
             if collections and not known:
                 raise CollectionNotFound(", ".join(collections))
             ids = [row.collection_id for row in known.values()]
-            listing = plan(ListDocuments.model_validate({}), page, collection_ids=ids, object_id=object_id)
+            listing = plan(
+                ListDocuments(), page, namespace_id=scope.namespace_id, collection_ids=ids, object_id=object_id
+            )
             total = await store.total(tx, listing.selection)
             if not total and self._objects is not None and not await self._objects.load(tx, [object_id]):
                 raise SourceObjectNotFound(object_id)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prismhouse.api.documents.schemas import ListDocuments
+from prismhouse.api.documents.schemas import MOST_PARTITIONS, ListDocuments
 from prismhouse.api.web.paging import Page
 from prismhouse.kit import json
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
@@ -19,6 +19,8 @@ from prismhouse.query.listing import After, Order, Selection, order_of
 __all__ = ["Listing", "plan"]
 
 _CURSOR_LENGTH = 4
+# A key of the order is cut before it is so long (migration 0010); only a forged cursor holds more.
+_LONGEST_KEY = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ def plan(
     request: ListDocuments,
     page: Page,
     *,
+    namespace_id: str,
     collection_ids: Sequence[str],
     object_id: str | None = None,
     filter_: Filter | None = None,
@@ -50,12 +53,13 @@ def plan(
     Unsorted lists are ordered by document id, sorted ones by value, absent values last, then by document id: so a
     cursor finds its place again whatever is inserted and deleted meanwhile. `filter_` is the parsed filter.
     """
-    mark = _mark(request, [*collection_ids, object_id or ""])
+    mark = _mark(request, [namespace_id, *collection_ids, object_id or ""])
     share, after = _share(request), None
     if page.cursor:
-        value, document_id, *held = _decoded(page.cursor, mark)
-        after = After(value, document_id)
-        share = share or ((held[0], held[1]) if held[1] else None)
+        after, held = _decoded(page.cursor, mark)
+        if share not in (None, held):
+            raise BadCursor
+        share = held
     group_by = request.grouped_by
     return Listing(
         selection=Selection(
@@ -78,14 +82,16 @@ def filter_of(request: ListDocuments, *, max_depth: int = MAX_DEPTH) -> Filter:
     return parse(request.filters, max_depth=max_depth) if request.filters else EVERYTHING
 
 
-def _decoded(cursor: str, mark: str) -> list[Any]:
-    values = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
-    if not isinstance(values[0], str | None) or not isinstance(values[1], str):
+def _decoded(cursor: str, mark: str) -> tuple[After, tuple[int, int] | None]:
+    """Return the place and the partition of a cursor; raise BadCursor."""
+    value, document_id, index, count = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
+    if not isinstance(value, str | None) or not isinstance(document_id, str) or len(value or "") > _LONGEST_KEY:
         raise BadCursor
-    share = values[2:]
-    if share != [None, None] and not all(isinstance(number, int) and 0 <= number <= 256 for number in share):
+    if index is None and count is None:
+        return After(value, document_id), None
+    if type(index) is not int or type(count) is not int or not 0 <= index < count <= MOST_PARTITIONS:
         raise BadCursor
-    return values
+    return After(value, document_id), (index, count)
 
 
 def _mark(request: ListDocuments, scope: Sequence[str]) -> str:

@@ -98,7 +98,14 @@ class Lists:
         grouped = {request.grouped_by} if request.grouped_by else set()
         states = await self._indexes.states(tx, used | grouped) if self._indexes else {}
         ready = frozenset(name for name, state in states.items() if state == "ready")
-        listing = plan(request, page, collection_ids=collection_ids, filter_=filter_, indexed=ready)
+        listing = plan(
+            request,
+            page,
+            namespace_id=scope.namespace_id,
+            collection_ids=collection_ids,
+            filter_=filter_,
+            indexed=ready,
+        )
         async with guarded(tx, filter_):
             if request.grouped_by:
                 _check_grouping(request.grouped_by, states, scope)

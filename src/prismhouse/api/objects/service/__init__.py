@@ -11,7 +11,7 @@ from prismhouse.api.buckets.service import BucketRow, Buckets
 from prismhouse.api.objects import store
 from prismhouse.api.objects.drafts import Draft, Filled
 from prismhouse.api.objects.errors import AutoProcessMissing, ObjectNotFound
-from prismhouse.api.objects.filters import condition_of
+from prismhouse.api.objects.filters import condition_of, filter_of
 from prismhouse.api.objects.gather import Gatherer
 from prismhouse.api.objects.judge import Judged, judge
 from prismhouse.api.objects.kinds import HEAD_BYTES, KindMismatch, media_type
@@ -34,6 +34,7 @@ from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, WarehouseError
 from prismhouse.kit.ids import BucketId, NamespaceId, ObjectId
 from prismhouse.query.aggregate import Aggregation, Groups
+from prismhouse.query.filters import guarded
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.outbound import Fetcher
@@ -111,9 +112,11 @@ class Objects:
 
     async def select_ids(self, tx: NamespaceReader, bucket_id: str, *, filters: Any = None, limit: int) -> list[str]:
         """Return ids of visible objects in order of creation; raise Invalid for a filter that is not well formed."""
-        condition, parameters = condition_of(filters, max_depth=self._limits.filter_depth)
+        filter_ = filter_of(filters, max_depth=self._limits.filter_depth)
+        condition, parameters = condition_of(filter_)
         selection = store.Selection(bucket_id=bucket_id, condition=condition, parameters=parameters)
-        return await store.select_ids(tx, selection, limit)
+        async with guarded(tx, filter_):
+            return await store.select_ids(tx, selection, limit)
 
     async def missing(self, tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]) -> list[str]:
         """Return the ids, in order, that are no visible object of the bucket."""
@@ -216,9 +219,9 @@ class Objects:
         """Return a page of visible objects, the number of all when asked for, and the cursor of the next page."""
         if faults := unstorable(request.model_dump(include={"filters", "sort", "search"}), ["body"]):
             raise Invalid(faults)
-        condition, parameters = condition_of(
-            request.filters, max_depth=self._limits.filter_depth, case_sensitive=request.case_sensitive
-        )
+        depth = self._limits.filter_depth
+        filter_ = filter_of(request.filters, max_depth=depth, case_sensitive=request.case_sensitive)
+        condition, parameters = condition_of(filter_)
         sort = (request.sort.field, request.sort.direction == "desc") if request.sort else None
         async with self._db.read() as tx:
             scoped = tx.within(scope.namespace_id)
@@ -229,20 +232,25 @@ class Objects:
             selection = store.Selection(
                 bucket_id=bucket.bucket_id, condition=condition, parameters=parameters, search=request.search
             )
-            rows = await store.page(scoped, selection, sort=sort, after=after, limit=page.limit + 1, offset=page.offset)
-            total = await store.total(scoped, selection) if page.include_total else None
+            async with guarded(scoped, filter_):
+                rows = await store.page(
+                    scoped, selection, sort=sort, after=after, limit=page.limit + 1, offset=page.offset
+                )
+                total = await store.total(scoped, selection) if page.include_total else None
         shown = rows[: page.limit]
         cursor = encode_cursor(shown[-1][1], fingerprint) if len(rows) > page.limit else None
         return [stored for stored, _ in shown], total, cursor
 
     async def aggregate(self, scope: Scope, identifier: str, request: Aggregation) -> Groups:
         """Return groups of a bucket's objects with their metrics."""
-        condition, parameters = condition_of(request.filters, max_depth=self._limits.filter_depth)
+        filter_ = filter_of(request.filters, max_depth=self._limits.filter_depth)
+        condition, parameters = condition_of(filter_)
         async with self._db.read() as tx:
             scoped = tx.within(scope.namespace_id)
             bucket = await self._buckets.resolve(scoped, identifier)
             selection = store.Selection(bucket_id=bucket.bucket_id, condition=condition, parameters=parameters)
-            return await store.aggregate(scoped, selection, request)
+            async with guarded(scoped, filter_):
+                return await store.aggregate(scoped, selection, request)
 
     async def patch(self, scope: Scope, identifier: str, object_id: str, raw: Mapping[str, Any]) -> StoredObject:
         """Set flat custom fields."""

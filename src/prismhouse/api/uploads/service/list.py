@@ -17,7 +17,7 @@ from prismhouse.api.web.storable import unstorable
 from prismhouse.kit import json
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid
-from prismhouse.query.filters import parse, to_sql, upload_columns
+from prismhouse.query.filters import guarded, parse, to_sql, upload_columns
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["Reading"]
@@ -65,10 +65,11 @@ class Reading:
             selection = lists.Selection(
                 bucket_id=bucket.bucket_id, condition=condition, parameters=parameters, search=request.search
             )
-            found = await lists.page(
-                scoped, selection, sort=sort, after=after, limit=page.limit + 1, offset=page.offset
-            )
-            total = await lists.total(scoped, selection) if page.include_total else None
+            async with guarded(scoped, filter_):
+                found = await lists.page(
+                    scoped, selection, sort=sort, after=after, limit=page.limit + 1, offset=page.offset
+                )
+                total = await lists.total(scoped, selection) if page.include_total else None
         shown = found[: page.limit]
         cursor = encode_cursor(shown[-1][1], fingerprint) if len(found) > page.limit else None
         return [upload for upload, _ in shown], total, cursor

@@ -56,8 +56,6 @@ class DocumentChanges:
     async def replace(self, scope: Scope, document_id: str, body: Mapping[str, Any]) -> bytes:
         """Give a document these fields and no others; ids, lineage, files, vectors and access lists stay."""
         refuse_kept(body, ["body"])
-        if "" in body:
-            raise Invalid([field_fault(["body"], "A name must not be empty.")])
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
             await self._hold(tx, scope, document_id, None)
