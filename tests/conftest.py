@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
-from tests.s3_server import object_storage, weather
+from tests.s3_server import object_storage, server_on_s3, weather
 
 from prismhouse.storage.postgres.database import Database
 from prismhouse.storage.postgres.migrate import migrate
@@ -38,6 +38,7 @@ __all__ = [
     "private_server",
     "private_worker",
     "server",
+    "server_on_s3",
     "unique_name",
     "weather",
     "web_404",

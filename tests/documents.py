@@ -130,3 +130,4 @@ async def house(db: Database) -> AsyncIterator[House]:
         made = House(db, client, documents, indexes)
         await made.add_collection("articles")
         yield made
+        await indexes.settle()

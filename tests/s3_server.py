@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.running import RunningServer, launch
 
 from prismhouse.settings import BlobSettings
 from prismhouse.storage.blobs.s3 import Bucket, Place, S3BlobStore, S3Links, S3Staging, place_of
@@ -179,6 +180,17 @@ def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectS
     """One S3 server for the whole run."""
     with object_storage_server(tmp_path_factory.mktemp("object-storage") / "weed") as storage:
         yield storage
+
+
+@pytest.fixture(scope="session")
+def server_on_s3(object_storage: ObjectStorage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server of ours for the whole run, whose files are in the bucket: tests keep apart by namespace."""
+    running = launch(tmp_path_factory.mktemp("serve-on-s3") / "data", object_storage.environment("server"))
+    try:
+        running.wait_until_healthy()
+        yield running
+    finally:
+        running.stop()
 
 
 @dataclass

@@ -11,6 +11,9 @@ from tests.contract.test_isolation import BODIES, belongings, filled, least_body
 from tests.opened import Open
 from tests.shelf import Shelf
 
+from prismhouse.api.documents import NewDocument
+from prismhouse.kit.ids import CollectionId, DocumentId, NamespaceId
+
 _SECRET = "unspeakable"
 
 
@@ -170,3 +173,33 @@ async def test_the_reader_index_serves_a_user_with_few_documents(shelf: Shelf) -
         plan = await tx.fetch_all("EXPLAIN SELECT document_id FROM documents")
 
     assert "documents_by_reader" in str(plan)
+
+
+async def test_access_lists_stay_when_the_document_is_made_anew(shelf: Shelf) -> None:
+    document_id = await shelf.add(n=1)
+    await shelf.send("PATCH", f"/{document_id}/acl", {"read": ["ann"]})
+    again = NewDocument(
+        document_id=DocumentId(document_id),
+        collection_id=CollectionId(shelf.collection_id),
+        payload={"n": 2},
+        internal={"modality": "text"},
+    )
+    namespace_id = NamespaceId((await shelf.send("GET", "/v1/namespaces/shelf"))["namespace_id"])
+
+    async with shelf.opened.house.db.write() as unit:
+        await shelf.opened.house.documents.write(unit.within(namespace_id), [again])
+
+    found = await shelf.send("GET", f"/{document_id}", client=await shelf.user("ann"))
+    assert (found["n"], found["_internal"]["modality"]) == (2, "text")
+    assert found["_internal"]["_acl"]["read"] == ["ann"]
+
+
+async def test_the_views_have_the_columns_of_their_table(shelf: Shelf) -> None:
+    async with shelf.opened.house.db.read() as tx:
+        rows = await tx.fetch_all(
+            """SELECT table_schema, table_name, array_agg(column_name::text ORDER BY column_name) AS columns
+               FROM information_schema.columns WHERE table_name IN ('documents', 'every_document') GROUP BY 1, 2"""
+        )
+
+    assert len(rows) == 3
+    assert len({tuple(row["columns"]) for row in rows}) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from mixpeek import models
@@ -89,3 +90,30 @@ async def test_health_and_errors(opened: Open) -> None:
     assert deep.data.metadata is True
     assert error.error.type == "UnauthorizedError"
     assert (await client.get("/v1/health/beat")).status_code == 200
+
+
+async def test_uploads(opened: Open) -> None:
+    client = opened.client()
+    await client.post("/v1/namespaces", json={"namespace_name": "shapes"})
+    client.headers["X-Namespace"] = "shapes"
+    schema = {"properties": {"note": {"type": "text"}}}
+    await client.post("/v1/buckets", json={"bucket_name": "notes", "bucket_schema": schema})
+    made = (
+        await client.post("/v1/buckets/notes/uploads", json={"filename": "a.txt", "content_type": "text/plain"})
+    ).json()
+    path = f"/v1/buckets/notes/uploads/{made['upload_id']}"
+    await opened.house.staging.receive(made["s3_key"], _chunks(b"of mine"), content_type="text/plain", limit_bytes=100)
+
+    started = read("ConfirmUploadResponse", (await client.post(f"{path}/confirm?async=true")).json())
+    body = {"confirmations": [{"upload_id": made["upload_id"]}]}
+    receipt = read(
+        "BatchConfirmResponse", (await client.post("/v1/buckets/notes/uploads/confirm/batch", json=body)).json()
+    )
+    task = read("TaskResponse", (await client.get(f"/v1/tasks/{started.task_id}")).json())
+
+    assert (started.status, task.status) == ("PROCESSING", "PENDING")
+    assert receipt.task.task_type == "api_buckets_uploads_batch_confirm"
+
+
+async def _chunks(data: bytes) -> AsyncIterator[bytes]:
+    yield data

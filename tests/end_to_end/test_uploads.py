@@ -30,16 +30,15 @@ PNG = bytes.fromhex(
     "5a347d6b0000000049454e44ae426082"
 )
 ENDED = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED"}
-STORAGES = ("local",)
+STORAGES = ("local", "s3")
 
 
 @pytest.fixture(params=STORAGES)
-def storage_server(request, unique_name):
+def storage_server(request):
     """A server whose files are on one kind of storage; another kind joins with a line in `STORAGES`."""
     if request.param == "local":
         return request.getfixturevalue("server")
-    environment = request.getfixturevalue("object_storage").environment(unique_name)
-    return request.getfixturevalue("private_server")(**environment)
+    return request.getfixturevalue("server_on_s3")
 
 
 @pytest.fixture

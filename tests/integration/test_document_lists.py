@@ -279,3 +279,23 @@ async def test_how_often_fields_are_used_is_kept(house: House) -> None:
     suggestions = [(one["field_name"], one["suggested_type"]) for one in offered.json()["suggestions"]]
     assert suggestions == [("m", "keyword"), ("n", "float")]
     assert rare.json()["suggestions"] == []
+
+
+@pytest.mark.parametrize(("offset", "expected"), [(0, "bdac"), (2, "ace"), (3, "ce"), (4, "e"), (9, "")])
+async def test_an_offset_goes_on_where_values_end(house: House, offset: int, expected: str) -> None:
+    await house.add("articles", {"a": {"n": 10}, "b": {"n": 9}, "c": {}, "d": {"n": 9}, "e": {"n": None}})
+
+    page = await house.list("articles", sort={"field": "n"}, limit=4, offset=offset)
+
+    assert "".join(one["document_id"].removeprefix("doc_") for one in page["results"]) == expected
+
+
+async def test_values_of_different_types_stand_in_one_order(house: House) -> None:
+    values = {"a": True, "b": "text", "c": 2, "d": {"x": 1}, "e": [1, 2], "f": None, "g": "Text", "h": 1.5}
+    await house.add("articles", {name: {"n": value} for name, value in values.items()})
+
+    upwards = await house.names("articles", sort={"field": "n"}, limit=2)
+
+    assert upwards == ["g", "b", "h", "c", "a", "d", "e", "f"]
+    downwards = await house.names("articles", sort={"field": "n", "direction": "desc"}, limit=3)
+    assert downwards == [*reversed(upwards[:-1]), "f"]

@@ -16,6 +16,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.errors import StorageFailed
 from prismhouse.kit.ids import NamespaceId, OrganizationId
 from prismhouse.storage.blobs.port import StoredBlob
+from prismhouse.storage.blobs.staging import StagedFile
 from prismhouse.storage.postgres.database import Database
 
 NAMESPACE = NamespaceId("ns_one")
@@ -116,6 +117,25 @@ async def test_one_object_comes_of_confirmations_at_the_same_time(house: House) 
     answers = await asyncio.gather(*(confirm(house, bucket, upload["upload_id"]) for _ in range(5)))
 
     assert len({answer["object_id"] for answer in answers}) == 1
+    assert len(await objects_of(house, bucket)) == 1
+
+
+async def test_the_first_answer_comes_when_another_confirmation_ends_before_the_file_is_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    find, first = house.staging.find, list[Any]()
+
+    async def too_late(key: str) -> StagedFile | None:
+        if not first:
+            first.append(None)
+            first[0] = await confirm(house, bucket, upload["upload_id"])
+        return await find(key)
+
+    monkeypatch.setattr(house.staging, "find", too_late)
+
+    assert await confirm(house, bucket, upload["upload_id"]) == first[0]
     assert len(await objects_of(house, bucket)) == 1
 
 
@@ -506,3 +526,96 @@ async def test_another_tenants_upload_is_not_there(house: House) -> None:
     assert answer.status_code == 404
     assert taken.status_code == 422
     assert "No upload" in taken.json()["error"]["message"]
+
+
+async def test_an_upload_waits_again_and_leaves_no_bytes_when_its_confirmation_died(house: House) -> None:
+    bucket = await house.bucket()
+    died, gone = await staged(house, bucket), await house.upload(bucket)
+    await house.staging.adopt(NAMESPACE, died["s3_key"], etag=md5(PNG))
+    for upload in (died, gone):
+        await house.set(upload["upload_id"], status="IN_PROGRESS", updated_at="now() - interval '1 hour'")
+
+    recovered = await house.uploads.recover()
+    await house.objects.sweep()
+
+    assert recovered == 2
+    assert (await read(house, bucket, died["upload_id"]))["status"] == "PENDING"
+    assert not has_bytes(house, PNG)
+    assert (await confirm(house, bucket, died["upload_id"]))["status"] == "COMPLETED"
+    assert has_bytes(house, PNG)
+
+
+async def test_equal_files_are_kept_once_until_the_last_object_goes(house: House) -> None:
+    bucket = await house.bucket()
+    uploads = [await staged(house, bucket, skip_duplicates=False) for _ in range(2)]
+    made = [(await confirm(house, bucket, upload["upload_id"]))["object_id"] for upload in uploads]
+    path = house.blobs.local_path(NAMESPACE, sha256(PNG))
+
+    await house.client.delete(f"/v1/buckets/{bucket}/objects/{made[0]}")
+    left = has_bytes(house, PNG)
+    await house.client.delete(f"/v1/buckets/{bucket}/objects/{made[1]}")
+
+    assert made[0] != made[1]
+    assert path is not None
+    assert left
+    assert not has_bytes(house, PNG)
+
+
+async def test_a_file_that_is_put_again_meanwhile_is_looked_at_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    head, times = house.staging.head, list[int]()
+
+    async def then_replaced(key: str, *, size_bytes: int) -> bytes:
+        found = await head(key, size_bytes=size_bytes)
+        if not times:
+            times.append(1)
+            await house.put(upload["s3_key"], PNG + b"new")
+        return found
+
+    monkeypatch.setattr(house.staging, "head", then_replaced)
+
+    answer = await confirm(house, bucket, upload["upload_id"])
+
+    assert answer["etag"] == md5(PNG + b"new")
+    assert answer["file_size_bytes"] == len(PNG) + 3
+
+
+async def test_a_batch_of_uploads_is_confirmed_under_a_unique_key(house: House) -> None:
+    schema = {"photo": {"type": "image"}, "sku": {"type": "string"}}
+    bucket = await house.bucket(schema, unique_key={"fields": ["sku"], "default_policy": "insert"})
+    uploads = [
+        await staged(house, bucket, PNG + str(number).encode(), object_metadata={"sku": sku}, skip_duplicates=False)
+        for number, sku in enumerate("abca")
+    ]
+
+    answer = await batch(house, bucket, [{"upload_id": upload["upload_id"]} for upload in uploads])
+    await house.queue.run_all()
+
+    task = await task_of(house, answer["task_id"])
+    assert [output["error"] and output["error"]["code"] for output in task["outputs"]] == [
+        None,
+        None,
+        None,
+        "unique_key_exists",
+    ]
+    assert len(await objects_of(house, bucket)) == 3
+
+
+async def test_a_task_fails_when_the_bucket_takes_nothing_any_more(house: House) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    answer = await confirm(house, bucket, upload["upload_id"], **{"async": True})
+    async with house.db.write() as tx:
+        await tx.execute("UPDATE buckets SET status = 'ARCHIVED' WHERE bucket_id = %(id)s", {"id": bucket})
+
+    await house.queue.run_all()
+    await house.objects.sweep()
+
+    task = await task_of(house, answer["task_id"])
+    assert task["status"] == "FAILED"
+    assert "ARCHIVED" in task["error"]
+    assert (await read(house, bucket, upload["upload_id"]))["status"] == "PENDING"
+    assert not has_bytes(house, PNG)

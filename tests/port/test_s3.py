@@ -423,6 +423,19 @@ async def test_keys_of_the_environment_do_not_mix_with_those_of_the_settings(
     assert BUCKET in object_storage.place(unique_name).base
 
 
+async def test_signed_urls_lead_to_the_public_endpoint(object_storage: ObjectStorage, unique_name: str) -> None:
+    public = object_storage.endpoint.replace("127.0.0.1", "localhost")
+    blobs, staging, links = object_storage.parts(unique_name, public_endpoint=public)
+
+    etag = await put(staging, KEY, b"abc")
+    stored = await staging.adopt(ONE, KEY, etag=etag)
+    url = links.get_url(ONE, stored.sha256, content_type=None, filename=None, expires_in_seconds=60)
+
+    assert url.startswith(f"{public}/{BUCKET}/{unique_name}/blobs/")
+    assert (await asyncio.to_thread(send, "GET", url))[2] == b"abc"
+    assert await blobs.read(ONE, stored.sha256) == b"abc"
+
+
 @pytest.fixture
 def machine_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A server that gives keys to what runs in a container, as those of clouds do."""
@@ -460,7 +473,9 @@ def machine_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 async def test_keys_of_the_machine_store_and_sign(
     machine_keys: None, object_storage: ObjectStorage, unique_name: str
 ) -> None:
-    blobs, staging, links = object_storage.parts(unique_name, access_key_id=None, secret_access_key=None)
+    public = object_storage.endpoint.replace("127.0.0.1", "localhost")
+    nobody = {"access_key_id": None, "secret_access_key": None}
+    blobs, staging, links = object_storage.parts(unique_name, **nobody, public_endpoint=public)
 
     assert await blobs.fault() is None
     url = staging.put_url(KEY, content_type="video/mp4", size_bytes=3, expires_in_seconds=60)
@@ -469,5 +484,6 @@ async def test_keys_of_the_machine_store_and_sign(
     link = links.get_url(ONE, stored.sha256, content_type="video/mp4", filename="x", expires_in_seconds=60)
 
     assert status == 200
+    assert link.startswith(f"{public}/")
     assert (await asyncio.to_thread(send, "GET", link))[2] == b"abc"
     assert (await asyncio.to_thread(send, "PUT", link, b"xyz"))[0] == 403

@@ -17,7 +17,7 @@ from prismhouse.kit.errors import WarehouseError
 from prismhouse.server import logs
 from prismhouse.server.app import create_app
 from prismhouse.server.handover import Handover, Line
-from prismhouse.server.prepare import first_key, prepare_database
+from prismhouse.server.prepare import first_key, prepare_database, tell_of_files
 from prismhouse.server.wiring import build
 
 __all__ = ["run"]
@@ -80,9 +80,7 @@ async def _serve(handover: Handover, line: Line) -> None:
     try:
         if handover.first:
             await first_key(house)
-            if fault := await house.blobs.fault():
-                # Not the end: storage may be starting as well, and what needs no files works.
-                _log.warning("files cannot be stored now; GET /v1/health tells when they can", reason=fault)
+            await tell_of_files(house)
         config = uvicorn.Config(
             create_app(house),
             http="httptools",

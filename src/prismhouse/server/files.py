@@ -23,7 +23,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.conditions import RangeNotSatisfiable, condition_of, http_date, range_of
 from prismhouse.server.middleware import drain
-from prismhouse.storage.blobs.disposition import disposition
+from prismhouse.storage.blobs.disposition import disposition, sendable_type
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging, decoded_key
 from prismhouse.storage.blobs.signing import Signer
@@ -225,8 +225,7 @@ def _answer(request: Request, file: BinaryIO, signed: dict[str, str]) -> Respons
 
 def _looks(content_type: str | None, filename: str | None) -> dict[str, str]:
     """Return the headers by which browsers show a file, or save it, and never let it act as a page of ours."""
-    kind = content_type if content_type and content_type.isascii() and content_type.isprintable() else ""
-    kind = kind or "application/octet-stream"
+    kind = sendable_type(content_type)
     bare = kind.partition(";")[0].strip().lower()
     return {
         "Content-Type": kind,

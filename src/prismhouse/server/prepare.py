@@ -14,7 +14,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.server.wiring import House
 from prismhouse.storage.postgres.migrate import migrate
 
-__all__ = ["DatabaseUnreachable", "first_key", "prepare_database"]
+__all__ = ["DatabaseUnreachable", "first_key", "prepare_database", "tell_of_files"]
 
 _PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
@@ -43,6 +43,12 @@ def prepare_database(dsn: str, *, patience_seconds: float = _PATIENCE_SECONDS) -
                 _log.warning("waiting for the database", reason=reason, patience_seconds=patience_seconds)
                 told = True
             time.sleep(_PAUSE_SECONDS)
+
+
+async def tell_of_files(house: House) -> None:
+    """Log why files cannot be stored now. Not the end: storage may be starting too, and some work needs no files."""
+    if fault := await house.blobs.fault():
+        _log.warning("files cannot be stored now; GET /v1/health tells when they can", reason=fault)
 
 
 async def first_key(house: House) -> None:

@@ -15,6 +15,7 @@ from prismhouse.api.collections.routes import routes as collection_routes
 from prismhouse.api.documents.changes.routes import routes as document_change_routes
 from prismhouse.api.documents.figures.routes import routes as document_figure_routes
 from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
+from prismhouse.api.documents.lineage.routes import routes as document_lineage_routes
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -47,6 +48,7 @@ def routers(house: House) -> list[APIRouter]:
         batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
+        document_lineage_routes(house.document_lineage, callers),
         payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),

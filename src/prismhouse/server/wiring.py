@@ -11,6 +11,7 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.service import Buckets
@@ -18,6 +19,7 @@ from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.indexes.service import PayloadIndexes
+from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -77,6 +79,7 @@ class House:
     document_changes: DocumentChanges
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
+    document_lineage: Lineage
     document_figures: Figures
     payload_indexes: PayloadIndexes
     batches: Batches
@@ -219,6 +222,9 @@ def build(settings: Settings, dsn: str) -> House:
             db, collections=collections, audit=audit, filter_depth=settings.limits.filter_depth
         ),
         document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
+        document_lineage=Lineage(
+            db, collections=collections, documents=documents, objects=objects, failures=failures_of_object
+        ),
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),

@@ -12,6 +12,7 @@ import uvloop
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.server import logs
 from prismhouse.server.handover import Line
+from prismhouse.server.prepare import tell_of_files
 from prismhouse.server.wiring import build
 from prismhouse.settings import Settings
 
@@ -60,6 +61,8 @@ async def _work(settings: Settings, dsn: str, line: Line | None) -> None:
         if line:
             line.watch(_leave if settings.database.url is None else stop.set)
             line.say_ready()
+        else:
+            await tell_of_files(house)
         await house.run_jobs(stop)
     finally:
         await house.close()

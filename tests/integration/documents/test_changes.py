@@ -15,6 +15,8 @@ from mixpeek.models import (
 )
 from tests.shelf import Shelf
 
+from prismhouse.kit.ids import NamespaceId
+
 VECTOR = [0.6, 0.8] + [0.0] * 382
 STORED = "text_extractor_v1_embedding"
 
@@ -138,7 +140,7 @@ async def test_a_change_that_cannot_be_is_refused(shelf: Shelf, body: dict[str, 
     document_id = await shelf.add(title="old")
 
     assert said in await shelf.fault("PATCH", f"/{document_id}", body)
-    if "metadata" not in body and "at most" not in said and "a..b" not in body:
+    if "at most" not in said and "a..b" not in body:
         await shelf.send("PUT", f"/v1/documents/{document_id}", body, 422)
     assert (await read(shelf, document_id))["title"] == "old"
 
@@ -237,6 +239,7 @@ async def test_an_update_by_filter_replaces_undotted_keys(shelf: Shelf) -> None:
         {"update_data": {"a": 1}},
         {"updates": [{"document_id": "d", "update_data": {}}]},
         {"updates": [{"document_id": "d", "update_data": {"document_id": "e"}}]},
+        {"updates": [{"document_id": "d", "update_data": {"metadata": None}}]},
         {"updates": [{"document_id": 7, "update_data": {"a": 1}}]},
         {"filters": {"must": [{"key": "a"}]}, "update_data": {"a": 1}},
         {"filters": "kind=a", "update_data": {"a": 1}},
@@ -403,3 +406,36 @@ async def queued(shelf: Shelf, task_id: str) -> dict[str, Any]:
             "SELECT args FROM procrastinate_jobs WHERE args ->> 'task_id' = %(task_id)s", {"task_id": task_id}
         )
     return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "rest"),
+    [
+        ("POST", "/batch", {"update_data": {"seen": True}}),
+        ("DELETE", "/batch", {}),
+        ("POST", "/aggregate", {"aggregations": [{"function": "count", "alias": "n"}]}),
+        ("POST", "/distinct", {"field": "title"}),
+    ],
+)
+async def test_a_pattern_that_is_none_is_refused_and_changes_nothing(
+    shelf: Shelf, method: str, path: str, rest: dict[str, Any]
+) -> None:
+    document_id = await shelf.add(title="tides")
+    broken = {"AND": [{"field": "title", "operator": "regex", "value": "(["}]}
+    unknown_class = {"AND": [{"field": "title", "operator": "regex", "value": "[[:nobody:]]"}]}
+
+    await shelf.send(method, path, {"filters": broken, **rest}, 422)
+    await shelf.send(method, path, {"filters": unknown_class, **rest}, 422)
+
+    assert "seen" not in await read(shelf, document_id)
+
+
+async def test_a_pattern_leaves_the_rest_of_its_transaction_its_time(shelf: Shelf) -> None:
+    async with shelf.opened.house.db.write() as unit:
+        tx = unit.within(NamespaceId("ns_any"))
+        before = await tx.fetch_value("SELECT current_setting('statement_timeout') FROM (SELECT %(namespace_id)s) AS n")
+        async with tx.limited(1.0):
+            pass
+        after = await tx.fetch_value("SELECT current_setting('statement_timeout') FROM (SELECT %(namespace_id)s) AS n")
+
+    assert after == before

@@ -17,7 +17,6 @@ __all__ = [
     "children",
     "collections_of",
     "counts_of_objects",
-    "delete",
     "delete_all_of_objects",
     "delete_of_objects",
     "find",
@@ -75,22 +74,24 @@ WHERE d.namespace_id = %(namespace_id)s AND d.document_id = ANY(%(document_ids)b
   AND (%(collection_id)s::text IS NULL OR d.collection_id = %(collection_id)s)
 """
 # A chain is as long as a pipeline is deep; the bound ends one that was written as a circle.
+# Documents that users bring may claim anything as their source, a circle too.
 _ANCESTORS = f"""
-WITH RECURSIVE chain (document_id, distance) AS (
-  SELECT source_document_id, 1 FROM documents
-  WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s
-  UNION
-  SELECT d.source_document_id, c.distance + 1 FROM chain AS c
-  JOIN documents AS d ON d.namespace_id = %(namespace_id)s AND d.document_id = c.document_id
-  WHERE c.distance < 50
+WITH RECURSIVE chain (document_id, source_document_id, distance, passed) AS (
+  SELECT document_id, source_document_id, 0, ARRAY[document_id]
+  FROM documents WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s
+  UNION ALL
+  SELECT d.document_id, d.source_document_id, c.distance + 1, c.passed || d.document_id
+  FROM chain AS c
+  JOIN documents AS d ON d.namespace_id = %(namespace_id)s AND d.document_id = c.source_document_id
+  WHERE c.distance < 50 AND d.document_id <> ALL(c.passed)
 )
 SELECT {_ANSWERED} FROM chain AS c
 JOIN documents AS d ON d.namespace_id = %(namespace_id)s AND d.document_id = c.document_id
-ORDER BY c.distance DESC
+WHERE c.distance > 0 ORDER BY c.distance DESC
 """
 _CHILDREN = f"""
 SELECT {_ANSWERED} FROM documents AS d
-WHERE d.namespace_id = %(namespace_id)s AND d.source_document_id = %(document_id)s
+WHERE d.namespace_id = %(namespace_id)s AND d.source_document_id = %(document_id)s AND d.document_id <> %(document_id)s
 ORDER BY d.document_id LIMIT %(limit)s
 """
 _LOAD = f"""
@@ -106,10 +107,6 @@ SELECT document_id FROM documents
 WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND collection_id = ANY(%(collection_ids)b)
   AND document_id > %(after)s
 ORDER BY document_id LIMIT %(limit)s
-"""
-_DELETE = """
-DELETE FROM documents
-WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s AND document_id = ANY(%(document_ids)b)
 """
 _DELETE_OF_OBJECTS = """
 DELETE FROM documents
@@ -169,12 +166,6 @@ async def ids_of_batch(
     """Return the ids of the documents a batch wrote to these collections, in order, after `after`."""
     parameters = {"batch_id": batch_id, "collection_ids": list(collection_ids), "after": after, "limit": limit}
     return [row["document_id"] for row in await tx.fetch_all(_IDS_OF_BATCH, parameters)]
-
-
-async def delete(tx: NamespaceWriter, collection_id: str, document_ids: Sequence[str]) -> int:
-    """Delete documents of a collection and return how many there were."""
-    ids = [one for one in document_ids if "\x00" not in one]
-    return await tx.execute(_DELETE, {"collection_id": collection_id, "document_ids": ids})
 
 
 async def delete_of_objects(

@@ -20,6 +20,8 @@ def register_jobs(jobs: JobQueue, uploads: Uploads) -> None:
     """Have overdue uploads failed, old records forgotten and staged files swept by themselves."""
 
     async def expire() -> None:
+        if recovered := await uploads.recover():
+            _log.info("confirmations that were cut off may begin again", uploads=recovered)
         if expired := await uploads.expire():
             _log.info("uploads were not confirmed in time", uploads=expired)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,14 +37,14 @@ class Records:
     Attributes:
         stored: gives the jsonb expression of a field, SQL null when it is absent or null; binds values by its second
             argument.
-        order: one expression that tells first from last.
+        order: expressions that tell first from last.
     """
 
     table: str
     where: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     stored: Callable[[str, Bind], str]
-    order: str
+    order: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,9 @@ class _Statement:
         self.parameters[name] = value
         return f"%({name})s"
 
+    def _ordered(self, direction: str = "") -> str:
+        return ", ".join(f"{one}{direction}" for one in self._records.order)
+
     def stored(self, field: str) -> str:
         """Return the field as jsonb, SQL null when absent or null."""
         return self._records.stored(field, self.bind)
@@ -90,7 +93,7 @@ class _Statement:
 
     def number(self, field: str) -> str:
         value = self.value(field)
-        return f"(CASE WHEN jsonb_typeof({value}) = 'number' THEN ({value} #>> '{{}}')::float8 END)"
+        return f"(CASE WHEN jsonb_typeof({value}) = 'number' THEN {value}::float8 END)"
 
     def group(self, group: GroupBy) -> str:
         if group.field in self._ranges:
@@ -135,11 +138,11 @@ class _Statement:
                 text = f"(CASE WHEN jsonb_typeof({value}) = 'string' THEN {value} #>> '{{}}' END)"
                 return f"coalesce(to_jsonb({extreme}({number})), to_jsonb({extreme}({text})))"
             case "first":
-                return f"(array_agg({value} ORDER BY {self._records.order}))[1]"
+                return f"(array_agg({value} ORDER BY {self._ordered()}))[1]"
             case "last":
-                return f"(array_agg({value} ORDER BY {self._records.order} DESC))[1]"
+                return f"(array_agg({value} ORDER BY {self._ordered(' DESC')}))[1]"
             case "push":
-                return f"jsonb_agg({value} ORDER BY {self._records.order})"
+                return f"jsonb_agg({value} ORDER BY {self._ordered()})"
             case "add_to_set":
                 return f"jsonb_agg(DISTINCT {value})"
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-__all__ = ["disposition"]
+__all__ = ["disposition", "sendable_type"]
 
 _SHOWN_IN_PLACE = ("image/", "video/", "audio/", "text/plain", "application/pdf")
+
+
+def sendable_type(content_type: str | None) -> str:
+    """Return the type as a header can carry it."""
+    sendable = content_type and content_type.isascii() and content_type.isprintable()
+    return content_type if content_type and sendable else "application/octet-stream"
 
 
 def disposition(content_type: str | None, filename: str | None) -> str:

@@ -167,8 +167,14 @@ class NamespaceReader:
     async def limited(self, seconds: float) -> AsyncIterator[None]:
         """Let each statement inside run this long at most; past it, psycopg's QueryCanceled is raised."""
         async with self._connection.transaction():
+            cursor = await self._connection.execute("SELECT current_setting('statement_timeout') AS before")
+            before = (await cursor.fetchone() or {})["before"]
             await self._connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
             yield
+            # Inside a transaction that goes on, the limit would hold for the rest of it.
+            await self._connection.execute(
+                "SELECT set_config('statement_timeout', %(before)s, true)", {"before": before}
+            )
 
 
 class NamespaceWriter(NamespaceReader):

@@ -23,6 +23,7 @@ __all__ = [
     "failed_rows",
     "insert_counts",
     "messages_of_objects",
+    "newest_of_object",
     "partial_objects_of",
     "summary_of",
 ]
@@ -222,3 +223,21 @@ async def failed_rows(
         parameters,
     )
     return list(rows), int(await tx.fetch_value(f"SELECT count(*) {where}", parameters))
+
+
+async def newest_of_object(
+    tx: NamespaceReader, object_id: str, collection_id: str, *, limit: int
+) -> list[Mapping[str, Any]]:
+    """Return the newest failures of an object in a collection, whatever batch met them."""
+    rows = await tx.fetch_all(
+        """
+        SELECT f.batch_id, f.stage, f.message, f.created_at
+        FROM batch_objects AS o JOIN row_failures AS f ON f.namespace_id = o.namespace_id AND f.batch_id = o.batch_id
+          AND f.object_id = o.object_id
+        WHERE o.namespace_id = %(namespace_id)s AND o.object_id = %(object_id)s
+          AND f.collection_id = %(collection_id)s
+        ORDER BY f.created_at DESC, f.batch_id, f.part LIMIT %(limit)s
+        """,
+        {"object_id": object_id, "collection_id": collection_id, "limit": limit},
+    )
+    return [*rows]

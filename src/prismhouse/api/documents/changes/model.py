@@ -41,8 +41,6 @@ def merge_changes(body: Mapping[str, Any]) -> list[Change]:
         if name != "metadata":
             changes.append(_change(name.split("."), value, ["body", name]))
             continue
-        if not isinstance(value, Mapping):
-            raise Invalid([field_fault(["body", name], "must be an object; a key sent as null is deleted")])
         for key, held in value.items():
             path = ["metadata", key]
             changes.append({"path": path} if held is None else {"path": path, "value": held})
@@ -61,8 +59,11 @@ def update_changes(update_data: Mapping[str, Any], location: Path) -> list[Chang
 
 
 def refuse_kept(given: Mapping[str, Any], location: Path) -> None:
-    """Raise Invalid for root names that a document's own fields cannot have."""
-    if faults := [_kept(name, location) for name in given if name.partition(".")[0] in _KEPT]:
+    """Raise Invalid for root names that a document's own fields cannot have, and for `metadata` that is no object."""
+    faults = [_kept(name, location) for name in given if name.partition(".")[0] in _KEPT]
+    if not isinstance(given.get("metadata", {}), Mapping):
+        faults.append(field_fault([*location, "metadata"], "must be an object"))
+    if faults:
         raise Invalid(faults)
 
 

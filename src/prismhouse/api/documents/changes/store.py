@@ -7,6 +7,8 @@ from typing import Any
 
 from prismhouse.api.documents.changes.model import Change
 from prismhouse.api.documents.model import storable_json
+from prismhouse.query.filters import guarded
+from prismhouse.query.listing import Selection
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
 __all__ = ["change", "change_each", "delete", "hold", "hold_matching", "matching_count", "replace", "share"]
@@ -38,10 +40,6 @@ UPDATE documents SET internal = jsonb_set(internal, '{_acl}', %(acl)s::jsonb), u
 WHERE namespace_id = %(namespace_id)s AND document_id = %(document_id)s
 """
 _DELETE = "DELETE FROM documents WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)"
-_MATCHING = """
-FROM documents AS d
-WHERE d.namespace_id = %(namespace_id)s AND d.collection_id = %(collection_id)s AND {condition}
-  AND may_write(d.internal, %(principal)s)"""
 
 
 async def hold(
@@ -57,32 +55,29 @@ async def hold(
 
 
 async def hold_matching(
-    tx: NamespaceWriter,
-    collection_id: str,
-    condition: str,
-    parameters: Mapping[str, Any],
-    *,
-    principal: str | None,
-    after: str = "",
-    limit: int,
+    tx: NamespaceWriter, selection: Selection, *, principal: str | None, after: str = "", limit: int
 ) -> list[str]:
-    """Lock the first `limit` documents after `after` that match and that `principal` may change; return their ids."""
-    statement = (
-        f"SELECT d.document_id {_MATCHING.format(condition=condition)}"
-        " AND d.document_id > %(after)s ORDER BY d.document_id LIMIT %(limit)s FOR UPDATE"
-    )
-    given = {"collection_id": collection_id, "principal": principal, "after": after, "limit": limit}
-    rows = await tx.fetch_all(statement, {**parameters, **given}, prepare=False)
+    """Lock the first `limit` selected documents after `after` that `principal` may change; return their ids."""
+    where, parameters = selection.where()
+    async with guarded(tx, selection.filter):
+        rows = await tx.fetch_all(
+            f"SELECT d.document_id FROM documents AS d WHERE {where} AND may_write(d.internal, %(principal)s)"
+            " AND d.document_id > %(after)s ORDER BY d.document_id LIMIT %(limit)s FOR UPDATE",
+            {**parameters, "principal": principal, "after": after, "limit": limit},
+            prepare=False,
+        )
     return [row["document_id"] for row in rows]
 
 
-async def matching_count(
-    tx: NamespaceReader, collection_id: str, condition: str, parameters: Mapping[str, Any], *, principal: str | None
-) -> int:
-    """Return how many documents match that `principal` may change."""
-    given = {"collection_id": collection_id, "principal": principal}
-    statement = f"SELECT count(*) AS matched {_MATCHING.format(condition=condition)}"
-    row = await tx.fetch_one(statement, {**parameters, **given}, prepare=False)
+async def matching_count(tx: NamespaceReader, selection: Selection, *, principal: str | None) -> int:
+    """Return how many of the selected documents `principal` may change."""
+    where, parameters = selection.where()
+    async with guarded(tx, selection.filter):
+        row = await tx.fetch_one(
+            f"SELECT count(*) AS matched FROM documents AS d WHERE {where} AND may_write(d.internal, %(principal)s)",
+            {**parameters, "principal": principal},
+            prepare=False,
+        )
     return int(row["matched"]) if row else 0
 
 

@@ -11,12 +11,12 @@ from prismhouse.api.documents.figures.schemas import DistinctValues
 from prismhouse.api.objects.fields import check_fields
 from prismhouse.api.web.caller import Scope
 from prismhouse.query.aggregate import Aggregation, Groups
-from prismhouse.query.filters import MAX_DEPTH, document_columns, parse, to_sql
+from prismhouse.query.filters import MAX_DEPTH, parse
+from prismhouse.query.listing import Selection
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["Figures"]
 
-_COLUMNS = document_columns("d")
 _MOST_VALUES = 10_000
 
 
@@ -30,20 +30,21 @@ class Figures:
 
     async def aggregate(self, scope: Scope, collection: str, request: Aggregation) -> Groups:
         """Return groups of documents with their metrics."""
-        condition, parameters = self._condition(request.filters)
+        filter_ = parse(request.filters, max_depth=self._filter_depth)
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             collection_id = await self._collections.resolve_id(tx, collection)
-            return await store.aggregate(tx, collection_id, condition, parameters, request)
+            return await store.aggregate(tx, Selection(collection_ids=[collection_id], filter=filter_), request)
 
     async def distinct(self, scope: Scope, collection: str, request: DistinctValues) -> dict[str, Any]:
         """Return the values of a field, the most frequent first; `query_info` says whether there are more."""
-        condition, parameters = self._condition(request.filters)
+        filter_ = parse(request.filters, max_depth=self._filter_depth)
         limit = request.limit or _MOST_VALUES
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
             collection_id = await self._collections.resolve_id(tx, collection)
-            rows = await store.distinct(tx, collection_id, condition, parameters, field=request.field, limit=limit)
+            selection = Selection(collection_ids=[collection_id], filter=filter_)
+            rows = await store.distinct(tx, selection, field=request.field, limit=limit)
         total = int(rows[0]["total"]) if rows else 0
         cut = {"truncated": True, "reason": f"There are {total} values; the {limit} most frequent are shown."}
         return {
@@ -67,6 +68,3 @@ class Figures:
             "unknown_fields": sorted(document.keys() - properties.keys()),
             "missing_fields": sorted(properties.keys() - document.keys()),
         }
-
-    def _condition(self, filters: Any) -> tuple[str, dict[str, Any]]:
-        return to_sql(parse(filters, max_depth=self._filter_depth), _COLUMNS, prefix="filter")

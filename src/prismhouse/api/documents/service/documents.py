@@ -213,11 +213,9 @@ class Documents:
         rest = {"object_id": object_id, "total_documents": total, "pagination": paging}
         return DocumentList(documents=shown, rest=rest, name="documents")
 
-    async def show(self, tx: NamespaceReader, scope: Scope, document_ids: Sequence[str]) -> list[bytes]:
-        """Return documents as they are answered, in the order of the ids; ids that do not exist are left out."""
-        found = {row["document_id"]: row for row in await store.find(tx, document_ids)}
-        shown = dict(zip(found, await self._shaping.documents(tx, scope, list(found.values())), strict=True))
-        return [shown[one] for one in document_ids if one in shown]
+    async def shown(self, tx: NamespaceReader, scope: Scope, rows: Sequence[Record]) -> list[bytes]:
+        """Return rows of documents as they are answered."""
+        return await self._shaping.documents(tx, scope, rows)
 
 
 def _is_clean(document: NewDocument) -> bool:

@@ -23,7 +23,7 @@ async def aggregate(tx: NamespaceReader, selection: Selection, request: Aggregat
         where=where.removeprefix(" WHERE "),
         parameters=parameters,
         stored=_stored,
-        order="o.sequence",
+        order=["o.sequence"],
     )
     return await aggregate_records(tx, records, request)
 

@@ -17,6 +17,7 @@ from prismhouse.api.uploads.service.create import Creation, Made, Skipped
 from prismhouse.api.uploads.service.expire import Expiry
 from prismhouse.api.uploads.service.list import Reading
 from prismhouse.api.uploads.service.look import Looking
+from prismhouse.api.uploads.service.recover import Recovery
 from prismhouse.api.uploads.service.settle import Settlement
 from prismhouse.api.uploads.service.sources import UploadSources
 from prismhouse.api.web.caller import Scope
@@ -63,6 +64,7 @@ class Uploads:
             sync_bytes=limits.sync_confirm_bytes,
         )
         objects.use(uploads=UploadSources(objects=objects, settlement=settlement))
+        self._recovery = Recovery(db, objects=objects, staging=staging)
         buckets.on_delete(self._cancellation.empty_bucket)
 
     async def create(self, scope: Scope, identifier: str, request: CreateUpload) -> Made | Skipped:
@@ -121,6 +123,10 @@ class Uploads:
     async def expire(self) -> int:
         """Fail uploads whose time is over, in all namespaces; return how many."""
         return await self._expiry.expire()
+
+    async def recover(self) -> int:
+        """Put back uploads whose confirmation died and was not repeated; return how many."""
+        return await self._recovery.recover()
 
     async def sweep(self) -> tuple[int, int]:
         """Delete old records and staged files that nothing needs; return how many of each."""

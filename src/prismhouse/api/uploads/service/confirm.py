@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import structlog
-
 from prismhouse.api.buckets.schemas import Policy
-from prismhouse.api.buckets.service import BucketNotActive, BucketNotFound, BucketRow, Buckets
+from prismhouse.api.buckets.service import BucketNotActive, BucketRow, Buckets
 from prismhouse.api.objects.service import Objects
-from prismhouse.api.tasks.model import TERMINAL
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.errors import BatchNotSubmitted, UploadNotFound, reason_of
 from prismhouse.api.uploads.model import Upload, UploadStatus
 from prismhouse.api.uploads.schemas import ConfirmUpload, ConfirmUploads
 from prismhouse.api.uploads.service.look import Claim, Looking
 from prismhouse.api.uploads.service.settle import Outcome, Plan, Settlement, checked_policy
+from prismhouse.api.uploads.service.task import ConfirmationJob
 from prismhouse.api.uploads.store import confirm as store
 from prismhouse.api.uploads.store import rows
-from prismhouse.api.web.caller import Actor, Scope
+from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.storable import unstorable
-from prismhouse.kit.errors import Invalid, WarehouseError
-from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId
+from prismhouse.kit.clock import utc_now
+from prismhouse.kit.errors import Invalid
+from prismhouse.kit.ids import TaskId
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres.database import Database, NamespaceWriter
 
@@ -32,7 +32,6 @@ __all__ = ["BATCH_TASK", "CONFIRM_JOB", "TASK", "Confirmation"]
 CONFIRM_JOB = "uploads.confirm"
 TASK = "api_buckets_uploads_confirm"
 BATCH_TASK = "api_buckets_uploads_batch_confirm"
-_log = structlog.get_logger(__name__)
 
 
 class Confirmation:
@@ -58,7 +57,8 @@ class Confirmation:
         self._looking = looking
         self._settlement = settlement
         self._sync_bytes = sync_bytes
-        jobs.register(CONFIRM_JOB, self.run, on_give_up=self.give_up)
+        job = ConfirmationJob(db, buckets=buckets, tasks=tasks, settlement=settlement)
+        jobs.register(CONFIRM_JOB, job.run, on_give_up=job.give_up)
 
     async def one(
         self,
@@ -84,8 +84,7 @@ class Confirmation:
         if request.auto_submit_batch:
             self._objects.processing(True)
         claim = Claim(upload_id=upload.upload_id, etag=request.etag, file_size_bytes=request.file_size_bytes)
-        confirmable = upload.status in {UploadStatus.PENDING, UploadStatus.IN_PROGRESS}
-        if asynchronous or (confirmable and await self._looking.size_of(upload) >= self._sync_bytes):
+        if asynchronous or (_is_open(upload) and await self._looking.size_of(upload) >= self._sync_bytes):
             begun = await self._enqueue_one(scope, bucket, upload, claim, policy, request.auto_submit_batch)
             if begun is not None:
                 return begun
@@ -121,85 +120,18 @@ class Confirmation:
             await self._enqueue(tx.within(scope.namespace_id), scope, bucket, claims, task_id, policy, submits=False)
             return await self._tasks.seen(tx, scope.organization_id, task_id)
 
-    async def run(self, **arguments: Any) -> None:
-        """Job: confirm, and write the results to the task in the same transaction."""
-        await self._run(arguments, tolerant=False)
-
-    async def give_up(self, error: BaseException, **arguments: Any) -> None:
-        """Confirm what can be confirmed without the files that storage does not give, or say why nothing can."""
-        try:
-            await self._run(arguments, tolerant=True)
-        except Exception as last:  # noqa: BLE001 - recorded in the task
-            _log.warning("uploads cannot be confirmed", task_id=arguments["task_id"], exc_info=last)
-            reason = reason_of(error) if isinstance(error, WarehouseError) else f"{type(error).__name__}: {error}"
-        else:
-            return
-        ids = [claim["upload_id"] for claim in arguments["claims"]]
-        async with self._db.write() as tx:
-            await store.put_back(tx.within(NamespaceId(arguments["namespace_id"])), ids, reason)
-            await self._tasks.update(tx, TaskId(arguments["task_id"]), status="FAILED", error=reason)
-
-    async def _run(self, arguments: Mapping[str, Any], *, tolerant: bool) -> None:
-        namespace_id, task_id = NamespaceId(arguments["namespace_id"]), TaskId(arguments["task_id"])
-        scope = Scope(
-            organization_id=OrganizationId(arguments["organization_id"]),
-            namespace_id=namespace_id,
-            actor=Actor(**arguments["actor"]),
-        )
-        claims = [Claim(**claim) for claim in arguments["claims"]]
-        async with self._db.write() as tx:
-            try:
-                bucket = await self._buckets.resolve(tx.within(namespace_id), arguments["bucket_id"])
-            except BucketNotFound as error:
-                await self._tasks.update(tx, task_id, status="FAILED", error=reason_of(error))
-                return
-            task = await self._tasks.seen(tx, scope.organization_id, task_id)
-            if task["status"] in TERMINAL:  # a worker that died after its commit leaves its job to be run again
-                return
-            await self._tasks.update(tx, task_id, status="IN_PROGRESS")
-
-        async def finish(tx: NamespaceWriter, outcomes: Sequence[Outcome]) -> None:
-            await self._finish(tx, task_id, outcomes, single=arguments["single"])
-
-        plan = Plan(
-            policy=arguments["policy"],
-            submits=arguments["submits"],
-            task_id=task_id,
-            tolerant=tolerant,
-            finish=finish,
-        )
-        await self._settlement.settle(scope, bucket, claims, plan)
-
-    async def _finish(self, tx: NamespaceWriter, task_id: TaskId, outcomes: Sequence[Outcome], *, single: bool) -> None:
-        failed = [outcome for outcome in outcomes if outcome.error is not None]
-        refused = [outcome for outcome in outcomes if outcome.refusal is not None]
-        status = "COMPLETED_WITH_ERRORS" if failed or refused else "COMPLETED"
-        if len(failed) == len(outcomes):
-            status = "FAILED"
-        error: str | None = None
-        data: dict[str, Any] = {"succeeded_count": len(outcomes) - len(failed), "failed_count": len(failed)}
-        if single:
-            data = _details(outcomes[0])
-            fault = outcomes[0].error or outcomes[0].refusal
-            error = None if fault is None else reason_of(fault)
-        elif failed:
-            error = f"{len(failed)} of {len(outcomes)} uploads were not confirmed; outputs name each with its reason"
-        await self._tasks.update(
-            tx.unscoped,
-            task_id,
-            status=status,
-            outputs=[_output(outcome) for outcome in outcomes],
-            additional_data=data,
-            error=error,
-        )
-
     async def _enqueue_one(
         self, scope: Scope, bucket: BucketRow, upload: Upload, claim: Claim, policy: Policy | None, submits: bool
     ) -> Upload | None:
         async with self._db.write() as tx:
             scoped = tx.within(scope.namespace_id)
-            task_id = await self._tasks.create(
+            task_id = TaskId(str(uuid.uuid4()))
+            begun = await self._begin(scoped, bucket, [claim], task_id)
+            if not begun:
+                return None
+            await self._tasks.create(
                 tx,
+                task_id=task_id,
                 organization_id=scope.organization_id,
                 namespace_id=scope.namespace_id,
                 task_type=TASK,
@@ -211,10 +143,6 @@ class Confirmation:
                 },
                 description=f"Confirm upload {upload.filename} to bucket {bucket.bucket_name}",
             )
-            begun = await self._begin(scoped, bucket, [claim], task_id)
-            if not begun:
-                await self._tasks.update(tx, task_id, status="SKIPPED")
-                return None
             await self._enqueue(scoped, scope, bucket, [claim], task_id, policy, submits=submits, single=True)
             return begun[upload.upload_id]
 
@@ -261,6 +189,13 @@ class Confirmation:
             return bucket or await self._buckets.resolve(scoped, upload.bucket_id), upload
 
 
+def _is_open(upload: Upload) -> bool:
+    """Say whether a file may be there to be confirmed."""
+    if upload.status is UploadStatus.FAILED:
+        return upload.expires_at > utc_now()
+    return upload.status in {UploadStatus.PENDING, UploadStatus.IN_PROGRESS}
+
+
 def _check_active(bucket: BucketRow) -> None:
     if bucket.status != "ACTIVE" or bucket.is_locked:
         raise BucketNotActive(bucket_id=bucket.bucket_id, status="LOCKED" if bucket.is_locked else bucket.status)
@@ -285,30 +220,3 @@ def _answered(outcome: Outcome) -> Upload:
     if outcome.upload is None:
         raise UploadNotFound(resource="upload", id=outcome.upload_id)
     return outcome.upload
-
-
-def _details(outcome: Outcome) -> dict[str, Any]:
-    upload = outcome.upload
-    named = {} if upload is None else {"object_id": upload.object_id, "batch_id": upload.batch_id}
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _output(outcome: Outcome) -> dict[str, Any]:
-    """Return one result as the task lists it."""
-    upload, fault = outcome.upload, outcome.error or outcome.refusal
-    output: dict[str, Any] = {
-        "upload_id": outcome.upload_id,
-        "success": outcome.error is None,
-        "status": "FAILED" if upload is None else upload.status.value,
-        "object_id": None if upload is None else upload.object_id,
-        "message": None if upload is None else upload.message,
-        "error": None,
-    }
-    if fault is not None:
-        output["error"] = {
-            "code": fault.wire_code or fault.code.name.lower(),
-            "type": fault.code.wire_type,
-            "message": fault.message,
-            "details": fault.details or None,
-        }
-    return output

@@ -61,11 +61,9 @@ class Looking:
         self._slots = asyncio.Semaphore(_FILES_AT_A_TIME)
 
     async def size_of(self, upload: Upload) -> int:
-        """Return how large the file is; raise FileMissing."""
+        """Return how large the file is; 0 without one, which may be since another confirmation is done with it."""
         staged = await self._staging.find(upload.s3_key)
-        if staged is None:
-            raise FileMissing(upload_id=upload.upload_id)
-        return staged.size_bytes
+        return 0 if staged is None else staged.size_bytes
 
     async def all(
         self, namespace_id: NamespaceId, work: Sequence[tuple[Claim, Upload]]

@@ -8,7 +8,7 @@ from prismhouse.api.uploads.model import EXPIRED
 from prismhouse.api.uploads.store.rows import OVERDUE
 from prismhouse.storage.postgres.database import Reader, Record, Writer
 
-__all__ = ["expire", "forget", "protected"]
+__all__ = ["expire", "forget", "protected", "stale"]
 
 
 async def expire(tx: Writer, limit: int) -> int:
@@ -51,3 +51,14 @@ async def protected(tx: Reader, keys: Sequence[str]) -> set[str]:
         {"keys": [*keys]},
     )
     return {row["s3_key"] for row in rows}
+
+
+async def stale(tx: Reader, *, minutes: int, limit: int) -> list[Record]:
+    """Return up to `limit` uploads whose confirmation began so long ago and has said nothing since."""
+    return await tx.fetch_all(
+        """
+        SELECT namespace_id, upload_id, s3_key FROM uploads
+        WHERE status = 'IN_PROGRESS' AND updated_at < now() - make_interval(mins => %(minutes)s)
+        ORDER BY expires_at LIMIT %(limit)s""",
+        {"minutes": minutes, "limit": limit},
+    )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
-from prismhouse.storage.blobs.disposition import disposition
+from prismhouse.storage.blobs.disposition import disposition, sendable_type
 from prismhouse.storage.blobs.s3.blobs import S3BlobStore
 from prismhouse.storage.blobs.s3.bucket import Bucket
 from prismhouse.storage.blobs.s3.sigv4 import LONGEST_SECONDS, presign
@@ -34,7 +34,7 @@ class S3Links:
         """Return an absolute URL that answers GET with the bytes until it expires."""
         # Always named: a page that somebody uploaded must not act on the bucket's address.
         query = {
-            "response-content-type": content_type or "application/octet-stream",
+            "response-content-type": sendable_type(content_type),
             "response-content-disposition": disposition(content_type, filename),
         }
         key = self._blobs.key(namespace_id, sha256)

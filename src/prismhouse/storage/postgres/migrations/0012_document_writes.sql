@@ -68,7 +68,12 @@ DECLARE
 BEGIN
   FOR one IN SELECT value FROM jsonb_array_elements(changes) LOOP
     path := ARRAY(SELECT jsonb_array_elements_text(one -> 'path'));
-    payload := CASE WHEN one ? 'value' THEN put_at(payload, path, one -> 'value') ELSE payload #- path END;
+    payload := CASE
+      WHEN one ? 'value' THEN put_at(payload, path, one -> 'value')
+      -- A list has no names that could be removed.
+      WHEN jsonb_typeof(payload #> trim_array(path, 1)) = 'object' THEN payload #- path
+      ELSE payload
+    END;
   END LOOP;
   RETURN payload;
 END

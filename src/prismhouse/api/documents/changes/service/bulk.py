@@ -15,13 +15,14 @@ from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.model import Change, update_changes
 from prismhouse.api.documents.changes.schemas import BulkUpdate
-from prismhouse.api.documents.changes.service.several import condition_of, note_deletion
+from prismhouse.api.documents.changes.service.several import note_deletion
 from prismhouse.api.tasks.model import TERMINAL
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.web.caller import Actor, Scope
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import NamespaceId, OrganizationId
-from prismhouse.query.filters import MAX_DEPTH
+from prismhouse.query.filters import MAX_DEPTH, parse
+from prismhouse.query.listing import Selection
 from prismhouse.storage.jobs.queue import JobQueue
 from prismhouse.storage.postgres.database import Database, Record
 
@@ -71,28 +72,24 @@ class BulkChanges:
     async def update(self, scope: Scope, collection: str, request: BulkUpdate) -> str:
         """Start the same change of every document that matches; return the id of the task."""
         changes = update_changes(request.update_data, ["body", "update_data"])
-        condition_of(request.filters, max_depth=self._filter_depth)
+        parse(request.filters, max_depth=self._filter_depth)
         async with self._db.write() as unit:
             collection_id = await self._collections.resolve_id(unit.within(scope.namespace_id), collection)
         return await self._start(scope, _UPDATE, collection_id, filters=request.filters, changes=changes)
 
     async def delete(self, scope: Scope, collection: str, filters: Any, *, reason: str | None) -> BulkDeletion:
         """Delete what matches: at once where it is little, else as a task."""
-        condition, parameters = condition_of(filters, max_depth=self._filter_depth)
-        principal = scope.principal_id
+        filter_, principal = parse(filters, max_depth=self._filter_depth), scope.principal_id
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
             collection_id = await self._collections.resolve_id(tx, collection)
-            found = await store.hold_matching(
-                tx, collection_id, condition, parameters, principal=principal, limit=self.inline_rows + 1
-            )
+            selection = Selection(collection_ids=[collection_id], filter=filter_)
+            found = await store.hold_matching(tx, selection, principal=principal, limit=self.inline_rows + 1)
             if len(found) <= self.inline_rows:
                 await note_deletion(self._audit, tx, scope, found, reason=reason)
                 return BulkDeletion(matched=len(found), deleted=await store.delete(tx, found))
         async with self._db.read() as reading:
-            matched = await store.matching_count(
-                reading.within(scope.namespace_id), collection_id, condition, parameters, principal=principal
-            )
+            matched = await store.matching_count(reading.within(scope.namespace_id), selection, principal=principal)
         task_id = await self._start(scope, _DELETE, collection_id, filters=filters, reason=reason)
         return BulkDeletion(matched=matched, task_id=task_id)
 
@@ -139,7 +136,7 @@ class BulkChanges:
         reason: str | None = None,
     ) -> bool:
         """Do the next documents and note it in the task, in one transaction; return whether there may be more."""
-        condition, parameters = condition_of(filters, max_depth=self._filter_depth)
+        filter_ = parse(filters, max_depth=self._filter_depth)
         async with self._db.write() as unit:
             tx = unit.within(namespace_id)
             task = await self._tasks.hold(unit, organization_id, task_id)
@@ -148,9 +145,7 @@ class BulkChanges:
             known, counted = task["additional_data"], _COUNTED[task["task_type"]]
             found = await store.hold_matching(
                 tx,
-                collection_id,
-                condition,
-                parameters,
+                Selection(collection_ids=[collection_id], filter=filter_),
                 principal=principal_id,
                 after=known.get("last_document_id", ""),
                 limit=self._chunk_rows,

@@ -8,6 +8,7 @@ from typing import Any
 from prismhouse.api.audit.model import changed
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import Collections
+from prismhouse.api.documents import store as documents_store
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.errors import DocumentReadOnly, NotTheOwner
 from prismhouse.api.documents.changes.model import merge_changes, refuse_kept
@@ -74,7 +75,7 @@ class DocumentChanges:
             lists = request.model_dump(exclude_none=True)
             await store.share(tx, document_id, acl | lists)
             await self._audit.record(
-                tx.unscoped,
+                unit,
                 scope,
                 action="permission_updated",
                 resource_type="document",
@@ -114,7 +115,8 @@ class DocumentChanges:
         return held
 
     async def _answer(self, tx: NamespaceWriter, scope: Scope, document_id: str) -> bytes:
-        return (await self._documents.show(tx, scope, [document_id]))[0]
+        rows = await documents_store.find(tx, [document_id])
+        return (await self._documents.shown(tx, scope, rows))[0]
 
 
 def _check_names(names: Sequence[str], field: str) -> None:

@@ -14,13 +14,13 @@ from prismhouse.api.documents.changes.model import Change, update_changes
 from prismhouse.api.documents.changes.schemas import BatchUpdate, DocumentUpdate
 from prismhouse.api.documents.service import DocumentNotFound
 from prismhouse.api.web.caller import Scope
-from prismhouse.query.filters import MAX_DEPTH, document_columns, parse, to_sql
+from prismhouse.query.filters import MAX_DEPTH, parse
+from prismhouse.query.listing import Selection
 from prismhouse.storage.postgres.database import Database, NamespaceWriter
 
-__all__ = ["MOST_AT_ONCE", "Outcome", "SeveralDocuments", "condition_of", "note_deletion"]
+__all__ = ["MOST_AT_ONCE", "Outcome", "SeveralDocuments", "note_deletion"]
 
 MOST_AT_ONCE = 10_000
-_COLUMNS = document_columns("d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +59,13 @@ class SeveralDocuments:
         if request.updates is not None:
             return await self._update_named(scope, collection, request.updates)
         changes = update_changes(request.update_data or {}, ["body", "update_data"])
-        condition, parameters = condition_of(request.filters, max_depth=self._filter_depth)
+        filter_ = parse(request.filters, max_depth=self._filter_depth)
         limit = self._most_at_once
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
             collection_id = await self._collections.resolve_id(tx, collection)
-            found = await store.hold_matching(
-                tx, collection_id, condition, parameters, principal=scope.principal_id, limit=limit + 1
-            )
+            selection = Selection(collection_ids=[collection_id], filter=filter_)
+            found = await store.hold_matching(tx, selection, principal=scope.principal_id, limit=limit + 1)
             if len(found) > limit:
                 raise TooManyMatch(limit=limit)
             return Outcome(done=await store.change(tx, found, changes))
@@ -126,11 +125,6 @@ async def note_deletion(
         entries=[(one, None) for one in document_ids],
         reason=reason,
     )
-
-
-def condition_of(filters: Any, *, max_depth: int) -> tuple[str, dict[str, Any]]:
-    """Return filters as a condition on documents `d`, with its parameters; raise Invalid."""
-    return to_sql(parse(filters, max_depth=max_depth), _COLUMNS, prefix="filter")
 
 
 def _results(document_ids: Sequence[str], faults: Mapping[str, str]) -> list[dict[str, Any]]:
