@@ -97,7 +97,10 @@ class Namespaces:
         namespace_id = NamespaceId(body.namespace_id or new_id("ns"))
         config = body.model_dump(mode="json", include=set(_CONFIG_KEYS), exclude_none=True)
         if own:
-            config |= {"infer_vectors": not body.vector_configs, "auto_create_indexes": body.auto_create_indexes is not False}
+            config |= {
+                "infer_vectors": not body.vector_configs,
+                "auto_create_indexes": body.auto_create_indexes is not False,
+            }
         values = {
             "namespace_id": namespace_id,
             "organization_id": caller.organization_id,
@@ -146,9 +149,7 @@ class Namespaces:
             raise NamespaceNotFound(identifier)
         inside = caller.inside(row["namespace_id"])
         inside.require(permission)
-        return NamespaceCaller(
-            caller=inside, namespace_id=row["namespace_id"], namespace_name=row["namespace_name"]
-        )
+        return NamespaceCaller(caller=inside, namespace_id=row["namespace_id"], namespace_name=row["namespace_name"])
 
     async def vector_space(self, tx: NamespaceReader, *, lock: bool = False) -> VectorSpace:
         """Return the vectors that are brought to a namespace; `lock` keeps them until the transaction ends."""
@@ -156,7 +157,9 @@ class Namespaces:
         if found is None:
             raise NamespaceNotFound(tx.namespace_id)
         return VectorSpace(
-            mode=found["mode"], configs=found["vector_configs"] or [], inferred=bool(found["config"].get("infer_vectors"))
+            mode=found["mode"],
+            configs=found["vector_configs"] or [],
+            inferred=bool(found["config"].get("infer_vectors")),
         )
 
     async def keep_vector_space(self, tx: NamespaceWriter, space: VectorSpace) -> None:

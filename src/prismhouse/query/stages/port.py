@@ -110,7 +110,7 @@ class RunContext:
     filter: Filter = EVERYTHING
     window: Window = EVERY_RANK
     last: bool = False
-    vectors: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, VectorIndex] = field(default_factory=dict)
     retriever_id: str | None = None
     version: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
