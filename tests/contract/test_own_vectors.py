@@ -335,3 +335,39 @@ async def test_an_end_user_owns_what_he_brings(opened: Open) -> None:
     assert (await ann.get(f"{base}/documents/theirs")).status_code == 404
     await upsert(client, base, [{"document_id": "theirs", "vectors": {}, "acl": {"read": ["ann"]}}])
     assert (await ann.get(f"{base}/documents/theirs")).status_code == 200
+
+
+async def test_its_tables_and_receipts_go_when_a_namespace_is_deleted(opened: Open) -> None:
+    client, base = await space_of(opened)
+    vectors = {"v": [1, 0], "t": [[1, 0]], "s": {"indices": [1], "values": [1]}}
+    await upsert(client, base, [{"document_id": "a", "vectors": vectors}], options={"idempotency_key": "k"})
+    name = base.rpartition("/")[2]
+    async with opened.house.db.read() as tx:
+        tables = await tx.fetch_all("SELECT table_name FROM vector_indexes WHERE namespace_id = %(n)s", {"n": name})
+
+    task_id = (await client.delete(base)).json()["task_id"]
+    await opened.house.namespace_deletion.run(namespace_id=name, task_id=task_id)  # type: ignore[arg-type]
+
+    async with opened.house.db.read() as tx:
+        assert len(tables) == 3
+        for table in tables:
+            assert await tx.fetch_value("SELECT to_regclass(%(t)s)", {"t": table["table_name"]}) is None
+        count = "SELECT count(*) FROM upsert_receipts WHERE namespace_id = %(n)s"
+        assert await tx.fetch_value(count, {"n": name}) == 0
+    again = await client.post("/v1/namespaces/standalone", json={"namespace_id": name})
+    assert again.status_code == 200
+
+
+async def test_another_organization_reaches_nothing_of_it(opened: Open) -> None:
+    client, base = await space_of(opened)
+    await upsert(client, base, [{"document_id": "a", "vectors": {"v": [1, 0]}}])
+    other = opened.client(opened.other_key)
+    body = {"documents": [{"document_id": "a", "vectors": {"v": [0, 1]}}]}
+
+    assert_envelope(await other.post(f"{base}/documents/upsert", json=body), 404)
+    assert_envelope(await other.get(f"{base}/documents/a"), 404)
+    assert_envelope(await other.post(f"{base}/promote"), 404)
+    assert_envelope(await other.post(f"{base}/promote/validate"), 404)
+    name = base.rpartition("/")[2]
+    assert_envelope(await other.post("/v1/namespaces/standalone", json={"namespace_id": name}), 409)
+    assert (await client.get(f"{base}/documents/a?return_vectors=true")).json()["v"] == [1, 0]

@@ -94,10 +94,19 @@ def _table_name(namespace_id: str, feature_uri: str) -> str:
 
 
 async def declare(
-    tx: NamespaceWriter, *, feature_uri: str, dimensions: int, distance: str, model: str, kind: str = "dense"
+    tx: NamespaceWriter,
+    *,
+    feature_uri: str,
+    dimensions: int,
+    distance: str,
+    model: str,
+    kind: str = "dense",
+    most: int = MAX_DIMENSIONS,
 ) -> VectorIndex:
-    """Make the table of a feature unless it stands already; raise when it stands with another size."""
-    most = {"dense": MAX_EXACT_DIMENSIONS, "multi": MAX_DIMENSIONS, "sparse": MAX_SPARSE_DIMENSIONS}[kind]
+    """Make the table of a feature unless it stands already; raise when it stands with another size.
+
+    `most` is the largest size to accept; no graph is built beyond `MAX_DIMENSIONS`.
+    """
     if not 1 <= dimensions <= most or distance not in DISTANCE_OPERATORS:
         message = f"needs 1 to {most} dimensions and a distance of {', '.join(DISTANCE_OPERATORS)}"
         raise Invalid([field_fault(["body", "vector_indexes", feature_uri], message)])

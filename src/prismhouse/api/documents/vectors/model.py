@@ -13,10 +13,20 @@ from prismhouse.storage.postgres.brought_vectors import Brought, SparseVector
 from prismhouse.storage.postgres.halfvec import LARGEST_VALUE
 from prismhouse.storage.postgres.vectors import MAX_DIMENSIONS, MAX_EXACT_DIMENSIONS, MAX_SPARSE_DIMENSIONS
 
-__all__ = ["MAX_SPARSE_VALUES", "MAX_VECTORS_OF_DOCUMENT", "Sent", "Unreadable", "fault_of", "inferred", "read_vector"]
+__all__ = [
+    "MAX_SPARSE_VALUES",
+    "MAX_VECTORS_OF_DOCUMENT",
+    "MOST_DIMENSIONS",
+    "Sent",
+    "Unreadable",
+    "fault_of",
+    "inferred",
+    "read_vector",
+]
 
 MAX_VECTORS_OF_DOCUMENT = 2_048
 MAX_SPARSE_VALUES = 16_000
+MOST_DIMENSIONS = {"dense": MAX_EXACT_DIMENSIONS, "multi": MAX_DIMENSIONS, "sparse": MAX_SPARSE_DIMENSIONS}
 Path = Sequence[str | int]
 
 
@@ -103,9 +113,9 @@ def fault_of(sent: Sent, config: Mapping[str, Any], location: Path) -> FieldFaul
     if sent.dimension != dimension:
         message = f"has {sent.dimension} dimensions, not the {dimension} of {name}"
         return field_fault(location, message, "dimension_mismatch")
-    most = MAX_DIMENSIONS if kind == "multi" else MAX_EXACT_DIMENSIONS
-    if sent.dimension > most:
-        return field_fault(location, f"has {sent.dimension} dimensions; {kind} vectors have at most {most}")
+    if sent.dimension > MOST_DIMENSIONS[kind]:
+        message = f"has {sent.dimension} dimensions; {kind} vectors have at most {MOST_DIMENSIONS[kind]}"
+        return field_fault(location, message)
     if config["metric"] == "cosine" and not _has_direction(sent.value):
         message = f"is zero in half precision, and the metric of {name} is cosine: a zero vector has no direction"
         return field_fault(location, message, "zero_vector")

@@ -18,7 +18,7 @@ from prismhouse.api.documents.model import RESERVED_ROOT_KEYS, NewDocument
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors import store
 from prismhouse.api.documents.vectors.errors import AccessListsForbidden, IdempotencyClash, NotStandalone
-from prismhouse.api.documents.vectors.model import Sent, Unreadable, fault_of, inferred, read_vector
+from prismhouse.api.documents.vectors.model import MOST_DIMENSIONS, Sent, Unreadable, fault_of, inferred, read_vector
 from prismhouse.api.documents.vectors.schemas import UpsertDocument, UpsertDocuments
 from prismhouse.api.namespaces.model import VectorSpace
 from prismhouse.api.namespaces.service import Namespaces
@@ -159,6 +159,7 @@ async def _declared(tx: NamespaceWriter, config: Mapping[str, Any]) -> VectorInd
         distance=_DISTANCES[config["metric"]],
         model=config.get("inference_service") or "",
         kind=config["type"],
+        most=MOST_DIMENSIONS[config["type"]],
     )
 
 
