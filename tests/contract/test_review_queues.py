@@ -140,6 +140,15 @@ async def test_disagreement_is_between_the_latest_words_of_two(desk: Desk) -> No
     assert await desk.listed({"NOT": [field(".disagreement", "eq", False)]}) == ["d2", "d3"]
 
 
+async def test_the_last_of_two_words_in_one_call_counts(desk: Desk) -> None:
+    words = [{"document_id": desk.ids["d4"], "label": label} for label in ("rejected", "approved")]
+    made = await desk.reviewers["ann"].post("/v1/annotations/bulk", json={"create": words})
+    assert made.json()["created_count"] == 2
+    await desk.judge("bob", "d4", "approved")
+
+    assert await desk.listed(field(".disagreement", "eq", True)) == ["d2"]
+
+
 async def test_the_queue_moves_when_decisions_change(desk: Desk) -> None:
     made = await desk.judge("ann", "d4", "rejected")
     assert "d4" in await desk.listed(field(".label", "eq", "rejected"))

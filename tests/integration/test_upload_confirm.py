@@ -432,6 +432,47 @@ async def test_bytes_are_adopted_again_when_a_sweep_took_them_before_the_commit(
     assert has_bytes(house, PNG)
 
 
+async def test_a_confirmation_finds_the_first_answer_when_others_ended_while_it_looked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    adopt, answers = house.staging.adopt, list[Any]()
+
+    async def then_overtaken(namespace_id: NamespaceId, key: str, *, etag: str) -> StoredBlob:
+        stored = await adopt(namespace_id, key, etag=etag)
+        if not answers:
+            answers.append(None)
+            answers[0] = await confirm(house, bucket, upload["upload_id"])
+            await house.objects.abandon(namespace_id, [stored.sha256])  # a third one came second
+        return stored
+
+    monkeypatch.setattr(house.staging, "adopt", then_overtaken)
+
+    late = await confirm(house, bucket, upload["upload_id"])
+
+    assert late == answers[0]
+    assert len(await objects_of(house, bucket)) == 1
+
+
+async def test_a_confirmation_finds_the_first_answer_when_another_ended_before_it_looked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await house.bucket()
+    upload = await staged(house, bucket)
+    find, answers = house.staging.find, list[Any]()
+
+    async def overtaken(key: str) -> StagedFile | None:
+        if not answers:
+            answers.append(None)
+            answers[0] = await confirm(house, bucket, upload["upload_id"])
+        return await find(key)
+
+    monkeypatch.setattr(house.staging, "find", overtaken)
+
+    assert await confirm(house, bucket, upload["upload_id"]) == answers[0]
+
+
 async def test_several_uploads_become_one_object(house: House) -> None:
     bucket = await house.bucket({"front": {"type": "image"}, "back": {"type": "image"}})
     front = await staged(house, bucket, PNG, blob_property="front", create_object_on_confirm=False)

@@ -47,7 +47,7 @@ _DISAGREE = """{document}.document_id IN (
     SELECT count(DISTINCT last.label) > 1 FROM (
       SELECT DISTINCT ON (one.actor_id) one.label FROM annotations AS one
       WHERE one.namespace_id = %(namespace_id)s AND one.document_id = a.document_id
-      ORDER BY one.actor_id, one.updated_at DESC, one.annotation_id) AS last))"""
+      ORDER BY one.actor_id, one.updated_at DESC, one.annotation_id DESC) AS last))"""
 
 Compile = Callable[[Filter, Columns], str]
 Bind = Callable[[Any], str]

@@ -61,7 +61,7 @@ class Looking:
         self._slots = asyncio.Semaphore(_FILES_AT_A_TIME)
 
     async def size_of(self, upload: Upload) -> int:
-        """Return how large the file is; 0 without one, which may be since another confirmation is done with it."""
+        """Return how large the file is; 0 where none is there, be it because another confirmation has taken it."""
         staged = await self._staging.find(upload.s3_key)
         return 0 if staged is None else staged.size_bytes
 

@@ -160,9 +160,12 @@ class Settlement:
     async def _commit(self, run: _Round) -> None:
         async with self._db.write() as tx:
             scoped = tx.within(run.scope.namespace_id)
-            if run.ready:
-                await self._open(run, scoped)
+            kept = not run.ready or await self._open(run, scoped)
             await self._settle_others(run, scoped)
+            if not kept:
+                # Only now: of what others have settled, the staged file is gone by right.
+                files = [(work.upload, work.looked) for work in run.ready if work.looked is not None]
+                await self._looking.again(run.scope.namespace_id, files)
             if works := run.ready:
                 await self._place(run, scoped, works)
             if garbage := [work.looked.stored.sha256 for work in run.works if work.looked and work.error]:
@@ -176,17 +179,15 @@ class Settlement:
             if run.plan.finish is not None:
                 await run.plan.finish(scoped, run.outcomes())
 
-    async def _open(self, run: _Round, tx: NamespaceWriter) -> None:
-        """Hold the bucket, and the bytes; adopt them again where a sweep was at work meanwhile."""
+    async def _open(self, run: _Round, tx: NamespaceWriter) -> bool:
+        """Hold the bucket, and the bytes; say whether these are there, and not taken by a sweep meanwhile."""
         try:
             await self._buckets.open_for_writes(tx, run.bucket.bucket_id)
         except (BucketNotActive, BucketNotFound, BucketGone) as error:
             for work in run.ready:
                 work.error = error
-            return
-        if not await self._objects.keep_bytes(tx, run.adopted, since=run.generation):
-            files = [(work.upload, work.looked) for work in run.ready if work.looked is not None]
-            await self._looking.again(run.scope.namespace_id, files)
+            return True
+        return await self._objects.keep_bytes(tx, run.adopted, since=run.generation)
 
     async def _settle_others(self, run: _Round, tx: NamespaceWriter) -> None:
         """Leave out what another confirmation, or a cancellation, has ended meanwhile."""
