@@ -14,7 +14,7 @@ from prismhouse.query.filters import EVERYTHING, Filter
 from prismhouse.storage.postgres.halfvec import HalfVector
 from prismhouse.storage.postgres.vectors import VectorIndex
 
-__all__ = ["MULTI_ROWS", "MULTI_TABLES", "SPARSE_ROWS", "MultiSearch", "SparseSearch", "neighbours"]
+__all__ = ["MULTI_CHEAPER", "MULTI_ROWS", "MULTI_TABLES", "SPARSE_ROWS", "MultiSearch", "SparseSearch", "neighbours"]
 
 _LEAST_NEIGHBOURS = 100
 _MOST_NEIGHBOURS = 1_000
@@ -81,16 +81,23 @@ chosen{n} AS MATERIALIZED (
   ) AS x
 )
 """
+# One step of a walk with its test of the document costs as much as comparing so many vectors (measured: 30 us
+# against 0.6 us). Matches are compared one by one where that is cheaper.
+_STEP_COST = 50
+MULTI_CHEAPER = (
+    " AND (SELECT hits::float8 ^ 2 * reltuples >= looked::float8 ^ 2 * {neighbours} *"
+    f" {_STEP_COST} FROM sample{{n}}, pg_class WHERE oid = '{{table}}'::regclass)"
+)
 MULTI_TABLES = (_CANDIDATES, _CHOSEN)
 MULTI_ROWS = """
-SELECT document_id, sum(best)::float8 AS score FROM (
-  SELECT document_id, place, {score} AS best FROM (
-    SELECT v.document_id, asked.place, min(v.embedding {operator} asked.embedding) AS distance
-    FROM chosen{n} AS c
-    JOIN {table} AS v ON v.namespace_id = %(namespace_id)s AND v.document_id = c.document_id
-    CROSS JOIN unnest(%(q{n})b::halfvec[]) WITH ORDINALITY AS asked (embedding, place)
-    GROUP BY v.document_id, asked.place
-  ) AS matched
-) AS matches
-GROUP BY document_id ORDER BY score DESC, document_id LIMIT {top_k}
+SELECT c.document_id, compared.score::float8 AS score
+FROM chosen{n} AS c CROSS JOIN LATERAL (
+  SELECT sum({score}) AS score FROM (
+    SELECT min(v.embedding {operator} asked.embedding) AS distance
+    FROM {table} AS v, unnest(%(q{n})b::halfvec[]) WITH ORDINALITY AS asked (embedding, place)
+    WHERE v.namespace_id = %(namespace_id)s AND v.document_id = c.document_id
+    GROUP BY asked.place OFFSET 0
+  ) AS matches
+) AS compared
+WHERE compared.score IS NOT NULL ORDER BY score DESC, document_id LIMIT {top_k}
 """

@@ -22,7 +22,15 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from prismhouse.query.brought import MULTI_ROWS, MULTI_TABLES, SPARSE_ROWS, MultiSearch, SparseSearch, neighbours
+from prismhouse.query.brought import (
+    MULTI_CHEAPER,
+    MULTI_ROWS,
+    MULTI_TABLES,
+    SPARSE_ROWS,
+    MultiSearch,
+    SparseSearch,
+    neighbours,
+)
 from prismhouse.query.document import document_json
 from prismhouse.query.filters import EVERYTHING, And, Filter, document_columns, guarded, is_indexed, to_sql
 from prismhouse.query.fusion import Fusion, combined, contribution
@@ -224,7 +232,7 @@ class _Builder:
         gates, passes, tables = _APPROXIMATE, "true", list(MULTI_TABLES)
         if search.filter != EVERYTHING or self._every != "documents":
             tables.insert(0, _SAMPLE)
-            gates, passes = gates + _COMMON, _PASSES
+            gates, passes = gates + MULTI_CHEAPER, _PASSES
         parts |= {"gates": gates.format(**parts), "passes": passes.format(**parts)}
         ready = [_flat(part).format(**parts) for part in tables]
         return [*ready, self._ranked(number, search, _flat(MULTI_ROWS).format(**parts))]

@@ -241,6 +241,8 @@ async def _build(connection: psycopg.AsyncConnection[Any], table_name: str, dist
             " WITH (m = 16, ef_construction = 100)"
         ).format(index=index, table=table, operators=sql.Identifier(_CLASSES[distance]))
     )
+    # Statistics of a table that has just grown are old; searches choose by them.
+    await connection.execute(sql.SQL("ANALYZE {table}").format(table=table))
     await connection.execute("UPDATE vector_indexes SET approximate = true WHERE table_name = %s", (table_name,))
     return True
 
