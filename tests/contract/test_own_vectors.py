@@ -11,6 +11,8 @@ import pytest
 from mixpeek import models
 from tests.opened import Open, assert_envelope
 
+from prismhouse.storage.postgres.vectors import build_approximate_indexes
+
 Client = httpx2.AsyncClient
 
 
@@ -371,3 +373,38 @@ async def test_another_organization_reaches_nothing_of_it(opened: Open) -> None:
     name = base.rpartition("/")[2]
     assert_envelope(await other.post("/v1/namespaces/standalone", json={"namespace_id": name}), 409)
     assert (await client.get(f"{base}/documents/a?return_vectors=true")).json()["v"] == [1, 0]
+
+
+async def test_a_graph_of_token_vectors_keeps_its_recall(opened: Open) -> None:
+    random = np.random.default_rng(11)
+    topics = random.standard_normal((60, 12))
+    documents = [
+        (topics[random.choice(60, 3)][random.integers(3, size=16)] + 0.4 * random.standard_normal((16, 12))).astype(
+            np.float16
+        )
+        for _ in range(700)
+    ]
+    client, base = await space_of(opened)
+    await upsert(
+        client,
+        base,
+        [
+            {"document_id": f"d{n}", "vectors": {"t": rows.tolist()}, "payload": {"third": n % 3 == 0}}
+            for n, rows in enumerate(documents)
+        ],
+    )
+    name = base.rpartition("/")[2]
+    assert len(await build_approximate_indexes(opened.house.db, name)) == 1  # type: ignore[arg-type]
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in np.asarray(documents, np.float64)]
+
+    recall = []
+    for filters, admitted in ((None, range(700)), ({"field": "third", "value": True}, range(0, 700, 3))):
+        for asked in range(8):
+            query = unit[asked * 50][:6] + 0.2 * random.standard_normal((6, 12))
+            near = query / np.linalg.norm(query, axis=1, keepdims=True)
+            scores = {n: float((near @ unit[n].T).max(axis=1).sum()) for n in admitted}
+            best = {f"d{n}" for n in sorted(scores, key=lambda n: -scores[n])[:10]}
+            given = {} if filters is None else {"filters": filters}
+            found = {d["document_id"] for d in await search(client, "t", query.tolist(), **given)}
+            recall.append(len(found & best) / 10)
+    assert np.mean(recall) >= 0.97
