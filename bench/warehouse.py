@@ -25,7 +25,7 @@ from prismhouse.storage.postgres.database import NamespaceReader
 from prismhouse.storage.postgres.embedded import running_dsn
 from prismhouse.storage.postgres.halfvec import HalfVector, half_vector
 
-__all__ = ["Loaded", "Recorded", "load", "record_statement", "sql_seconds"]
+__all__ = ["Loaded", "Recorded", "declare", "load", "record_statement", "retriever", "sql_seconds"]
 
 SEED = 13
 ROWS_PER_TRANSACTION = 1000
@@ -58,7 +58,7 @@ class Recorded:
 
 async def load(house: House, vectors: npt.NDArray[np.float32], fields: dict[str, npt.NDArray[np.int64]]) -> Loaded:
     """Declare everything over HTTP, write the documents and their vectors set by set, build the index."""
-    namespace_id, collection = _declare(house)
+    namespace_id, collection = declare(house)
     dsn = running_dsn(house.data_dir / "postgres")
     product = build(Settings(data_dir=house.data_dir), dsn)
     await product.open()
@@ -76,14 +76,15 @@ async def load(house: House, vectors: npt.NDArray[np.float32], fields: dict[str,
         namespace_id=namespace_id,
         collection_id=collection["collection_id"],
         feature_uri=uri,
-        vector_retriever_id=_retriever(house, "by-vector", uri, "vector", "array"),
-        text_retriever_id=_retriever(house, "by-text", uri, "text", "text"),
+        vector_retriever_id=retriever(house, "by-vector", uri, "vector", "array"),
+        text_retriever_id=retriever(house, "by-text", uri, "text", "text"),
         write_seconds=written - began,
         index_seconds=indexed - written,
     )
 
 
-def _declare(house: House) -> tuple[NamespaceId, dict[str, Any]]:
+def declare(house: House) -> tuple[NamespaceId, dict[str, Any]]:
+    """Make a namespace and a collection of texts; return the namespace's id and the collection."""
     extractor: dict[str, Any] = {"feature_extractor_name": "text_extractor", "version": "v1"}
     made = house.post("/namespaces", {"namespace_name": "bench", "feature_extractors": [extractor]})
     house.enter(made["namespace_id"])
@@ -133,7 +134,8 @@ def _document(
     )
 
 
-def _retriever(house: House, name: str, uri: str, mode: str, input_type: str) -> str:
+def retriever(house: House, name: str, uri: str, mode: str, input_type: str) -> str:
+    """Make a retriever of the ten nearest documents and return its id."""
     field = "vector" if mode == "vector" else "query"
     search = {
         "feature_uri": uri,

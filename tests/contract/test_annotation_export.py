@@ -16,7 +16,7 @@ from tests.opened import Open, assert_envelope
 
 from prismhouse.api.annotations.schemas import ListAnnotations
 from prismhouse.api.annotations.service.export import PORTION, Format
-from prismhouse.api.web.caller import Scope
+from prismhouse.api.web.caller import NamespaceNotFound, Scope
 from prismhouse.kit.ids import NamespaceId, OrganizationId
 
 EXPORT = f"{ROOT}/export"
@@ -169,3 +169,15 @@ async def test_what_happens_meanwhile_changes_nothing_of_an_export(opened: Open,
     moments = [(line["created_at"], line["annotation_id"]) for line in found]
     assert len(set(moments)) == len(moments)
     assert [moment for moment, _ in moments] == sorted((moment for moment, _ in moments), reverse=True)
+
+
+async def test_an_export_breaks_off_when_its_namespace_goes_meanwhile(opened: Open, client: httpx2.AsyncClient) -> None:
+    scope = await fill(opened, client, PORTION + 5)
+    portions = await opened.house.annotations.export(scope, ListAnnotations(), Format.NDJSON)
+    assert len((await anext(portions)).splitlines()) == PORTION
+
+    await ok(client.delete(f"/v1/namespaces/{scope.namespace_id}"))
+
+    # What is left would end like a whole set.
+    with pytest.raises(NamespaceNotFound):
+        await anext(portions)

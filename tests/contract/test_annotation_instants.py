@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx2
 import pytest
@@ -10,6 +11,7 @@ from tests.annotations import ROOT, create, ok, reviews
 from tests.opened import Open
 
 from prismhouse.api.annotations.service.changes import Changes
+from prismhouse.api.annotations.store import lists
 from prismhouse.api.web.caller import Scope
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId, OrganizationId
@@ -17,6 +19,11 @@ from prismhouse.kit.ids import NamespaceId, OrganizationId
 _WAITING = """
 SELECT count(*) FROM pg_locks AS held JOIN pg_database AS here ON here.oid = held.database
 WHERE here.datname = current_database() AND held.locktype = 'advisory' AND NOT held.granted
+"""
+
+_HELD = """
+SELECT count(*) FROM pg_locks AS held JOIN pg_database AS here ON here.oid = held.database
+WHERE here.datname = current_database() AND held.locktype = 'advisory' AND held.granted
 """
 
 
@@ -48,3 +55,24 @@ async def test_a_list_as_of_now_waits_for_what_began_before(opened: Open, client
 
     assert [one["label"] for one in found["results"]] == ["under way", made["label"]]
     assert await ok(client.post(f"{ROOT}/list", json={"as_of": as_of})) == found
+
+
+async def test_a_list_for_an_end_user_keeps_nobody_from_writing(
+    opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await create(client)
+    async with opened.house.db.write() as tx:
+        await tx.execute("UPDATE api_keys SET principal_id = 'p' WHERE key_id = %(key)s", {"key": made["actor_id"]})
+    held: list[int] = []
+    paged = lists.page
+
+    async def watched(*arguments: Any, **more: Any) -> Any:
+        async with opened.house.db.write() as tx:
+            held.append(await tx.fetch_value(_HELD))
+        return await paged(*arguments, **more)
+
+    monkeypatch.setattr(lists, "page", watched)
+    found = await ok(client.post(f"{ROOT}/list", json={"as_of": "2999-01-01"}))
+
+    assert found["total_count"] == 1
+    assert held == [0]

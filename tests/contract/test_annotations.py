@@ -259,6 +259,17 @@ async def test_an_instant_may_be_as_far_as_a_date_goes(client: httpx2.AsyncClien
     assert (await client.get(f"{ROOT}/export", params={"as_of": moment})).status_code == 200
 
 
+@pytest.mark.parametrize("path", [ROOT, f"{ROOT}/export"])
+async def test_an_instants_offset_may_stand_in_a_url_as_it_is(client: httpx2.AsyncClient, path: str) -> None:
+    made = await create(client)
+    later, earlier = "2999-01-01T12:00:00.5+02:00", "2001-01-01T12:00+02:00"
+
+    # A plus in a query means a space to every server.
+    assert made["annotation_id"] in (await client.get(f"{path}?as_of={later}")).text
+    assert made["annotation_id"] not in (await client.get(f"{path}?as_of={earlier}")).text
+    assert_envelope(await client.get(f"{path}?as_of=2999-01-01+2"), 422)
+
+
 async def test_filters_are_exact_and_joined(client: httpx2.AsyncClient) -> None:
     await create(client, document_id="a", label="x", retriever_id="r")
     wanted = await create(client, document_id="a", label="y", retriever_id="r")

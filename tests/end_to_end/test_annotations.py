@@ -161,6 +161,81 @@ def test_a_bulk_through_the_official_client(annotations: mixpeek.AnnotationsApi)
     assert left.total_count == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("label", ["x", "x" * 100], ["", "x" * 101]),
+        ("confidence", [0.0, 1.0], [-0.01, 1.01]),
+        ("reasoning", ["x" * 5000], ["x" * 5001]),
+    ],
+)
+def test_bounds_through_the_official_client(
+    annotations: mixpeek.AnnotationsApi, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    for value in good:
+        made = annotations.create_annotation(
+            CreateAnnotationRequest(**{"document_id": "doc_1", "label": "x", name: value})
+        )
+        assert getattr(made, name) == value
+    assert made.annotation_id is not None
+    for value in bad:
+        # The client checks first; without its checks, the server refuses.
+        create = CreateAnnotationRequest.model_construct(**{"document_id": "doc_1", "label": "x", name: value})
+        refused(lambda: annotations.create_annotation(create), 422)  # noqa: B023 - called at once
+        patch = PatchAnnotationRequest.model_construct(**{name: value})
+        refused(lambda: annotations.patch_annotation(made.annotation_id, patch), 422)  # noqa: B023
+    assert annotations.get_annotation(made.annotation_id).to_dict() == made.to_dict()
+    assert annotations.list_annotations(limit=500).total_count == len(good)
+
+
+def test_a_page_of_500_is_the_largest(api: Api, annotations: mixpeek.AnnotationsApi) -> None:
+    items = [BulkAnnotationCreate(document_id="doc_1", label="x")] * 501
+    assert annotations.bulk_annotations(BulkAnnotationsRequest(create=items)).created_count == 501
+
+    page = annotations.list_annotations(limit=500)
+
+    assert (len(page.results), page.total_count) == (500, 501)
+    assert api.raw("POST", "/v1/annotations/list?limit=501", b"{}")[0] == 422
+
+
+def test_another_namespace_has_no_such_annotation(
+    annotations: mixpeek.AnnotationsApi, api: Api, api_of: Callable[..., Api], unique_name: str
+) -> None:
+    made = annotations.create_annotation(CreateAnnotationRequest(document_id="doc_1", label="x"))
+    elsewhere = str(api_of(api.server, f"{unique_name}_other").namespace)
+    configuration = mixpeek.Configuration(host=api.server.base_url, access_token=api.server.api_key)
+
+    with mixpeek.ApiClient(configuration, header_name="X-Namespace", header_value=elsewhere) as client:
+        other = mixpeek.AnnotationsApi(client)
+        refused(lambda: other.get_annotation(made.annotation_id), 404)
+        refused(lambda: other.patch_annotation(made.annotation_id, PatchAnnotationRequest(label="y")), 404)
+        refused(lambda: other.delete_annotation(made.annotation_id), 404)
+        refused(lambda: other.get_annotation_versions(made.annotation_id), 404)
+        refused(lambda: other.get_annotation_at_version(made.annotation_id, 1), 404)
+        both = BulkAnnotationsRequest(
+            update=[BulkAnnotationUpdate(annotation_id=made.annotation_id, label="y")], delete=[made.annotation_id]
+        )
+        assert other.bulk_annotations(both).failed_count == 2
+        assert other.list_annotations().total_count == 0
+    assert annotations.get_annotation(made.annotation_id).to_dict() == made.to_dict()
+
+
+def test_the_actor_is_the_key_or_the_user_it_is_bound_to(annotations: mixpeek.AnnotationsApi, api: Api) -> None:
+    me = api.ok("GET", "/v1/me")
+    body = {"name": f"reviewer_{api.namespace}", "permissions": ["write"], "principal_id": "reviewer"}
+    bound = api.ok("POST", f"/v1/organizations/users/{me['user_email']}/api-keys", body)
+    request = CreateAnnotationRequest(document_id="doc_1", label="x")
+
+    by_key = annotations.create_annotation(request)
+    configuration = mixpeek.Configuration(host=api.server.base_url, access_token=bound["key"])
+    with mixpeek.ApiClient(configuration, header_name="X-Namespace", header_value=api.namespace) as client:
+        by_user = mixpeek.AnnotationsApi(client).create_annotation(request)
+
+    assert by_key.actor_type == "api_key"
+    assert by_key.actor_id.startswith("key_")
+    assert (by_user.actor_id, by_user.actor_type) == (bound["user_id"], "user")
+
+
 def test_an_export_begins_before_it_is_all_read(api: Api) -> None:
     for part in range(3):
         items = [{"document_id": f"doc_{part}_{place}", "label": "x", "reasoning": "y" * 5000} for place in range(1000)]

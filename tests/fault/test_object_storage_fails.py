@@ -58,3 +58,31 @@ def test_confirmations_end_when_the_storage_answers_again(api: Api, weather: tup
     assert confirmed["status"] == "COMPLETED"
     assert ended["status"] == "COMPLETED", ended
     assert len(api.pages(f"/v1/buckets/{bucket}/objects/list")) == 4
+
+
+def test_clients_see_no_failure_that_passes_and_repeat_what_was_refused(
+    api: Api, weather: tuple[ObjectStorage, Weather]
+) -> None:
+    storage = weather[1]
+    schema = {"properties": {"photo": {"type": "image"}}}
+    bucket = api.ok("POST", "/v1/buckets", {"bucket_name": "photos", "bucket_schema": schema})["bucket_id"]
+    at = f"/v1/buckets/{bucket}"
+    upload = api.ok("POST", f"{at}/uploads", {"filename": "a.png", "content_type": "image/png"})
+    confirm, photo = f"{at}/uploads/{upload['upload_id']}/confirm", png("coffee")
+    blob = {"property": "photo", "type": "image", "upload_id": upload["upload_id"]}
+
+    def put() -> int:
+        return send("PUT", upload["presigned_url"], photo, {"Content-Type": "image/png"})[0]
+
+    storage.fail = 1
+    assert (put(), api.call("POST", confirm)[0], put()) == (503, 400, 200), "nothing is there before a PUT succeeds"
+    storage.fail = 1_000_000
+    status, refused = api.call("POST", f"{at}/objects", {"blobs": [blob]})
+    assert (status, refused["error"]["details"]["retryable"]) == (503, True), refused
+    assert api.pages(f"{at}/objects/list") == []
+    storage.fail = 2
+    confirmed = api.ok("POST", confirm)
+
+    assert storage.fail == 0
+    assert confirmed["status"] == "COMPLETED"
+    assert [item["object_id"] for item in api.pages(f"{at}/objects/list")] == [confirmed["object_id"]]

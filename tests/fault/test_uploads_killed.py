@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,21 @@ def test_a_batch_is_confirmed_exactly_once_when_processes_are_killed(private_ser
     kill(victims(server.process.pid, *kinds))
 
     uploads.check_end(task_id)
+
+
+@pytest.mark.timeout(240)
+def test_a_batch_is_confirmed_exactly_once_when_files_are_in_a_bucket_and_processes_are_killed(
+    object_storage, private_server, api_of, unique_name
+):
+    server = private_server(**object_storage.environment(unique_name))
+    uploads = Uploads(api_of(server, unique_name))
+
+    task_id = uploads.confirm_all()
+    kill(victims(server.process.pid, "worker", "api"))
+
+    uploads.check_end(task_id)
+    stored = {key.rpartition("/")[2] for key in object_storage.keys(unique_name)}
+    assert {hashlib.sha256(b"%d" % number).hexdigest() for number in range(COUNT)} <= stored
 
 
 @pytest.mark.timeout(240)

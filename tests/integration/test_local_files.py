@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -158,6 +159,8 @@ def test_a_key_of_1024_bytes_makes_a_url_that_the_clients_classes_accept(storage
         ("text/html", "attachment"),
         ("image/svg+xml", "attachment"),
         ("application/xhtml+xml", "attachment"),
+        ("image/drawing+xml", "attachment"),
+        ("text/plain+xml", "attachment"),
         ("application/javascript", "attachment"),
         (None, "attachment"),
         ("image/png", "inline"),
@@ -190,10 +193,12 @@ async def test_names_are_written_as_rfc_6266_has_them(storage: Storage) -> None:
     )
 
 
-async def test_a_type_that_no_header_can_hold_becomes_bytes(storage: Storage) -> None:
-    reply = await served(storage, b"x", "image/png\r\nSet-Cookie: a=b")
+@pytest.mark.parametrize("content_type", ["image/png\r\nSet-Cookie: a=b", "image/png, text/html", "image/é"])
+async def test_a_type_that_no_header_can_hold_becomes_bytes(storage: Storage, content_type: str) -> None:
+    reply = await served(storage, b"x", content_type)
 
     assert reply.headers["content-type"] == TYPE
+    assert reply.headers["content-disposition"].startswith("attachment")
     assert "set-cookie" not in reply.headers
 
 
@@ -394,6 +399,20 @@ def test_a_short_file_without_room_is_refused_the_same_way(tmp_path: Path) -> No
         assert send("PUT", url, b"abc", {"Content-Type": TYPE}).status == 507
         filler.unlink()
         assert put(storage, b"abc").status == 200
+
+
+async def test_a_sweep_removes_what_a_dead_process_left_long_ago(storage: Storage) -> None:
+    assert storage.folder is not None
+    young, old = (storage.folder / "incoming" / name for name in ("young", "old"))
+    for path in (young, old):
+        path.write_bytes(b"half a fi")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+
+    async for _ in storage.staging.keys(older_than_seconds=0):
+        pass
+
+    assert young.exists(), "it may belong to a PUT that goes on"
+    assert not old.exists()
 
 
 def test_one_of_several_puts_wins_when_all_ask_for_a_new_file(storage: Storage) -> None:

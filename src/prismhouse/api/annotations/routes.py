@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -28,11 +29,15 @@ _ROOT = "/v1/annotations"
 _ONE = _ROOT + "/{annotation_id}"
 _MEDIA_TYPES = {Format.NDJSON: "application/x-ndjson", Format.CSV: "text/csv; charset=utf-8; header=present"}
 _MAX_SKIP = 2**63 - 1
+# The `+` of an offset that was not escaped arrives as a space: 2026-11-23T10:00:00 02:00.
+_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
 
 
 def _asked(request: Request) -> ListAnnotations:
     """Return the filters of a query; raise Invalid naming the parameter that is none."""
     query = {name: request.query_params[name] for name in ListAnnotations.model_fields if name in request.query_params}
+    if "as_of" in query:
+        query["as_of"] = _PLUS.sub(r"\1+\2", query["as_of"])
     try:
         return ListAnnotations.model_validate(query)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """Blobs in a folder: `<root>/<namespace>/<first two digits>/<sha256>`.
 
 A blob appears under its name only when it is complete: bytes go to a file in `incoming`, are flushed, and are
-renamed. A process that dies leaves at most a file in `incoming`, which the next start removes.
+renamed. A process that dies leaves at most a file in `incoming`, which a start or a sweep removes an hour later.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LocalBlobStore:
         self.root = root
         self.incoming = root / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
-        self._sweep(_STALE_SECONDS)
+        self.sweep()
 
     async def put(self, namespace_id: NamespaceId, data: bytes | AsyncIterator[bytes]) -> StoredBlob:
         """Store and return when the bytes survive a power cut; storing equal bytes again is a no-op."""
@@ -133,7 +133,8 @@ class LocalBlobStore:
     def _link_or_copy(self, path: Path, target: Path) -> None:
         target.unlink(missing_ok=True)  # what is there has not the size it should have
         try:
-            target.hardlink_to(path)
+            with full_disk_named():
+                target.hardlink_to(path)
         except FileExistsError:
             return  # another process was faster
         except OSError as error:
@@ -171,9 +172,9 @@ class LocalBlobStore:
         flush_folder(target.parent)
         return stored
 
-    def _sweep(self, older_than_seconds: float) -> None:
+    def sweep(self) -> None:
         """Remove what dead processes left; a living upload touches its file more often than once an hour."""
-        oldest = time.time() - older_than_seconds
+        oldest = time.time() - _STALE_SECONDS
         for path in self.incoming.iterdir():
             try:
                 if path.stat().st_mtime < oldest:

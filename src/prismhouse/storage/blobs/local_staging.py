@@ -253,6 +253,7 @@ class LocalStaging:
         Every folder is looked at, so this costs a second or so per hundred thousand files.
         """
         page: list[str] = []
+        await self._run(self._blobs.sweep)
         for folder in await self._run(lambda: sorted(self._root.glob("*/*"))):
             page += await self._run(partial(_old_keys, folder, time.time() - older_than_seconds))
             while len(page) >= _KEYS_AT_A_TIME:

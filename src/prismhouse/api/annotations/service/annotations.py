@@ -95,10 +95,10 @@ class Annotations:
         self, scope: Scope, request: ListAnnotations, *, skip: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:
         """Return a page, newest first, and how many match; with `as_of`, of what stood at that instant."""
+        if request.as_of is not None:
+            await history.settled(self._db, scope.namespace_id)
         async with self._db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            if request.as_of is not None:
-                await rows.settled(tx)
             found, total = await lists.page(tx, request.filters(), as_of=request.as_of, skip=skip, limit=limit)
             return await history.with_revisions(tx, found), total
 

@@ -15,8 +15,10 @@ from typing import Any
 
 from prismhouse.api.annotations.model import JSON_FIELDS
 from prismhouse.api.annotations.schemas import ListAnnotations
-from prismhouse.api.annotations.store import lists, rows
+from prismhouse.api.annotations.service import history
+from prismhouse.api.annotations.store import lists
 from prismhouse.api.annotations.wire import without_revisions
+from prismhouse.api.web.caller import NamespaceNotFound
 from prismhouse.kit import json
 from prismhouse.kit.clock import iso
 from prismhouse.kit.ids import NamespaceId
@@ -46,15 +48,19 @@ class Format(StrEnum):
 async def export(
     db: Database, namespace_id: NamespaceId, request: ListAnnotations, shape: Format
 ) -> AsyncIterator[bytes]:
-    """Return portions of bytes, newest annotation first."""
+    """Return portions of bytes, newest annotation first; raise NamespaceNotFound when the namespace goes meanwhile."""
     filters = request.filters()
-    async with db.read() as unit:
-        moment = await rows.settled(unit.within(namespace_id))
+    moment = await history.settled(db, namespace_id)
     as_of = min(request.as_of or moment, moment)
 
     async def portion(after: lists.Position | None) -> list[Record]:
         async with db.read() as unit:
-            return await lists.portion(unit.within(namespace_id), filters, as_of=as_of, after=after, limit=PORTION)
+            tx = unit.within(namespace_id)
+            found = await lists.portion(tx, filters, as_of=as_of, after=after, limit=PORTION)
+            # Asked after the last rows were read: a set that was emptied meanwhile must not end like a whole one.
+            if len(found) < PORTION and not await lists.whole(tx):
+                raise NamespaceNotFound(namespace_id)
+            return found
 
     write, head = (_csv, _HEAD) if shape is Format.CSV else (_ndjson, b"")
     return _portions(await portion(None), portion, lambda found: write(namespace_id, found), head)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from prismhouse.api.annotations.errors import AnnotationNotFound, AnnotationVersionNotFound
 from prismhouse.api.annotations.store import history, rows
 from prismhouse.api.annotations.wire import descriptors, shown
-from prismhouse.storage.postgres.database import NamespaceReader, Record
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres.database import Database, NamespaceReader, Record
 
-__all__ = ["at_version", "versions", "with_revisions"]
+__all__ = ["at_version", "settled", "versions", "with_revisions"]
 
 _MAX_VERSION = 2**31 - 1
+
+
+async def settled(db: Database, namespace_id: NamespaceId) -> datetime:
+    """Wait for the changes that are under way, and return a moment before which nothing changes any more.
+
+    In a unit of work of its own: writers wait until it ends.
+    """
+    async with db.read() as unit:
+        return await rows.settled(unit.within(namespace_id))
 
 
 async def with_revisions(tx: NamespaceReader, states: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from prismhouse.api.annotations.store.rows import COLUMNS, KINDS
 from prismhouse.storage.postgres.database import NamespaceReader, Record
 
-__all__ = ["Position", "page", "portion", "stats", "summary"]
+__all__ = ["Position", "page", "portion", "stats", "summary", "whole"]
 
 Position = tuple[datetime, str]
 """created_at and id of the last annotation of a portion."""
@@ -25,6 +25,8 @@ SELECT document_id, label, count(*) AS annotations FROM annotations
 WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)
 GROUP BY document_id, label ORDER BY document_id, label
 """
+
+_WHOLE = "SELECT EXISTS (SELECT FROM namespaces WHERE namespace_id = %(namespace_id)s AND status = 'active')"
 
 
 def _matching(
@@ -80,6 +82,11 @@ async def portion(
     return await tx.fetch_all(
         statement, {**parameters, "created_at": created_at, "annotation_id": annotation_id}, prepare=False
     )
+
+
+async def whole(tx: NamespaceReader) -> bool:
+    """Say whether nothing of the namespace was emptied so far: it is not being deleted."""
+    return bool(await tx.fetch_value(_WHOLE))
 
 
 async def stats(tx: NamespaceReader, filters: Mapping[str, str]) -> dict[str, int]:
