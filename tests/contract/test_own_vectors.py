@@ -186,6 +186,54 @@ async def test_several_vectors_are_ranked_by_their_best_matches(opened: Open) ->
     assert np.allclose([d["score"] for d in found], scores[best[:15]], atol=1e-3)
 
 
+async def test_a_name_that_the_server_fills_is_no_vector(opened: Open) -> None:
+    client, base = await space_of(opened)
+
+    for name in ("document_id", "_internal", "a b", "a/b", "", "x" * 129):
+        await refused(client, base, [{"document_id": "a", "vectors": {name: [1, 2]}}])
+        body = {"namespace_id": "n", "vector_configs": [{"name": name, "dimension": 2}]}
+        assert_envelope(await client.post("/v1/namespaces/standalone", json=body), 422)
+    names = {f"v{n}": [1] for n in range(101)}
+    assert "100" in await refused(client, base, [{"document_id": "a", "vectors": names}])
+
+
+async def test_more_like_a_stored_document_is_found(opened: Open) -> None:
+    client, base = await space_of(opened)
+    several, few = [[1, 0], [0, 1]], {"indices": [1, 7], "values": [0.5, 1]}
+    await upsert(
+        client,
+        base,
+        [
+            {"document_id": "a", "vectors": {"v": [1, 0], "t": several, "s": few}},
+            {"document_id": "b", "vectors": {"v": [0, 1], "t": several[:1], "s": {"indices": [7], "values": [0.1]}}},
+        ],
+    )
+
+    for name, scores in (("v", [1, 0]), ("t", [2, 1]), ("s", [1.25, 0.1])):
+        query = {"input_mode": "document", "document_ref": {"document_id": "a", "collection_id": "documents"}}
+        config = {"stage_id": "feature_search", "parameters": {"searches": [{"feature_uri": name, "query": query}]}}
+        stage = {"stage_name": "like", "stage_type": "filter", "config": config}
+        found = (await client.post("/v1/retrievers/execute", json={"stages": [stage], "inputs": {}})).json()
+        assert [one["document_id"] for one in found["documents"]] == ["a", "b"]
+        assert np.allclose([one["score"] for one in found["documents"]], scores, atol=1e-3)
+
+
+async def test_a_query_that_is_no_vector_of_the_index_is_refused(opened: Open) -> None:
+    client, base = await space_of(opened)
+    vectors = {"v": [1, 0], "t": [[1, 0]], "s": {"indices": [1], "values": [1]}}
+    await upsert(client, base, [{"document_id": "a", "vectors": vectors}])
+    wrong: list[tuple[str, Any]] = [("v", [0, 0]), ("v", [1]), ("t", [[1]]), ("t", [[0, 0]]), ("t", [["x", 1]])]
+    wrong += [("t", [[1, 0]] * 257), ("s", [1, 2]), ("s", {"indices": [1, 1], "values": [1, 1]})]
+    wrong += [("s", {"indices": [-1], "values": [1]}), ("s", {"indices": [1], "values": [0]}), ("nothing", [1, 0])]
+
+    for name, value in wrong:
+        searches = [{"feature_uri": name, "query": {"input_mode": "vector", "value": value}}]
+        config = {"stage_id": "feature_search", "parameters": {"searches": searches}}
+        stage = {"stage_name": "s", "stage_type": "filter", "config": config}
+        answer = await client.post("/v1/retrievers/execute", json={"stages": [stage], "inputs": {}})
+        assert answer.status_code == 422, (name, value, answer.text)
+
+
 async def test_nothing_is_written_when_one_vector_does_not_fit(opened: Open) -> None:
     client, base = await space_of(opened, vector_configs=[{"name": "v", "dimension": 2}])
     good = {"document_id": "good", "vectors": {"v": [1, 2]}}
@@ -298,6 +346,16 @@ async def test_text_finds_documents_when_the_namespace_is_promoted(opened: Open)
     mapping = {"vector_mappings": [{"existing_index": "t", "inference_service": "all_minilm_l6_v2_v1"}]}
     wrong = {"vector_mappings": [{"existing_index": "nope", "inference_service": "all_minilm_l6_v2_v1"}]}
 
+    parameters = {"searches": [{"feature_uri": "t", "query": "{{INPUT.query}}"}]}
+    stage = {
+        "stage_name": "s",
+        "stage_type": "filter",
+        "config": {"stage_id": "feature_search", "parameters": parameters},
+    }
+    body = {"retriever_name": "text", "stages": [stage], "collection_identifiers": ["documents"]}
+    body["input_schema"] = {"query": {"type": "text"}}
+    kept = f"/v1/retrievers/{(await client.post('/v1/retrievers', json=body)).json()['retriever_id']}/execute"
+    assert_envelope(await client.post(kept, json={"inputs": {"query": "tides"}}), 422)
     dry = (await client.post(f"{base}/promote/validate", json=wrong)).json()
     models.PromoteValidateResponseModel.from_dict(dry)
     assert not dry["valid"]
@@ -309,6 +367,8 @@ async def test_text_finds_documents_when_the_namespace_is_promoted(opened: Open)
     promoted = (await client.post(f"{base}/promote", json=mapping)).json()
     models.PromoteNamespaceResponseModel.from_dict(promoted)
 
+    asked = await client.post(kept, json={"inputs": {"query": "tides"}})
+    assert [one["document_id"] for one in asked.json()["documents"]] == ["a"]
     assert promoted["mode"] == "managed"
     assert promoted["vector_inference_map"] == {"t": "all_minilm_l6_v2_v1"}
     assert_envelope(await client.post(f"{base}/promote", json=mapping), 409)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,16 @@ from typing import Any, Protocol
 
 from prismhouse.kit.errors import Invalid, field_fault
 
-__all__ = ["SYSTEM_INDEXES", "BroughtVector", "VectorSpace", "declared_vectors", "expiry_of", "merged_indexes"]
+__all__ = [
+    "MOST_VECTORS",
+    "SYSTEM_INDEXES",
+    "BroughtVector",
+    "VectorSpace",
+    "checked_vector_name",
+    "declared_vectors",
+    "expiry_of",
+    "merged_indexes",
+]
 
 _KEYWORDS = (
     "internal_id",
@@ -50,6 +60,23 @@ def merged_indexes(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if faults:
         raise Invalid(faults)
     return [*(dict(index) for index in SYSTEM_INDEXES), *user]
+
+
+# A vector's name ends a feature URI and is a field of its document's where vectors are shown.
+_VECTOR_NAME = re.compile(r"^[^\s/_\x00-\x1f\x7f][^\s/\x00-\x1f\x7f]{0,127}$")
+_FIELDS_OF_DOCUMENTS = frozenset(
+    {"collection_id", "document_blobs", "document_id", "score", "searchable_at", "vector_hydration_incomplete"}
+)
+MOST_VECTORS = 100
+
+
+def checked_vector_name(given: str) -> str:
+    """Return a vector's name; raise ValueError for one that cannot be one."""
+    if not _VECTOR_NAME.match(given) or given in _FIELDS_OF_DOCUMENTS:
+        raise ValueError(
+            "needs 1 to 128 characters without spaces and slashes, not beginning with _, and no name of the server's"
+        )
+    return given
 
 
 class BroughtVector(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from prismhouse.api.namespaces.model import checked_vector_name
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 
@@ -32,8 +33,7 @@ Name = Annotated[
     ),
 ]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")]
-# A vector's name ends a feature URI and becomes a field of its document.
-VectorName = Annotated[str, StringConstraints(pattern=r"^[^\s/_\x00-\x1f\x7f][^\s/\x00-\x1f\x7f]{0,127}$")]
+VectorName = Annotated[str, AfterValidator(checked_vector_name)]
 Metric = Annotated[
     Literal["cosine", "euclidean", "dot_product"],
     BeforeValidator(lambda given: "dot_product" if given == "dot" else given),

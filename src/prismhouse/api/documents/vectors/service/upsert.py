@@ -20,7 +20,7 @@ from prismhouse.api.documents.vectors import store
 from prismhouse.api.documents.vectors.errors import AccessListsForbidden, IdempotencyClash, NotStandalone
 from prismhouse.api.documents.vectors.model import MOST_DIMENSIONS, Sent, Unreadable, fault_of, inferred, read_vector
 from prismhouse.api.documents.vectors.schemas import UpsertDocument, UpsertDocuments
-from prismhouse.api.namespaces.model import VectorSpace
+from prismhouse.api.namespaces.model import MOST_VECTORS, VectorSpace, checked_vector_name
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.web.caller import Scope
 from prismhouse.kit.errors import FieldFault, Invalid, field_fault
@@ -96,7 +96,7 @@ class Upserts:
         for given in brought.values():
             for name, sent in given.items():
                 if name not in configs and space.inferred:
-                    configs[name] = inferred(name, sent)
+                    configs[name] = _inferred(name, sent, among=len(configs))
                 elif name in configs:
                     configs[name].setdefault("type", sent.kind)
         known = VectorSpace(mode=space.mode, configs=list(configs.values()), inferred=space.inferred)
@@ -149,6 +149,18 @@ class Upserts:
         return {
             config["name"]: standing.get(brought_uri(config["name"])) or await _declared(tx, config) for config in known
         }
+
+
+def _inferred(name: str, sent: Sent, *, among: int) -> dict[str, Any]:
+    """Return the declaration of a new vector; raise Invalid for a name that cannot be one, or one too many."""
+    location = ["body", "documents", "vectors", name]
+    try:
+        checked_vector_name(name)
+    except ValueError as error:
+        raise Invalid([field_fault(location, str(error))]) from error
+    if among >= MOST_VECTORS:
+        raise Invalid([field_fault(location, f"is one more than the {MOST_VECTORS} vectors a namespace can have")])
+    return inferred(name, sent)
 
 
 async def _declared(tx: NamespaceWriter, config: Mapping[str, Any]) -> VectorIndex:
