@@ -251,6 +251,16 @@ async def test_nothing_is_written_when_one_vector_does_not_fit(opened: Open) -> 
     raw = '{"documents": [{"document_id": "a", "vectors": {"v": [NaN, Infinity]}}]}'
     assert_envelope(await client.post(f"{base}/documents/upsert", content=raw), 422)
     assert_envelope(await client.post(f"{base}/documents/upsert", json={"documents": [good] * 1001}), 422)
+    huge = {"document_id": "a", "vectors": {"v": [1, 2]}, "payload": {"n": 10**30}}
+    for options in ({}, {"idempotency_key": "k"}):
+        answer = await client.post(f"{base}/documents/upsert", json={"documents": [huge], "options": options})
+        assert_envelope(answer, 422)
+    assert "65504" in await refused(client, base, [{"document_id": "a", "vectors": {"v": [10**400, 0]}}])
+    sparse = {"indices": [10**30], "values": [1]}
+    await refused(client, base, [{"document_id": "a", "vectors": {"v": sparse}}])
+    await refused(client, base, [{"document_id": "a\u0000", "vectors": {}}])
+    assert (await client.get(f"{base}/documents/%00")).status_code == 422
+    assert (await client.get("/v1/namespaces/%00/documents/a")).status_code == 422
     assert (await client.get(f"{base}/documents/good")).status_code == 404
     await upsert(client, base, [good])
     assert "are dense" in await refused(client, base, [{"document_id": "a", "vectors": {"v": [[1, 2]]}}])
