@@ -1,8 +1,5 @@
-"""Uploads: files put into local storage beside a plain copy, confirmations beside the bare SQL, and long lists.
+"""Uploads: confirmations of a hundred beside the bare SQL, and long lists. `signed_put` measures large files.
 
-PUT: one file of random bytes, sent to its signed URL on a kept connection; the time is from the first byte of the
-request to the answer, which comes when both hashes are known and the bytes survive a power cut. "Copy" is `cp` of the
-same file, then fsync of the copy and of its folder, on the same disk. Rounds take turns; the file stays in memory.
 Confirm: 100 small files that were put, confirmed by one POST; the time ends when a poll finds the task COMPLETED.
 "Inside" is the same call and then its job with the product's code in this process: the rest is HTTP, the queue and the
 poll. "Database alone" are the statements that both sent, recorded once and sent again on one connection for other
@@ -17,10 +14,7 @@ import argparse
 import asyncio
 import http.client
 import json
-import os
-import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -42,18 +36,14 @@ from prismhouse.server.wiring import build
 from prismhouse.settings import Settings
 from prismhouse.storage.postgres.embedded import running_dsn
 
-MEGABYTES = 500
-PUT_ROUNDS = 7
 COUNT = 100_000
 AT_ONCE = 100
 CONFIRM_ROUNDS = 20
 WARM_UP = 6
 PAGE = 100
-LEAST_PUT_SHARE = 0.5
 MOST_CONFIRM_RATIO = 3.0
 MOST_PAGE_GROWTH = 1.5
 _TYPE = "application/octet-stream"
-_PIECE_BYTES = 1 << 20
 
 _ROWS = """
 INSERT INTO uploads (namespace_id, bucket_id, upload_id, filename, content_type, declared_size_bytes, s3_key, metadata,
@@ -70,7 +60,7 @@ class Client:
 
     def __init__(self, house: House) -> None:
         host = house.url.removeprefix("http://")
-        self._connection = http.client.HTTPConnection(host, timeout=600, blocksize=_PIECE_BYTES)
+        self._connection = http.client.HTTPConnection(host, timeout=60)
         self._headers = {**house.headers, "Content-Type": "application/json"}
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -101,18 +91,17 @@ class Client:
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Time files, then confirmations, then lists."""
+    """Time confirmations, then lists."""
     report = Report(
         name="uploads",
-        data=f"a file of {options.megabytes} MB of random bytes; {AT_ONCE} files of some bytes per confirmation; "
+        data=f"{AT_ONCE} files of some bytes per confirmation; "
         f"{options.count} uploads in the bucket that is listed, {PAGE} per page",
     )
-    whole = options.megabytes == MEGABYTES and options.count == COUNT
+    whole = options.count == COUNT
     with tempfile.TemporaryDirectory(prefix="prismhouse-bench-") as folder, House(Path(folder) / "data") as house:
         house.start()
         house.enter(house.post("/namespaces", {"namespace_name": "bench"})["namespace_id"])
         client = Client(house)
-        _measure_put(report, client, Path(folder), options.megabytes, whole=whole)
         asyncio.run(_measure_confirm(report, client, house, whole=whole))
         _measure_list(report, client, house, options.count, whole=whole)
         house.stop()
@@ -123,56 +112,6 @@ def _bucket(client: Client, name: str) -> str:
     """Make a bucket and return the path below which it is."""
     body = {"bucket_name": name, "bucket_schema": {"properties": {"raw": {"type": "binary"}}}}
     return f"/v1/buckets/{client.call('POST', '/v1/buckets', body)['bucket_id']}"
-
-
-def _measure_put(report: Report, client: Client, folder: Path, megabytes: int, *, whole: bool) -> None:
-    source = folder / "source.bin"
-    with source.open("wb") as file:
-        for _ in range(megabytes):
-            file.write(os.urandom(1 << 20))
-        os.fsync(file.fileno())
-    bucket = _bucket(client, "large")
-    client.begin(quietly=whole)
-    puts, copies = [], []
-    for number in range(PUT_ROUNDS + 1):
-        copied, put = _copy_seconds(source, folder / "copies"), _put_seconds(client, bucket, source)
-        if number:  # the first round brings the file into memory
-            copies.append(copied)
-            puts.append(put)
-    source.unlink()
-    put, copied = statistics.median(puts), statistics.median(copies)
-    report.figure("PUT", {"p50": round(put, 3), "least": round(min(puts), 3), "most": round(max(puts), 3)}, "s")
-    report.figure(
-        "cp and fsync", {"p50": round(copied, 3), "least": round(min(copies), 3), "most": round(max(copies), 3)}, "s"
-    )
-    report.figure("PUT", round(megabytes / put), "MB/s")
-    report.figure("cp and fsync", round(megabytes / copied), "MB/s")
-    report.bound("PUT: share of the throughput of cp with fsync", copied / put, "at least", LEAST_PUT_SHARE)
-
-
-def _copy_seconds(source: Path, folder: Path) -> float:
-    folder.mkdir()
-    began = time.perf_counter()
-    subprocess.run(["cp", source, folder / source.name], check=True)
-    for path in (folder / source.name, folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-    took = time.perf_counter() - began
-    shutil.rmtree(folder)
-    os.sync()  # what the file system still has to do is nobody's time
-    return took
-
-
-def _put_seconds(client: Client, bucket: str, source: Path) -> float:
-    upload = client.call("POST", f"{bucket}/uploads", {"filename": source.name, "content_type": _TYPE})
-    with source.open("rb") as file:
-        began = time.perf_counter()
-        client.put(upload["presigned_url"], file, source.stat().st_size)
-        took = time.perf_counter() - began
-    client.call("DELETE", f"{bucket}/uploads/{upload['upload_id']}")
-    os.sync()
-    return took
 
 
 class Hundreds:
@@ -319,5 +258,4 @@ if __name__ == "__main__":
         measure,
         __doc__ or "",
         {"name": "--count", "type": int, "default": COUNT, "help": "uploads in the bucket that is listed"},
-        {"name": "--megabytes", "type": int, "default": MEGABYTES, "help": "size of the file that is put"},
     )

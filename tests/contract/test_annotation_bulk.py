@@ -13,6 +13,8 @@ from mixpeek import models
 from tests.annotations import ROOT, create, events_of, ok, reviews, stored_document
 from tests.opened import Open, assert_envelope
 
+from prismhouse.api.annotations.service.changes import Changes
+
 BULK = f"{ROOT}/bulk"
 COUNTS = ("created_count", "updated_count", "deleted_count", "failed_count")
 
@@ -333,3 +335,24 @@ async def test_an_update_and_a_delete_at_once_leave_all_or_nothing(client: httpx
     # Whichever came first, it came first for all.
     assert counts(edited) in {(0, 100, 0, 0), (0, 0, 0, 100)}
     assert await total(client) == 0
+
+
+async def test_a_call_whose_namespace_goes_meanwhile_leaves_nothing(
+    opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Changes.begin
+    namespace = {"namespace": client.headers["X-Namespace"]}
+
+    async def late(*arguments: Any) -> Changes:
+        async with opened.house.db.write() as other:
+            await other.execute("DELETE FROM namespaces WHERE namespace_id = %(namespace)s", namespace)
+        return await begin(*arguments)
+
+    monkeypatch.setattr(Changes, "begin", late)
+    answer = await client.post(BULK, json={"create": [{"document_id": "d", "label": "x"}]})
+
+    assert_envelope(answer, 409, "ConflictError")
+    assert await events_of(opened, client) == []
+    audited = "SELECT count(*) FROM audit_events WHERE namespace_id = %(namespace)s AND resource_type = 'annotation'"
+    async with opened.house.db.read() as tx:
+        assert await tx.fetch_value(audited, namespace) == 0

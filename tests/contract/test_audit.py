@@ -135,7 +135,10 @@ async def test_users_and_keys_are_in_the_log_without_secrets(opened: Open) -> No
 
 
 async def test_an_event_says_who_from_where_and_why(opened: Open) -> None:
-    client = opened.client(**{"User-Agent": "probe/1", "X-Change-Reason": "ticket 7"})
+    client = opened.client()
+    client.headers.update(
+        httpx2.Headers({"User-Agent": "Prüfer/1", "X-Change-Reason": "Anfrage für 7"}, encoding="utf-8")
+    )
     me = (await client.get("/v1/me")).json()
     namespace_id = await space(client)
 
@@ -148,7 +151,7 @@ async def test_an_event_says_who_from_where_and_why(opened: Open) -> None:
     assert event["actor_id"].startswith("key_")
     assert (event["actor_name"], event["actor_email"]) == ("Administrator", me["user_email"])
     assert event["actor_key_name"] == "admin-key"
-    assert (event["ip_address"], event["user_agent"], event["reason"]) == ("127.0.0.1", "probe/1", "ticket 7")
+    assert (event["ip_address"], event["user_agent"], event["reason"]) == ("127.0.0.1", "Prüfer/1", "Anfrage für 7")
     assert (event["resource_type"], event["resource_id"]) == ("namespace", namespace_id)
     assert event["status"] == "success"
     assert event["timestamp"].endswith("Z")

@@ -211,7 +211,7 @@ def _from(request: Request, caller: Caller) -> Caller:
     return replace(
         caller,
         ip_address=request.client.host if request.client else None,
-        user_agent=request.headers.get("user-agent", "")[:_AGENT_LENGTH] or None,
+        user_agent=_sent(request.headers.get("user-agent", ""))[:_AGENT_LENGTH] or None,
         change_reason=_sent(request.headers.get("x-change-reason", "")).strip()[:_REASON_LENGTH] or None,
     )
 

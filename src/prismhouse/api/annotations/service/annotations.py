@@ -23,9 +23,7 @@ __all__ = ["Annotations"]
 class Annotations:
     """Decisions of people about documents, in one namespace at a time."""
 
-    def __init__(
-        self, db: Database, *, documents: DocumentsOf, events: EventLog, audit: AuditLog | None = None
-    ) -> None:
+    def __init__(self, db: Database, *, documents: DocumentsOf, events: EventLog, audit: AuditLog) -> None:
         self._db = db
         self._around = Around(documents=documents, events=events, audit=audit)
 

@@ -43,7 +43,7 @@ class Around:
 
     documents: DocumentsOf
     events: EventLog
-    audit: AuditLog | None = None
+    audit: AuditLog
 
 
 class Changes:
@@ -154,7 +154,7 @@ class Changes:
         return event(state, changed_fields=list(changed), **self._who)
 
     async def _record(self, action: Action, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        if entries and self._around.audit is not None:
+        if entries:
             await self._around.audit.record_many(
                 self._tx.unscoped,
                 self._scope.actor,

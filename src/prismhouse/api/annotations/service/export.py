@@ -27,6 +27,8 @@ from prismhouse.storage.postgres.database import Database, Record
 __all__ = ["PORTION", "Format", "export"]
 
 PORTION = 1000
+_FIRST = 125
+_PORTION_BYTES = 8 * 2**20
 _COLUMNS = [
     *("annotation_id", "document_id", "collection_id", "namespace_id", "label", "confidence", "reasoning", "payload"),
     *("metadata", "retriever_id", "execution_id", "stage_name", "actor_id", "actor_type", "created_at", "updated_at"),
@@ -53,29 +55,30 @@ async def export(
     moment = await history.settled(db, namespace_id)
     as_of = min(request.as_of or moment, moment)
 
-    async def portion(after: lists.Position | None) -> list[Record]:
+    async def portion(after: lists.Position | None, limit: int) -> list[Record]:
         async with db.read() as unit:
             tx = unit.within(namespace_id)
-            found = await lists.portion(tx, filters, as_of=as_of, after=after, limit=PORTION)
+            found = await lists.portion(tx, filters, as_of=as_of, after=after, limit=limit, most_bytes=_PORTION_BYTES)
             # Asked after the last rows were read: a set that was emptied meanwhile must not end like a whole one.
-            if len(found) < PORTION and not await lists.whole(tx):
+            if not found and not await lists.whole(tx):
                 raise NamespaceNotFound(namespace_id)
             return found
 
     write, head = (_csv, _HEAD) if shape is Format.CSV else (_ndjson, b"")
-    return _portions(await portion(None), portion, lambda found: write(namespace_id, found), head)
+    return _portions(await portion(None, _FIRST), portion, lambda found: write(namespace_id, found), head)
 
 
 async def _portions(
     found: list[Record],
-    portion: Callable[[lists.Position], Awaitable[list[Record]]],
+    portion: Callable[[lists.Position, int], Awaitable[list[Record]]],
     write: Callable[[list[Record]], bytes],
     head: bytes,
 ) -> AsyncIterator[bytes]:
     yield head + write(found)
-    while len(found) == PORTION:
+    while found:
         last = found[-1]
-        found = await portion((last["created_at"], last["annotation_id"]))
+        # The database looks at the size of each that it is asked for, and large ones come few at a time.
+        found = await portion((last["created_at"], last["annotation_id"]), min(PORTION, 2 * len(found)))
         if found:
             yield write(found)
 

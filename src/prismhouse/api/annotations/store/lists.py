@@ -19,6 +19,7 @@ _NAMES = ", ".join(f"a.{name}" for name in KINDS)
 _STOOD = "a.created_at <= %(as_of)s AND a.updated_at <= %(as_of)s"
 _ORDER = "a.created_at DESC, a.annotation_id"
 _AFTER = "a.created_at <= %(created_at)s AND (a.created_at < %(created_at)s OR a.annotation_id > %(annotation_id)s)"
+_SIZE = "(coalesce(octet_length(a.payload::text), 0) + coalesce(octet_length(a.metadata::text), 0))"
 _MAX_LIMIT = 2**63 - 1
 _SUMMARY = """
 SELECT document_id, label, count(*) AS annotations FROM annotations
@@ -69,16 +70,28 @@ async def page(
 
 
 async def portion(
-    tx: NamespaceReader, filters: Mapping[str, str], *, as_of: datetime, after: Position | None, limit: int
+    tx: NamespaceReader,
+    filters: Mapping[str, str],
+    *,
+    as_of: datetime,
+    after: Position | None,
+    limit: int,
+    most_bytes: int,
 ) -> list[Record]:
-    """Return the annotations that stood at an instant after a position, newest first."""
+    """Return the annotations that stood at an instant after a position, newest first; none when there are no more.
+
+    They end with the one that reaches `most_bytes` of JSON objects: one is given, however large.
+    """
     also = [_AFTER] if after else []
     created_at, annotation_id = after or (None, None)
     statement = (
-        f"SELECT {COLUMNS} FROM ({_matching(filters, past=True, also=also, first='%(limit)s')}) AS a"
-        f" ORDER BY {_ORDER} LIMIT %(limit)s"
+        f"SELECT {COLUMNS} FROM ("
+        f"  SELECT a.*, sum({_SIZE}) OVER (ORDER BY {_ORDER}) - {_SIZE} AS bytes_before"
+        f"  FROM ({_matching(filters, past=True, also=also, first='%(limit)s')}) AS a"
+        f"  ORDER BY {_ORDER} LIMIT %(limit)s) AS a"
+        f" WHERE a.bytes_before < %(most_bytes)s ORDER BY {_ORDER}"
     )
-    parameters: dict[str, Any] = {**filters, "as_of": as_of, "limit": limit}
+    parameters: dict[str, Any] = {**filters, "as_of": as_of, "limit": limit, "most_bytes": most_bytes}
     return await tx.fetch_all(
         statement, {**parameters, "created_at": created_at, "annotation_id": annotation_id}, prepare=False
     )

@@ -9,7 +9,7 @@ from typing import Any
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record
 from prismhouse.storage.postgres.locks import Lock
 
-__all__ = ["COLUMNS", "begin", "delete", "find", "hold", "insert", "replace", "settled"]
+__all__ = ["COLUMNS", "KINDS", "begin", "delete", "find", "hold", "insert", "replace", "settled"]
 
 KINDS = {
     "annotation_id": "text",
@@ -112,15 +112,16 @@ def _columns(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[st
 
 async def begin(tx: NamespaceWriter) -> datetime:
     """Return the moment of the changes of this transaction. Call it first, before any row is locked."""
-    row = await tx.fetch_one(_BEGIN, {"lock": Lock.ANNOTATE})
-    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-    moment: datetime = row["moment"]
-    return moment
+    return await _moment(tx, _BEGIN)
 
 
 async def settled(tx: NamespaceReader) -> datetime:
     """Wait for the changes that are under way, and return a moment: every change before it can be seen now."""
-    row = await tx.fetch_one(_SETTLED, {"lock": Lock.ANNOTATE})
+    return await _moment(tx, _SETTLED)
+
+
+async def _moment(tx: NamespaceReader, statement: str) -> datetime:
+    row = await tx.fetch_one(statement, {"lock": Lock.ANNOTATE})
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     moment: datetime = row["moment"]
     return moment
