@@ -186,6 +186,18 @@ async def test_several_vectors_are_ranked_by_their_best_matches(opened: Open) ->
     assert np.allclose([d["score"] for d in found], scores[best[:15]], atol=1e-3)
 
 
+async def test_a_created_document_takes_dense_vectors_only(opened: Open) -> None:
+    client, base = await space_of(opened)
+    await upsert(client, base, [{"document_id": "a", "vectors": {"v": [1, 0], "t": [[1, 0]]}}])
+    path = "/v1/collections/documents/documents"
+
+    made = await client.post(path, json={"vectors": {"v": [0, 1]}})
+    refused_one = await client.post(path, json={"vectors": {"t": [0, 1]}})
+
+    assert [one["document_id"] for one in await search(client, "v", [0, 1])] == [made.json()["document_id"], "a"]
+    assert "upsert" in str(assert_envelope(refused_one, 422)["message"])
+
+
 async def test_a_name_that_the_server_fills_is_no_vector(opened: Open) -> None:
     client, base = await space_of(opened)
 
