@@ -24,6 +24,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/collections/{collection_identifier}/documents/batch"): {"filters": {"a": 1}, "update_data": {"a": 1}},
     ("DELETE", "/v1/collections/{collection_identifier}/documents/batch"): {"document_ids": ["doc_1"]},
     ("PATCH", "/v1/collections/{collection_identifier}/documents/bulk"): {"update_data": {"a": 1}},
+    ("POST", "/v1/namespaces/{namespace_id}/documents/upsert"): {
+        "documents": [{"document_id": "mine now", "vectors": {"v": [1.0]}}]
+    },
     ("PATCH", "/v1/retrievers/{retriever_id}"): {"description": "mine now"},
 }
 _OWNED = "owned_by_a"

@@ -76,12 +76,15 @@ async def test_a_name_is_unique_in_its_organization_only(estate: Estate) -> None
     assert elsewhere.status_code == 200
 
 
-async def test_bring_your_own_vectors_is_501(estate: Estate) -> None:
-    configs = [{"name": "v", "dimension": 8}]
+async def test_vectors_of_ones_own_need_mode_standalone(estate: Estate) -> None:
+    body = {"namespace_name": "abc", "vector_configs": [{"name": "v", "dimension": 8, "metric": "dot"}]}
 
-    answer = await estate.client().post(ALL, json={"namespace_name": "abc", "vector_configs": configs})
+    refused = await estate.client().post(ALL, json=body)
+    made = await estate.client().post(ALL, json={**body, "mode": "standalone"})
 
-    assert answer.status_code == 501
+    assert refused.status_code == 422
+    assert made.json()["vector_configs"] == [{"name": "v", "metric": "dot_product", "dimension": 8}]
+    assert made.json()["feature_extractors"] == []
 
 
 async def test_pages_join_to_the_whole_list_in_order(estate: Estate) -> None:

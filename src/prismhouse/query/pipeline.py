@@ -112,11 +112,11 @@ class Pipeline:
         wanted = set(collection_ids)
         return [e for t in self.targets if t.collection_id in wanted for e in t.vector_indexes]
 
-    def vector_tables(self) -> dict[str, str]:
+    def vector_tables(self) -> dict[str, VectorIndex]:
         """Return, by the name vectors have in documents, where they are."""
         entries = (entry for target in self.targets for entry in target.vector_indexes)
         return {
-            str(entry["name"]): self.indexes[entry["feature_uri"]].table_name
+            str(entry["name"]): self.indexes[entry["feature_uri"]]
             for entry in entries
             if entry["feature_uri"] in self.indexes
         }

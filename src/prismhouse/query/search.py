@@ -22,6 +22,15 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from prismhouse.query.brought import (
+    MULTI_CHEAPER,
+    MULTI_ROWS,
+    MULTI_TABLES,
+    SPARSE_ROWS,
+    MultiSearch,
+    SparseSearch,
+    neighbours,
+)
 from prismhouse.query.document import document_json
 from prismhouse.query.filters import EVERYTHING, And, Filter, document_columns, guarded, is_indexed, to_sql
 from prismhouse.query.fusion import Fusion, combined, contribution
@@ -36,6 +45,7 @@ __all__ = [
     "Found",
     "LexicalSearch",
     "Query",
+    "Search",
     "Window",
     "identifier",
     "run",
@@ -85,6 +95,9 @@ class LexicalSearch:
     filter: Filter = EVERYTHING
 
 
+Search = DenseSearch | LexicalSearch | SparseSearch | MultiSearch
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """Which ranks (from 0) come with their JSON; the others come as ids and scores only."""
@@ -100,13 +113,13 @@ EVERY_RANK = Window()
 class Query:
     """Searches, fused. Without searches: the documents that pass `filter`, by id, without a score."""
 
-    searches: Sequence[DenseSearch | LexicalSearch]
+    searches: Sequence[Search]
     collection_ids: Sequence[str]
     limit: int
     filter: Filter = EVERYTHING
     fusion: Fusion = Fusion.RRF
     window: Window = EVERY_RANK
-    vectors: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, VectorIndex] = field(default_factory=dict)
     retriever_id: str | None = None
 
 
@@ -158,10 +171,15 @@ class _Builder:
     def statement(self) -> str:
         tables: list[str] = []
         for number, search in enumerate(self._query.searches):
-            if isinstance(search, DenseSearch):
-                tables += self._dense(str(number), search)
-            else:
-                tables.append(self._lexical(str(number), search))
+            match search:
+                case DenseSearch():
+                    tables += self._dense(str(number), search)
+                case MultiSearch():
+                    tables += self._multi(str(number), search)
+                case SparseSearch():
+                    tables.append(self._sparse(str(number), search))
+                case LexicalSearch():
+                    tables.append(self._lexical(str(number), search))
         tables.append(self._fused() if self._query.searches else self._filtered())
         document = document_json("d", score="f.score", vectors=self._query.vectors)
         return _STATEMENT.format(tables=", ".join(tables), document=document)
@@ -170,7 +188,7 @@ class _Builder:
         self.parameters[name] = value
         return f"%({name})s"
 
-    def _scope(self, number: str, collection_ids: Sequence[str], filter_: Filter) -> dict[str, str]:
+    def _scope(self, number: str, collection_ids: Sequence[str], filter_: Filter) -> dict[str, Any]:
         """Return the conditions on documents `d`: where they are, and the filter."""
         collections = self._bind(f"c{number}", list(collection_ids))
         condition, parameters = to_sql(filter_, _COLUMNS, prefix=f"f{number}_")
@@ -207,7 +225,32 @@ class _Builder:
         parts |= {"text": self._bind(f"q{number}", search.text), "top_k": self._bind(f"k{number}", search.top_k)}
         return self._ranked(number, search, _LEXICAL_ROWS.format(**parts))
 
-    def _ranked(self, number: str, search: DenseSearch | LexicalSearch, rows: str) -> str:
+    def _multi(self, number: str, search: MultiSearch) -> list[str]:
+        parts = self._brought(number, search, search.vectors)
+        parts |= {"neighbours": neighbours(search.top_k), "every": self._every, "seen": self._seen, "few": 1, "many": 1}
+        self.parameters[f"t{number}"] = search.index.table_name
+        gates, passes, tables = _APPROXIMATE, "true", list(MULTI_TABLES)
+        if search.filter != EVERYTHING or self._every != "documents":
+            tables.insert(0, _SAMPLE)
+            gates, passes = gates + MULTI_CHEAPER, _PASSES
+        parts |= {"gates": gates.format(**parts), "passes": passes.format(**parts)}
+        ready = [_flat(part).format(**parts) for part in tables]
+        return [*ready, self._ranked(number, search, _flat(MULTI_ROWS).format(**parts))]
+
+    def _sparse(self, number: str, search: SparseSearch) -> str:
+        parts = self._brought(number, search, search.vector)
+        return self._ranked(number, search, _flat(SPARSE_ROWS).format(**parts))
+
+    def _brought(self, number: str, search: MultiSearch | SparseSearch, vector: HalfVector | str) -> dict[str, Any]:
+        self.parameters[f"q{number}"] = vector
+        return self._scope(number, search.collection_ids, search.filter) | {
+            "table": identifier(search.index.table_name),
+            "operator": DISTANCE_OPERATORS[search.index.distance],
+            "score": _SCORES[search.index.distance],
+            "top_k": self._bind(f"k{number}", search.top_k),
+        }
+
+    def _ranked(self, number: str, search: Search, rows: str) -> str:
         floor = "" if search.min_score is None else f"WHERE score >= {self._bind(f'm{number}', search.min_score)}"
         return _RANKED.format(n=number, rows=rows, floor=floor)
 

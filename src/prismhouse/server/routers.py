@@ -17,6 +17,7 @@ from prismhouse.api.documents.figures.routes import routes as document_figure_ro
 from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
 from prismhouse.api.documents.lineage.routes import routes as document_lineage_routes
 from prismhouse.api.documents.routes import routes as document_routes
+from prismhouse.api.documents.vectors.routes import routes as brought_vector_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
@@ -40,6 +41,7 @@ def routers(house: House) -> list[APIRouter]:
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
+        brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
         bucket_routes(house.buckets, callers),

@@ -21,6 +21,7 @@ from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.service import Documents
+from prismhouse.api.documents.vectors.service import Promotions, Upserts
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
@@ -82,6 +83,8 @@ class House:
     document_lineage: Lineage
     document_figures: Figures
     payload_indexes: PayloadIndexes
+    document_upserts: Upserts
+    promotions: Promotions
     batches: Batches
     retrievers: Retrievers
     annotations: Annotations
@@ -229,6 +232,8 @@ def build(settings: Settings, dsn: str) -> House:
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),
         payload_indexes=indexes,
+        document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
+        promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
         retrievers=Retrievers(
             db,

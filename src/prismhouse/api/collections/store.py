@@ -25,6 +25,7 @@ __all__ = [
     "find",
     "find_id",
     "find_many",
+    "give_vectors",
     "insert",
     "matching",
     "page",
@@ -95,6 +96,10 @@ UPDATE collections SET
 WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
 RETURNING {_COLUMNS}
 """
+_GIVE_VECTORS = """
+UPDATE collections SET vector_indexes = %(vector_indexes)s, updated_at = now()
+WHERE namespace_id = %(namespace_id)s AND feature_extractor ->> 'feature_extractor_name' = %(extractor_name)s
+"""
 _DISABLE_DOWNSTREAM = """
 UPDATE collections SET enabled = false, disabled_reason = %(reason)s, updated_at = now()
 WHERE namespace_id = %(namespace_id)s AND source_ids && %(source_ids)b
@@ -114,6 +119,11 @@ GROUP BY collection_id
 async def insert(tx: NamespaceWriter, values: Mapping[str, Any]) -> Record | None:
     """Store a collection; return None when the name is taken."""
     return await tx.fetch_one(_INSERT, _wrapped(values))
+
+
+async def give_vectors(tx: NamespaceWriter, extractor_name: str, vector_indexes: Sequence[Mapping[str, Any]]) -> None:
+    """Give all collections of this extractor the same vectors."""
+    await tx.execute(_GIVE_VECTORS, {"extractor_name": extractor_name, "vector_indexes": Jsonb(list(vector_indexes))})
 
 
 async def find(tx: NamespaceReader, identifier: str, *, lock: bool = False) -> Record | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prismhouse.api.collections.model import CollectionRow
+from prismhouse.api.collections.model.brought import BROUGHT
 from prismhouse.api.collections.service import Counted
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
@@ -21,7 +22,10 @@ def collection_answer(counted: Counted) -> FreeForm:
     row, documents = counted.row, counted.documents
     config = row.config
     extractor = dict(row.feature_extractor)
-    extractor["parameters"] = {"extractor_type": row.extractor_name, **extractor["parameters"]}
+    if row.extractor_name == BROUGHT:
+        extractor["parameters"] = None
+    else:
+        extractor["parameters"] = {"extractor_type": row.extractor_name, **extractor["parameters"]}
     return {
         "collection_id": row.collection_id,
         "collection_name": row.name,

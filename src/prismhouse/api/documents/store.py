@@ -10,7 +10,9 @@ from psycopg import sql
 from prismhouse.api.documents.model import NewDocument, StoredDocument, storable_json
 from prismhouse.query.filters import EVERYTHING
 from prismhouse.query.listing import After, Order, Part, Selection
+from prismhouse.storage.postgres import brought_vectors
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Record, Statement
+from prismhouse.storage.postgres.vectors import VectorIndex
 
 __all__ = [
     "ancestors",
@@ -306,15 +308,16 @@ async def children(tx: NamespaceReader, document_id: str, *, limit: int) -> list
 
 
 async def stored_vectors(
-    tx: NamespaceReader, table_name: str, document_ids: Sequence[str], *, values: bool
-) -> dict[str, list[float] | None]:
+    tx: NamespaceReader, index: VectorIndex, document_ids: Sequence[str], *, values: bool
+) -> dict[str, Any]:
     """Return the vectors of these documents in one vector table, or None for each unless `values`."""
     statement: Statement = sql.SQL(
-        "SELECT document_id, {embedding} AS embedding FROM {table}"
-        " WHERE namespace_id = %(namespace_id)s AND document_id = ANY(%(document_ids)b)"
+        "SELECT v.document_id, {embedding} AS embedding FROM {table} AS v"
+        " WHERE v.namespace_id = %(namespace_id)s AND v.document_id = ANY(%(document_ids)b) {grouped}"
     ).format(
-        embedding=sql.SQL("embedding::real[]") if values else sql.SQL("NULL"),
-        table=sql.Identifier(table_name),
+        embedding=sql.SQL(brought_vectors.shown(index.kind, "v") if values else "NULL"),
+        table=sql.Identifier(index.table_name),
+        grouped=sql.SQL("GROUP BY v.document_id" if index.kind == "multi" else ""),
     )
     rows = await tx.fetch_all(statement, {"document_ids": list(document_ids)})
     return {row["document_id"]: row["embedding"] for row in rows}

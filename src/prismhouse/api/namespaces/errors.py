@@ -10,7 +10,6 @@ __all__ = [
     "NamespaceNameTaken",
     "NamespaceOutsideScopes",
     "RepairUnbuilt",
-    "StandaloneUnbuilt",
     "SystemScopeForbidden",
 ]
 
@@ -57,10 +56,3 @@ class RepairUnbuilt(WarehouseError):
 
     code = Code.NOT_IMPLEMENTED
     hint = "Leave repair_vectors out."
-
-
-class StandaloneUnbuilt(WarehouseError):
-    """Namespaces that bring their own vectors (mode standalone) are not built."""
-
-    code = Code.NOT_IMPLEMENTED
-    hint = "Leave mode and vector_configs out; docs/compatibility.md lists what is built."

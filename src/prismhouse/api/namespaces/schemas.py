@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from prismhouse.api.namespaces.model import checked_vector_name
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 
@@ -14,10 +15,13 @@ __all__ = [
     "CreateNamespace",
     "ExtractorReference",
     "ListNamespaces",
+    "Metric",
     "NamespacesStats",
     "PatchNamespace",
     "PayloadIndex",
     "PutNamespace",
+    "VectorConfig",
+    "VectorName",
 ]
 
 _MAX_TTL_SECONDS = 100 * 366 * 86_400
@@ -29,6 +33,11 @@ Name = Annotated[
     ),
 ]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")]
+VectorName = Annotated[str, AfterValidator(checked_vector_name)]
+Metric = Annotated[
+    Literal["cosine", "euclidean", "dot_product"],
+    BeforeValidator(lambda given: "dot_product" if given == "dot" else given),
+]
 Free = dict[str, Any]
 
 
@@ -51,11 +60,11 @@ class PayloadIndex(RequestModel):
 
 
 class VectorConfig(RequestModel):
-    """A vector index of a namespace that brings its own vectors."""
+    """A vector index of a namespace that brings its own vectors; what kind they are, the first one says."""
 
-    name: str = Field(min_length=1, max_length=255)
-    dimension: int = Field(ge=1, le=16_000)
-    metric: Literal["cosine", "euclidean", "dot_product"] = "cosine"
+    name: VectorName
+    dimension: int = Field(ge=1, le=1_000_000_000)
+    metric: Metric = "cosine"
 
 
 class Infrastructure(BaseModel):
@@ -103,7 +112,7 @@ class CreateNamespace(RequestModel):
     description: str | None = Field(None, max_length=5000)
     features: list[str] | None = None
     feature_extractors: list[ExtractorReference] | None = Field(None, max_length=100)
-    vector_configs: list[VectorConfig] | None = None
+    vector_configs: list[VectorConfig] | None = Field(None, max_length=100)
     payload_indexes: list[PayloadIndex] | None = Field(None, max_length=1000)
     auto_create_indexes: bool | None = None
     adaptive_indexing: bool | None = None

@@ -14,11 +14,10 @@ from prismhouse.api.namespaces.errors import (
     NamespaceNameTaken,
     NamespaceOutsideScopes,
     RepairUnbuilt,
-    StandaloneUnbuilt,
     SystemScopeForbidden,
 )
 from prismhouse.api.namespaces.expiry import Expiry
-from prismhouse.api.namespaces.model import expiry_of, merged_indexes
+from prismhouse.api.namespaces.model import VectorSpace, declared_vectors, expiry_of, merged_indexes
 from prismhouse.api.namespaces.ports import ExtractorCatalogue, IndexRegistry
 from prismhouse.api.namespaces.schemas import (
     CreateNamespace,
@@ -28,11 +27,12 @@ from prismhouse.api.namespaces.schemas import (
     PutNamespace,
 )
 from prismhouse.api.organizations.service import Organizations
-from prismhouse.api.web.caller import Caller, NamespaceCaller, NamespaceNotFound
+from prismhouse.api.web.caller import Caller, NamespaceCaller, NamespaceNotFound, Permission
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import utc_now
+from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import NamespaceId, new_id
-from prismhouse.storage.postgres.database import Database, NamespaceWriter, Record, Writer
+from prismhouse.storage.postgres.database import Database, NamespaceReader, NamespaceWriter, Record, Writer
 
 __all__ = ["Counts", "Namespaces"]
 
@@ -84,37 +84,51 @@ class Namespaces:
         await self._authenticator.settle()
 
     async def create(self, caller: Caller, body: CreateNamespace) -> Record:
-        """Make a namespace; raise NamespaceNameTaken, NamespaceIdTaken, or the catalogue's ExtractorNotFound."""
-        if body.mode == "standalone" or body.vector_configs:
-            raise StandaloneUnbuilt
+        """Make a namespace; raise NamespaceNameTaken, NamespaceIdTaken, or the catalogue's ExtractorNotFound.
+
+        With vectors of one's own (mode standalone) it has no extractors until it is promoted.
+        """
         if body.scope == "system":
             raise SystemScopeForbidden
+        own = body.mode == "standalone"
+        if body.vector_configs and not own:
+            text = "are of mode standalone; a managed namespace takes its vectors from its extractors"
+            raise Invalid([field_fault(["body", "vector_configs"], text)])
         namespace_id = NamespaceId(body.namespace_id or new_id("ns"))
-        if not caller.opens(namespace_id):
-            raise NamespaceOutsideScopes(scopes=", ".join(caller.namespaces or ()))
-        caller.inside(namespace_id).require("write")
         config = body.model_dump(mode="json", include=set(_CONFIG_KEYS), exclude_none=True)
+        if own:
+            config |= {
+                "infer_vectors": not body.vector_configs,
+                "auto_create_indexes": body.auto_create_indexes is not False,
+            }
         values = {
             "namespace_id": namespace_id,
             "organization_id": caller.organization_id,
             "namespace_name": body.namespace_name,
             "description": body.description,
-            "mode": "managed",
+            "mode": body.mode,
             "namespace_type": body.namespace_type or "standard",
-            "feature_extractors": self._wanted_extractors(body),
+            "feature_extractors": [] if own else self._wanted_extractors(body),
             "payload_indexes": merged_indexes(_dumped(body.payload_indexes)),
-            "vector_configs": None,
+            "vector_configs": declared_vectors(body.vector_configs or ()) if own else None,
             "config": config,
             "expires_at": expiry_of(ttl_seconds=body.ttl_seconds, expires_at=None, now=utc_now()),
         }
+        return await self._insert(caller, values)
+
+    async def _insert(self, caller: Caller, values: Mapping[str, Any]) -> Record:
+        namespace_id, name = values["namespace_id"], values["namespace_name"]
+        if not caller.opens(namespace_id):
+            raise NamespaceOutsideScopes(scopes=", ".join(caller.namespaces or ()))
+        caller.inside(namespace_id).require("write")
         async with self._db.write() as tx:
             row = await store.insert(tx, values)
             if row is None:
-                if await store.name_taken(tx, caller.organization_id, body.namespace_name):
-                    raise NamespaceNameTaken(namespace_name=body.namespace_name)
+                if await store.name_taken(tx, caller.organization_id, name):
+                    raise NamespaceNameTaken(namespace_name=name)
                 raise NamespaceIdTaken(namespace_id=namespace_id)
             await self._schedule(tx, row)
-            if body.payload_indexes:
+            if any(not index["is_protected"] for index in values["payload_indexes"]):
                 await self._index(tx, row)
             await self._audit.record(
                 tx,
@@ -122,10 +136,37 @@ class Namespaces:
                 action="namespace_created",
                 resource_type="namespace",
                 resource_id=namespace_id,
-                changes={name: values[name] for name in ("namespace_name", "description", "expires_at")},
+                changes={key: values[key] for key in ("namespace_name", "description", "expires_at")},
                 namespace_id=namespace_id,
             )
         return row
+
+    async def inside(self, caller: Caller, identifier: str, permission: Permission) -> NamespaceCaller:
+        """Return the caller in the namespace that a path names; raise NamespaceNotFound, Forbidden."""
+        async with self._db.read() as tx:
+            row = await store.find(tx, caller.organization_id, identifier, patterns=caller.namespaces)
+        if row is None:
+            raise NamespaceNotFound(identifier)
+        inside = caller.inside(row["namespace_id"])
+        inside.require(permission)
+        return NamespaceCaller(caller=inside, namespace_id=row["namespace_id"], namespace_name=row["namespace_name"])
+
+    async def vector_space(self, tx: NamespaceReader, *, lock: bool = False) -> VectorSpace:
+        """Return the vectors that are brought to a namespace; `lock` keeps them until the transaction ends."""
+        found = await store.vector_space(tx, lock=lock)
+        if found is None:
+            raise NamespaceNotFound(tx.namespace_id)
+        return VectorSpace(
+            mode=found["mode"],
+            configs=found["vector_configs"] or [],
+            inferred=bool(found["config"].get("infer_vectors")),
+        )
+
+    async def keep_vector_space(self, tx: NamespaceWriter, space: VectorSpace) -> None:
+        """Write the vectors that are brought, and the mode."""
+        await store.update(
+            tx.unscoped, tx.namespace_id, {"mode": space.mode, "vector_configs": [dict(one) for one in space.configs]}
+        )
 
     async def read(self, caller: Caller, identifier: str) -> tuple[Record, Counts, dict[str, str]]:
         """Return the namespace, its counts, and feature URI -> model; raise NamespaceNotFound."""

@@ -211,10 +211,19 @@ async def add_extractors(tx: NamespaceWriter, entries: Sequence[Mapping[str, Any
     )
 
 
+async def vector_space(tx: NamespaceReader, *, lock: bool) -> Record | None:
+    """Return mode, vectors and config of the live namespace."""
+    return await tx.fetch_one(
+        f"""SELECT mode, vector_configs, config FROM namespaces
+            WHERE namespace_id = %(namespace_id)s AND status = 'active' {"FOR NO KEY UPDATE" if lock else ""}"""
+    )
+
+
 async def vector_models(tx: NamespaceReader) -> dict[str, str]:
-    """Return feature URI -> model for every vector table of the namespace."""
+    """Return feature URI -> model for every vector table of the namespace that a model of the product fills."""
     rows = await tx.fetch_all(
-        "SELECT feature_uri, model FROM vector_indexes WHERE namespace_id = %(namespace_id)s ORDER BY feature_uri"
+        "SELECT feature_uri, model FROM vector_indexes WHERE namespace_id = %(namespace_id)s AND model <> ''"
+        " ORDER BY feature_uri"
     )
     return {row["feature_uri"]: row["model"] for row in rows}
 

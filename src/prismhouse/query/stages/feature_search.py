@@ -9,13 +9,15 @@ import numpy as np
 from pydantic import AliasChoices, Field, model_validator
 
 from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.query.brought import MultiSearch, SparseSearch
 from prismhouse.query.filters import EVERYTHING, And, Filter, parse
 from prismhouse.query.fusion import Fusion
 from prismhouse.query.hits import Hit
-from prismhouse.query.search import DenseSearch, LexicalSearch, Query, run
+from prismhouse.query.search import DenseSearch, LexicalSearch, Query, Search, run
+from prismhouse.query.stages.brought import several_of, sparse_of
 from prismhouse.query.stages.port import NotBuilt, Parameters, RunContext, StageRecord
 from prismhouse.query.stages.queries import EmptyQuery, is_empty, text_of, vector_of
-from prismhouse.storage.postgres.halfvec import half_vector
+from prismhouse.storage.postgres.halfvec import half_vector, half_vectors
 
 __all__ = ["RECORD", "FeatureSearch", "FeatureSearchParameters", "SearchEntry"]
 
@@ -115,7 +117,7 @@ class FeatureSearch:
         asked = self.parameters.final_top_k
         return min(max(asked, context.window.stop), _MAX) if context.last else asked
 
-    async def _search(self, entry: SearchEntry, context: RunContext, limit: int) -> DenseSearch | LexicalSearch | None:
+    async def _search(self, entry: SearchEntry, context: RunContext, limit: int) -> Search | None:
         collection_ids = context.scope.collection_ids(
             entry.collection_identifiers or self.parameters.collection_identifiers
         )
@@ -136,20 +138,25 @@ class FeatureSearch:
                 filter=wanted,
             )
         feature = context.scope.feature(entry.feature_uri, collection_ids)
+        common: dict[str, Any] = {
+            "index": feature.index,
+            "collection_ids": collection_ids,
+            "top_k": top_k,
+            "min_score": entry.min_score,
+            "weight": entry.weight,
+            "filter": wanted,
+        }
+        if feature.index.kind == "multi":
+            vectors = await several_of(entry.query, feature, context)
+            return MultiSearch(vectors=half_vectors(vectors, feature.index.type_oid), **common)
+        if feature.index.kind == "sparse":
+            return SparseSearch(vector=await sparse_of(entry.query, feature, context), **common)
         if is_empty(entry.query):
             seed = np.random.default_rng(secrets.randbits(64))
             vector = seed.standard_normal(feature.index.dimensions).astype(np.float32)
         else:
             vector = await vector_of(entry.query, feature, context)
-        return DenseSearch(
-            index=feature.index,
-            vector=half_vector(vector),
-            collection_ids=collection_ids,
-            top_k=top_k,
-            min_score=entry.min_score,
-            weight=entry.weight,
-            filter=wanted,
-        )
+        return DenseSearch(vector=half_vector(vector), **common)
 
     def _top_k(self, entry: SearchEntry, context: RunContext, limit: int) -> int:
         if entry.top_k > _MAX:

@@ -56,11 +56,15 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A collection that a retriever searches; `vector_indexes` as the collection shows them."""
+    """A collection that a retriever searches; `vector_indexes` as the collection shows them.
+
+    `settled`: these stay what they are as long as the collection does.
+    """
 
     collection_id: str
     name: str
     vector_indexes: Sequence[Mapping[str, Any]]
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,7 @@ class RunContext:
     filter: Filter = EVERYTHING
     window: Window = EVERY_RANK
     last: bool = False
-    vectors: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, VectorIndex] = field(default_factory=dict)
     retriever_id: str | None = None
     version: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from prismhouse.query.search import identifier
 from prismhouse.query.stages.port import Feature, FloatArray, NotBuilt, RunContext
 from prismhouse.storage.postgres.halfvec import LARGEST_VALUE
 
-__all__ = ["EmptyQuery", "QueryModeUnsupported", "QueryVectorWrong", "is_empty", "text_of", "vector_of"]
+__all__ = ["EmptyQuery", "QueryModeUnsupported", "QueryVectorWrong", "is_empty", "mode_of", "text_of", "vector_of"]
 
 _MAX_TEXT = 20_000
 _MODES = "text, vector, document, content, multi_content"
@@ -40,7 +40,7 @@ class EmptyQuery(WarehouseError):
     hint = "Give the input a value, or set `on_empty` to `skip` or `random`."
 
 
-def _value(query: Any) -> tuple[str, Any]:
+def mode_of(query: Any) -> tuple[str, Any]:
     """Return mode and value; a plain string is text, a plain list a vector."""
     if isinstance(query, str) or query is None:
         return "text", query or ""
@@ -58,7 +58,7 @@ def _value(query: Any) -> tuple[str, Any]:
 
 def is_empty(query: Any) -> bool:
     """Return whether there is nothing to ask with."""
-    _, value = _value(query)
+    _, value = mode_of(query)
     if isinstance(value, dict):
         return not value or not value.get("document_id", "x")
     return not value.strip() if isinstance(value, str) else not value
@@ -66,7 +66,7 @@ def is_empty(query: Any) -> bool:
 
 def text_of(query: Any, feature_uri: str) -> str:
     """Return the text of a text query; raise QueryModeUnsupported."""
-    mode, value = _value(query)
+    mode, value = mode_of(query)
     if mode != "text":
         raise QueryModeUnsupported(feature_uri=f"lexical search on {feature_uri}", mode=mode, accepted="text")
     # U+0000 ends a text for the database; between words it means no more than a space.
@@ -75,7 +75,7 @@ def text_of(query: Any, feature_uri: str) -> str:
 
 async def vector_of(query: Any, feature: Feature, context: RunContext) -> FloatArray:
     """Return the `(d,)` vector to search with."""
-    mode, value = _value(query)
+    mode, value = mode_of(query)
     uri = feature.index.feature_uri
     if mode == "vector":
         return _checked(value, feature)
@@ -104,6 +104,8 @@ def _checked(value: Any, feature: Feature) -> FloatArray:
     vector = np.asarray(value, np.float64)
     if not np.all(np.abs(vector) <= LARGEST_VALUE):
         raise QueryVectorWrong(reason=f"has a value that is not a number within {LARGEST_VALUE:.0f}", **wrong)
+    if feature.index.distance == "cosine" and not np.any(vector.astype(np.float16)):
+        raise QueryVectorWrong(reason="is zero, which has no direction to compare by cosine", **wrong)
     return vector.astype(np.float32)
 
 

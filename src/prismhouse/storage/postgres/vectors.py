@@ -7,7 +7,7 @@ Rows leave with their documents: a trigger on `documents` deletes them (migratio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,10 @@ from prismhouse.storage.postgres.locks import Lock
 __all__ = [
     "APPROXIMATE_FROM_ROWS",
     "DISTANCE_OPERATORS",
+    "KINDS",
     "MAX_DIMENSIONS",
+    "MAX_EXACT_DIMENSIONS",
+    "MAX_SPARSE_DIMENSIONS",
     "VectorIndex",
     "VectorSizeConflict",
     "VectorUnusable",
@@ -38,6 +41,12 @@ __all__ = [
 
 APPROXIMATE_FROM_ROWS = 10_000
 MAX_DIMENSIONS = 4_000
+"""Most dimensions of a graph index; dense vectors up to `MAX_EXACT_DIMENSIONS` are compared one by one."""
+MAX_EXACT_DIMENSIONS = 16_000
+MAX_SPARSE_DIMENSIONS = 1_000_000_000
+# A row with a longer vector and long ids would outgrow a page.
+_MAX_IN_ROW = 3_600
+KINDS = ("dense", "multi", "sparse")
 DISTANCE_OPERATORS = {"cosine": "<=>", "dot": "<#>", "euclidean": "<->"}
 _CLASSES = {"cosine": "halfvec_cosine_ops", "dot": "halfvec_ip_ops", "euclidean": "halfvec_l2_ops"}
 
@@ -58,7 +67,10 @@ class VectorUnusable(WarehouseError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorIndex:
-    """Where the vectors of a feature stand. `distance` is cosine, dot or euclidean."""
+    """Where the vectors of a feature stand. `distance` is cosine, dot or euclidean.
+
+    `kind` is dense (one vector for a document), multi (several, a row for each) or sparse.
+    """
 
     feature_uri: str
     table_name: str
@@ -66,11 +78,13 @@ class VectorIndex:
     distance: str
     model: str
     approximate: bool
+    kind: str = "dense"
     type_oid: int = field(default=0, repr=False)
 
 
 _LOAD = """
-SELECT feature_uri, table_name, dimensions, distance, model, approximate, 'halfvec'::regtype::oid::bigint AS type_oid
+SELECT feature_uri, table_name, dimensions, distance, model, approximate, kind,
+  'halfvec'::regtype::oid::bigint AS type_oid
 FROM vector_indexes WHERE namespace_id = %(namespace_id)s AND feature_uri = ANY(%(feature_uris)s)
 """
 
@@ -79,15 +93,26 @@ def _table_name(namespace_id: str, feature_uri: str) -> str:
     return f"vectors_{hashlib.blake2b(f'{namespace_id}/{feature_uri}'.encode(), digest_size=12).hexdigest()}"
 
 
-async def declare(tx: NamespaceWriter, *, feature_uri: str, dimensions: int, distance: str, model: str) -> VectorIndex:
-    """Make the table of a feature unless it stands already; raise when it stands with another size."""
-    if not 1 <= dimensions <= MAX_DIMENSIONS or distance not in DISTANCE_OPERATORS:
-        message = f"needs 1 to {MAX_DIMENSIONS} dimensions and a distance of {', '.join(DISTANCE_OPERATORS)}"
+async def declare(
+    tx: NamespaceWriter,
+    *,
+    feature_uri: str,
+    dimensions: int,
+    distance: str,
+    model: str,
+    kind: str = "dense",
+    most: int = MAX_DIMENSIONS,
+) -> VectorIndex:
+    """Make the table of a feature unless it stands already; raise when it stands with another size.
+
+    `most` is the largest size to accept; no graph is built beyond `MAX_DIMENSIONS`.
+    """
+    if not 1 <= dimensions <= most or distance not in DISTANCE_OPERATORS:
+        message = f"needs 1 to {most} dimensions and a distance of {', '.join(DISTANCE_OPERATORS)}"
         raise Invalid([field_fault(["body", "vector_indexes", feature_uri], message)])
-    index = (await load(tx, [feature_uri])).get(feature_uri)
-    if index is None:
-        index = await _create(tx, feature_uri=feature_uri, dimensions=dimensions, distance=distance, model=model)
-    if (index.dimensions, index.distance) != (dimensions, distance):
+    wanted = {"dimensions": dimensions, "distance": distance, "model": model, "kind": kind}
+    index = (await load(tx, [feature_uri])).get(feature_uri) or await _create(tx, feature_uri, wanted)
+    if (index.dimensions, index.distance, index.kind) != (dimensions, distance, kind):
         raise VectorSizeConflict(
             feature_uri=feature_uri,
             standing=index.dimensions,
@@ -98,39 +123,42 @@ async def declare(tx: NamespaceWriter, *, feature_uri: str, dimensions: int, dis
     return index
 
 
-async def _create(tx: NamespaceWriter, *, feature_uri: str, dimensions: int, distance: str, model: str) -> VectorIndex:
+async def _create(tx: NamespaceWriter, feature_uri: str, wanted: Mapping[str, Any]) -> VectorIndex:
     name = _table_name(tx.namespace_id, feature_uri)
-    parameters = {
-        "feature_uri": feature_uri,
-        "table_name": name,
-        "dimensions": dimensions,
-        "distance": distance,
-        "model": model,
-    }
     # The row is the lock: a second declaration of the same feature waits here for the first one's commit.
     created = await tx.execute(
         """
-        INSERT INTO vector_indexes (namespace_id, feature_uri, table_name, dimensions, distance, model)
-        VALUES (%(namespace_id)s, %(feature_uri)s, %(table_name)s, %(dimensions)s, %(distance)s, %(model)s)
+        INSERT INTO vector_indexes (namespace_id, feature_uri, table_name, dimensions, distance, model, kind)
+        VALUES (%(namespace_id)s, %(feature_uri)s, %(table_name)s, %(dimensions)s, %(distance)s, %(model)s, %(kind)s)
         ON CONFLICT (namespace_id, feature_uri) DO NOTHING
         """,
-        parameters,
+        {**wanted, "feature_uri": feature_uri, "table_name": name},
     )
     if created:
-        # PLAIN keeps vectors in the row: no second look-up and no decompression while scanning.
-        statement = sql.SQL(
-            """
-            CREATE TABLE {table} (
-              namespace_id text NOT NULL,
-              collection_id text NOT NULL,
-              document_id text NOT NULL,
-              embedding halfvec({dimensions}) STORAGE PLAIN NOT NULL,
-              PRIMARY KEY (namespace_id, document_id)
-            )
-            """
-        ).format(table=sql.Identifier(name), dimensions=sql.Literal(dimensions))
-        await tx.unscoped.execute(statement)
+        await tx.unscoped.execute(_table(name, wanted["kind"], wanted["dimensions"]))
     return (await load(tx, [feature_uri]))[feature_uri]
+
+
+def _table(name: str, kind: str, dimensions: int) -> sql.Composed:
+    # PLAIN keeps vectors in the row: no second look-up and no decompression while scanning.
+    storage = "PLAIN" if dimensions <= _MAX_IN_ROW else "EXTERNAL"
+    columns = {
+        "dense": ("", f"halfvec({dimensions}) STORAGE {storage}", ""),
+        "multi": ("position integer NOT NULL, ", f"halfvec({dimensions}) STORAGE {storage}", ", position"),
+        "sparse": ("", f"sparsevec({dimensions})", ""),
+    }
+    position, embedding, key = (sql.SQL(part) for part in columns[kind])
+    return sql.SQL(
+        """
+        CREATE TABLE {table} (
+          namespace_id text NOT NULL,
+          collection_id text NOT NULL,
+          document_id text NOT NULL,
+          {position}embedding {embedding} NOT NULL,
+          PRIMARY KEY (namespace_id, document_id{key})
+        )
+        """
+    ).format(table=sql.Identifier(name), position=position, embedding=embedding, key=key)
 
 
 async def load(tx: NamespaceReader, feature_uris: Sequence[str]) -> dict[str, VectorIndex]:
@@ -193,8 +221,9 @@ async def build_approximate_indexes(db: Database, namespace_id: NamespaceId) -> 
         if await cursor.fetchone() != (True,):
             return []
         cursor = await connection.execute(
-            "SELECT table_name, distance FROM vector_indexes WHERE namespace_id = %s AND NOT approximate",
-            (namespace_id,),
+            "SELECT table_name, distance FROM vector_indexes WHERE namespace_id = %s AND NOT approximate"
+            " AND kind <> 'sparse' AND dimensions <= %s",
+            (namespace_id, MAX_DIMENSIONS),
         )
         return [name for name, distance in await cursor.fetchall() if await _build(connection, name, distance)]
 
@@ -212,6 +241,8 @@ async def _build(connection: psycopg.AsyncConnection[Any], table_name: str, dist
             " WITH (m = 16, ef_construction = 100)"
         ).format(index=index, table=table, operators=sql.Identifier(_CLASSES[distance]))
     )
+    # Statistics of a table that has just grown are old; searches choose by them.
+    await connection.execute(sql.SQL("ANALYZE {table}").format(table=table))
     await connection.execute("UPDATE vector_indexes SET approximate = true WHERE table_name = %s", (table_name,))
     return True
 

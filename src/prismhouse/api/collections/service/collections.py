@@ -11,6 +11,7 @@ from prismhouse.api.audit.model import changed
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections import store
 from prismhouse.api.collections.model import CollectionRow, resolve_feature_uri
+from prismhouse.api.collections.model.brought import BROUGHT, describe_brought
 from prismhouse.api.collections.model.features import FEATURE_KEYS
 from prismhouse.api.collections.schemas import (
     NO_EFFECT,
@@ -21,6 +22,7 @@ from prismhouse.api.collections.schemas import (
     UpdateCollection,
     unserved_warnings,
 )
+from prismhouse.api.collections.service.brought import brought_collection
 from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, Registry, define
 from prismhouse.api.collections.service.errors import (
     CollectionBusy,
@@ -115,6 +117,16 @@ class Collections:
         rows = [CollectionRow.from_record(record) for record in await store.find_many(tx, identifiers)]
         by_any: dict[str, CollectionRow] = {row.name: row for row in rows} | {row.collection_id: row for row in rows}
         return {identifier: by_any[identifier] for identifier in identifiers if identifier in by_any}
+
+    async def brought(
+        self, tx: NamespaceWriter, identifier: str | None, configs: Sequence[Mapping[str, Any]]
+    ) -> CollectionRow:
+        """Return the collection, made if need be, that users bring documents to; raise CollectionExtracts."""
+        return await brought_collection(tx, identifier, describe_brought(configs))
+
+    async def give_brought_vectors(self, tx: NamespaceWriter, configs: Sequence[Mapping[str, Any]]) -> None:
+        """Make the vectors of a namespace known to all collections that users bring documents to."""
+        await store.give_vectors(tx, BROUGHT, describe_brought(configs))
 
     async def fed_by(self, tx: NamespaceReader, source_ids: Sequence[str]) -> list[CollectionRow]:
         """Return the collections directly fed by these buckets or collections, oldest first, disabled ones too."""

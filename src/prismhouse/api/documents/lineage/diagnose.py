@@ -43,7 +43,7 @@ async def _visibility(tx: NamespaceReader, row: Mapping[str, Any], collection: C
     standing = await vectors.load(tx, [str(index["feature_uri"]) for index in collection.vector_indexes])
     for index in collection.vector_indexes:
         table = standing.get(str(index["feature_uri"]))
-        held = await store.stored_vectors(tx, table.table_name, [row["document_id"]], values=False) if table else {}
+        held = await store.stored_vectors(tx, table, [row["document_id"]], values=False) if table else {}
         (present if held else missing).append(str(index["name"]))
     plain = "filters and text search find it"
     if not collection.vector_indexes:

@@ -49,8 +49,8 @@ async def hydrate(
     standing = await vectors.load(tx, list(members)) if members else {}
     only_names = wanted.names is True and not wanted.values
     hydrated: dict[str, dict[str, Any]] = {row["document_id"]: {"_vectors": []} if only_names else {} for row in found}
-    for uri, table in standing.items():
-        stored = await store.stored_vectors(tx, table.table_name, members[uri], values=not only_names)
+    for uri, standing_index in standing.items():
+        stored = await store.stored_vectors(tx, standing_index, members[uri], values=not only_names)
         for document_id, vector in stored.items():
             if only_names:
                 hydrated[document_id]["_vectors"].append(names[uri])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prismhouse.api.collections.model import CollectionRow, resolve_feature_uri
+from prismhouse.api.collections.model.brought import BROUGHT
 from prismhouse.api.collections.schemas import ListCollections
 from prismhouse.api.collections.service.collections import CollectionPage
 from prismhouse.api.retrievers.model import input_fields
@@ -38,7 +39,10 @@ class Collections(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A definition that can run. `fixed`: it names its collections, so it stays right until its version changes."""
+    """A definition that can run. `fixed`: it stays right until its version changes, as it names its collections.
+
+    Vectors that users bring are not fixed: an upsert may add one, and a promotion gives them a model.
+    """
 
     retriever_id: str | None
     version: int
@@ -79,7 +83,7 @@ async def compile_definition(
         used_inputs=frozenset(inputs_of([[spec.raw, spec.pre_filters] for spec in stages])),
         budget=definition.get("budget_limits") or {},
         default_limit=_default_limit(stages),
-        fixed=bool(named),
+        fixed=bool(named) and all(target.settled for target in targets),
     )
 
 
@@ -107,7 +111,12 @@ async def _all(collections: Collections, scope: Scope) -> list[Target]:
 
 
 def _target(row: CollectionRow) -> Target:
-    return Target(collection_id=row.collection_id, name=row.name, vector_indexes=row.vector_indexes)
+    return Target(
+        collection_id=row.collection_id,
+        name=row.name,
+        vector_indexes=row.vector_indexes,
+        settled=row.extractor_name != BROUGHT,
+    )
 
 
 def _default_limit(stages: Sequence[StageSpec]) -> int:

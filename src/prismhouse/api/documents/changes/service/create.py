@@ -106,6 +106,9 @@ def _vectors(collection: CollectionRow, request: CreateDocument) -> dict[str, li
             faults.append(field_fault(location, f"names no vector index here. There are: {_listed(collection)}."))
         elif str(known["feature_uri"]) in found:
             faults.append(field_fault(location, "is a second vector for the same index."))
+        elif known["index"].get("type", "dense") != "dense":
+            message = f"takes {known['index']['type']} vectors: bring them with an upsert to the namespace."
+            faults.append(field_fault(location, message))
         elif reason := _unfit(value, int(known["index"]["dimensions"])):
             faults.append(field_fault(location, f"{reason} There are: {_listed(collection)}."))
         else:
