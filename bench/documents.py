@@ -86,8 +86,8 @@ def measure(options: argparse.Namespace) -> int:
                 _measure(report, count, Path(folder), Path(environments), peers=options.peers)
     report.note(
         "Ten lists: one call over HTTP here, ten calls one after the other in the other stores. Indexes built: the six "
-        "declared ones here, whose index of words is kept up while documents are written; all of them elsewhere, except "
-        "that Qdrant Edge fills those of fields while points are written. A common word: with `search` any string that "
+        "declared ones here, whose index of words is kept up while documents are written; all of them elsewhere, but "
+        "Qdrant Edge fills those of fields while points are written. A common word: with `search` any string that "
         "holds the letters, here; a whole word elsewhere and in our filter."
     )
     return report.finish(check=options.check, keep=counts == COUNTS)
