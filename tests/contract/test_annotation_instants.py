@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.annotations import ROOT, create, ok, reviews
+from tests.annotations import ROOT, create, ok, reviews, stored_document
 from tests.opened import Open
 
 from prismhouse.api.annotations.service.changes import Changes
@@ -60,7 +60,9 @@ async def test_a_list_as_of_now_waits_for_what_began_before(opened: Open, client
 async def test_a_list_for_an_end_user_keeps_nobody_from_writing(
     opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await create(client)
+    collection_id, document_id = await stored_document(opened, client)
+    await ok(client.patch(f"/v1/collections/{collection_id}/documents/{document_id}/acl", json={"public": True}))
+    made = await create(client, document_id=document_id)
     async with opened.house.db.write() as tx:
         await tx.execute("UPDATE api_keys SET principal_id = 'p' WHERE key_id = %(key)s", {"key": made["actor_id"]})
     held: list[int] = []

@@ -145,6 +145,7 @@ def test_the_official_client_uploads_confirms_and_downloads(client):
     assert task.additional_data["object_id"] == confirmed.object_id
     with urllib.request.urlopen(linked["presigned_url"], timeout=60) as answer:
         assert answer.read() == PHOTO.read_bytes()
+        assert answer.headers["ETag"].strip('"') == etag.strip('"')
 
 
 def test_a_task_says_what_a_file_is_when_it_is_not_what_its_name_says(client):

@@ -203,7 +203,7 @@ async def _get(files: LocalFiles, request: Request, signed: dict[str, str]) -> R
 
 def _answer(request: Request, file: BinaryIO, signed: dict[str, str]) -> Response:
     status = os.fstat(file.fileno())
-    size_bytes, modified, etag = status.st_size, status.st_mtime, f'"{signed["sha256"]}"'
+    size_bytes, modified, etag = status.st_size, status.st_mtime, f'"{signed.get("md5") or signed["sha256"]}"'
     headers = _OPEN | {"ETag": etag, "Last-Modified": http_date(modified), "Cache-Control": "private"}
     condition = condition_of(request.headers, etag=etag, modified=modified)
     if condition == 412:

@@ -20,10 +20,23 @@ class Downloads:
     def __init__(self, links: BlobLinks) -> None:
         self._links = links
 
-    def url(self, namespace_id: NamespaceId, sha256: str, *, content_type: str | None, filename: str | None) -> str:
+    def url(
+        self,
+        namespace_id: NamespaceId,
+        sha256: str,
+        *,
+        content_type: str | None,
+        filename: str | None,
+        md5: str | None = None,
+    ) -> str:
         """Return an absolute URL; the caller knows that the bytes are in the blob store."""
         return self._links.get_url(
-            namespace_id, sha256, content_type=content_type, filename=filename, expires_in_seconds=DOWNLOAD_SECONDS
+            namespace_id,
+            sha256,
+            content_type=content_type,
+            filename=filename,
+            expires_in_seconds=DOWNLOAD_SECONDS,
+            md5=md5,
         )
 
     def of_reference(self, namespace_id: NamespaceId, reference: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ class LocalBlobLinks:
         content_type: str | None,
         filename: str | None,
         expires_in_seconds: int,
+        md5: str | None = None,
     ) -> str:
         """Return an absolute URL that answers GET and HEAD with the bytes until it expires."""
         parameters = {"namespace_id": str(namespace_id), "sha256": sha256}
@@ -33,5 +34,7 @@ class LocalBlobLinks:
             parameters["content_type"] = content_type
         if filename:
             parameters["filename"] = filename
+        if md5:
+            parameters["md5"] = md5
         query = self._signer.sign("GET", parameters, expires_in_seconds=expires_in_seconds)
         return f"{self._base_url()}{FILE_PATH}?{query}"

@@ -88,6 +88,10 @@ class BlobLinks(Protocol):
         content_type: str | None,
         filename: str | None,
         expires_in_seconds: int,
+        md5: str | None = None,
     ) -> str:
-        """Return an absolute URL that answers GET with the bytes until it expires; HEAD too, except on S3."""
+        """Return an absolute URL that answers GET with the bytes until it expires; HEAD too, except on S3.
+
+        `md5` becomes the ETag where storage does not know one itself; without it, the SHA-256 does.
+        """
         ...

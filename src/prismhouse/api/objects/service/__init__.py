@@ -189,7 +189,9 @@ class Objects:
         """Return a URL that gives the bytes of a blob for an hour, or None for short text, which is no file."""
         if blob.is_text or blob.text is not None or self._downloads is None:
             return None
-        return self._downloads.url(namespace_id, blob.sha256, content_type=blob.mime_type, filename=blob.filename)
+        return self._downloads.url(
+            namespace_id, blob.sha256, content_type=blob.mime_type, filename=blob.filename, md5=blob.md5
+        )
 
     async def read(
         self, scope: Scope, identifier: str, object_id: str, *, count_documents: bool

@@ -80,5 +80,5 @@ class Reading:
             return None
         filename = upload.filename.rsplit("/", 1)[-1]
         return self._downloads.url(
-            scope.namespace_id, upload.sha256, content_type=upload.content_type, filename=filename
+            scope.namespace_id, upload.sha256, content_type=upload.content_type, filename=filename, md5=upload.md5
         )

@@ -30,6 +30,7 @@ class S3Links:
         content_type: str | None,
         filename: str | None,
         expires_in_seconds: int,
+        md5: str | None = None,  # noqa: ARG002 - the bucket knows its own ETag
     ) -> str:
         """Return an absolute URL that answers GET with the bytes until it expires."""
         # Always named: a page that somebody uploaded must not act on the bucket's address.
