@@ -220,11 +220,24 @@ def test_another_namespace_has_no_such_annotation(
     assert annotations.get_annotation(made.annotation_id).to_dict() == made.to_dict()
 
 
+def _public_document(api: Api) -> str:
+    """Return the id of a document that every key may read."""
+    schema = {"properties": {"text": {"type": "text"}}}
+    bucket = api.ok("POST", "/v1/buckets", {"bucket_name": "notes", "bucket_schema": schema})
+    source = {"type": "bucket", "bucket_ids": [bucket["bucket_id"]]}
+    extractor: dict[str, Any] = {"feature_extractor_name": "passthrough_extractor", "version": "v1"}
+    extractor["input_mappings"] = {"content": "text"}
+    api.ok("POST", "/v1/collections", {"collection_name": "notes", "source": source, "feature_extractor": extractor})
+    document_id: str = api.ok("POST", "/v1/collections/notes/documents", {"text": "tides"})["document_id"]
+    api.ok("PATCH", f"/v1/collections/notes/documents/{document_id}/acl", {"public": True})
+    return document_id
+
+
 def test_the_actor_is_the_key_or_the_user_it_is_bound_to(annotations: mixpeek.AnnotationsApi, api: Api) -> None:
     me = api.ok("GET", "/v1/me")
     body = {"name": f"reviewer_{api.namespace}", "permissions": ["write"], "principal_id": "reviewer"}
     bound = api.ok("POST", f"/v1/organizations/users/{me['user_email']}/api-keys", body)
-    request = CreateAnnotationRequest(document_id="doc_1", label="x")
+    request = CreateAnnotationRequest(document_id=_public_document(api), label="x")
 
     by_key = annotations.create_annotation(request)
     configuration = mixpeek.Configuration(host=api.server.base_url, access_token=bound["key"])

@@ -36,7 +36,8 @@ def test_the_hand_written_face_upserts_and_searches(server, unique_name):
     best = [int(n) for n in np.argsort(-scores)]
     assert [one["n"] for one in found["documents"]] == best[:5]
     assert [one["n"] for one in filtered["documents"]] == [n for n in best if n > 7][:5]
-    assert client.retrievers.list()["results"] == []
+    inside = mixpeek.Mixpeek(server.api_key, namespace=unique_name, base_url=f"{server.base_url}/v1")
+    assert inside.retrievers.list()["results"] == []
     assert client.namespaces.promote(unique_name)["mode"] == "managed"
 
 
