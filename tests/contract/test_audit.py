@@ -10,6 +10,8 @@ import pytest
 from mixpeek import models
 from tests.opened import Open, assert_envelope
 
+from prismhouse.api.audit.service import Audit
+
 LOGS = "/v1/organizations/audit/logs"
 SETTINGS = "/v1/organizations/audit/settings"
 USER = "/v1/organizations/users/admin@localhost"
@@ -208,6 +210,27 @@ async def test_the_export_is_one_event_per_line_and_says_when_it_was_cut(opened:
     assert len(one.text.splitlines()) == 4
     assert_envelope(await client.get(f"{LOGS}/export", params={"max_events": 200_001}), 422)
     assert_envelope(await client.get(f"{LOGS}/export", params={"max_events": 0}), 422)
+
+
+async def test_the_export_says_that_it_was_cut_when_the_log_grew_since_it_was_counted(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = opened.client()
+    await space(client, "counted")
+    total = Audit.total
+
+    async def counted(self: Audit, *arguments: Any) -> int:
+        count = await total(self, *arguments)
+        await space(client, "after_the_count")
+        return count
+
+    count = len(await logs(client))
+    monkeypatch.setattr(Audit, "total", counted)
+    cut = await client.get(f"{LOGS}/export", params={"max_events": count})
+
+    *events, last = [json.loads(line) for line in cut.text.splitlines()]
+    assert len(events) == count
+    assert last == {"__truncated__": True, "exported": count, "total": count + 1}
 
 
 async def test_the_export_holds_every_event_when_it_takes_several_portions(opened: Open) -> None:

@@ -94,12 +94,14 @@ def _settings_routes(router: APIRouter, service: Audit, callers: Callers) -> Non
 
 async def _lines(service: Audit, caller: Caller, asked: AuditQuery, *, most: int, total: int) -> AsyncIterator[bytes]:
     """Give one event per line; the last line of a log that was cut says so."""
-    exported = 0
-    async for rows in service.export(caller.organization_id, asked, limit=most):
-        exported += len(rows)
-        yield b"".join(json.dumps(event(row)) + b"\n" for row in rows)
-    if exported < total:
-        yield json.dumps({"__truncated__": True, "exported": exported, "total": total}) + b"\n"
+    seen = 0
+    # One more than is wanted tells whether it was cut: the log may have grown since it was counted.
+    async for rows in service.export(caller.organization_id, asked, limit=most + 1):
+        shown = rows[: most - seen]
+        seen += len(rows)
+        yield b"".join(json.dumps(event(row)) + b"\n" for row in shown)
+    if seen > most:
+        yield json.dumps({"__truncated__": True, "exported": most, "total": max(total, seen)}) + b"\n"
 
 
 def _reads_json_only(request: Request) -> bool:
