@@ -114,21 +114,16 @@ class Tasks:
     ) -> tuple[list[dict[str, Any]], int | None, str | None]:
         """Return a page of tasks, the total where it was asked for, and the next cursor. Newest first."""
         values: dict[str, Any] = {}
-        tests = [condition(body.filters or {}, values)]
+        where = condition(body.filters or {}, values)
+        asked: dict[str, str] = {}
         if body.status is not None:
-            values["status"] = known_status(body.status, ["body", "status"])
-            tests.append("status = %(status)s")
+            asked["status"] = known_status(body.status, ["body", "status"])
         if body.task_type is not None:
-            values["task_type"] = known_type(body.task_type, ["body", "task_type"])
-            tests.append("task_type = %(task_type)s")
+            asked["task_type"] = known_type(body.task_type, ["body", "task_type"])
         if body.search:
-            values["search"] = body.search.lower()
-            tests.append(
-                "(strpos(lower(task_id), %(search)s) > 0 OR strpos(lower(task_type), %(search)s) > 0"
-                " OR strpos(lower(status), %(search)s) > 0)"
-            )
+            asked["search"] = body.search.lower()
         order = ordering(body.sort)
-        fingerprint = digest_id("q", dumps([tests, values, order, namespace]).decode())
+        fingerprint = digest_id("q", dumps([where, values, asked, order, namespace]).decode())
         after = _after(page.cursor, fingerprint, order[0])
         async with self._db.read() as tx:
             rows, total = await store.page(
@@ -136,8 +131,9 @@ class Tasks:
                 organization_id,
                 patterns=patterns,
                 namespace=namespace or body.namespace_id,
-                where=" AND ".join(f"({test})" for test in tests),
+                where=where,
                 values=values,
+                asked=asked,
                 order=order,
                 after=after,
                 offset=0 if after else page.offset,

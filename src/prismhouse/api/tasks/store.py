@@ -64,6 +64,14 @@ async def find(
     )
 
 
+_ASKED = {
+    "status": "status = %(status)s",
+    "task_type": "task_type = %(task_type)s",
+    "search": "(strpos(lower(task_id), %(search)s) > 0 OR strpos(lower(task_type), %(search)s) > 0"
+    " OR strpos(lower(status), %(search)s) > 0)",
+}
+
+
 async def page(
     tx: Reader,
     organization_id: str,
@@ -72,22 +80,28 @@ async def page(
     namespace: str | None,
     where: str,
     values: Mapping[str, Any],
+    asked: Mapping[str, str],
     order: tuple[str, bool],
     after: Sequence[Any] | None,
     offset: int,
     limit: int,
     count: bool,
 ) -> tuple[list[Record], int | None]:
-    """Return a page of tasks and, with `count`, how many match. `where` and `order` hold checked column names."""
+    """Return a page of tasks and, with `count`, how many match. `where` and `order` hold checked column names.
+
+    `asked` may hold a status, a task_type, and a search in lower case.
+    """
     given: dict[str, Any] = {
         **values,
+        **asked,
         "organization_id": organization_id,
         "patterns": _scopes(patterns),
         "namespace": namespace,
         "offset": offset,
         "limit": limit,
     }
-    matching = f"""{_OPEN} AND ({where}) AND (%(namespace)s::text IS NULL OR namespace_id = %(namespace)s
+    tests = " AND ".join([f"({where})", *(_ASKED[name] for name in asked)])
+    matching = f"""{_OPEN} AND {tests} AND (%(namespace)s::text IS NULL OR namespace_id = %(namespace)s
       OR namespace_id IN (SELECT n.namespace_id FROM namespaces n WHERE n.organization_id = %(organization_id)s
                           AND n.namespace_name = %(namespace)s))"""
     total = await tx.fetch_value(f"SELECT count(*) FROM tasks WHERE {matching}", given) if count else None
