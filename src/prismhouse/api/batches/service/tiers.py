@@ -36,9 +36,12 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         if batch.status not in ACTIVE or rows[tier].status != "PENDING":
             return True
         await _announce(parts, tx, batch, tier)
+        names = list((batch.dag_tiers or ())[tier])
+        before = await parts.collections.document_counts(tx, names)
+        await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
         found: dict[str, Counts] = {}
-        for name in (batch.dag_tiers or ())[tier]:
+        for name in names:
             ids, counts = await _sources(parts, tx, batch, await parts.collections.resolve(tx, name))
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
             found[name] = counts
