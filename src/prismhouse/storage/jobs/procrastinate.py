@@ -11,8 +11,8 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from prismhouse.kit.errors import Code, WarehouseError
-from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler
-from prismhouse.storage.postgres.database import DatabaseUnavailable, Writer
+from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler, QueuedJob
+from prismhouse.storage.postgres.database import DatabaseUnavailable, Reader, Writer
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -29,6 +29,14 @@ SELECT procrastinate_defer_jobs_v1(array_agg(
   ROW(%(queue)s, %(name)s, %(priority)s, %(lock)s, NULL, arguments, %(scheduled_at)s)::procrastinate_job_to_defer_v1
   ORDER BY ordinal))
 FROM unnest(%(arguments)b::jsonb[]) WITH ORDINALITY AS jobs (arguments, ordinal)
+"""
+_FIND = """
+SELECT id AS job_id, task_name AS name, args AS arguments, status = 'doing' AS running FROM procrastinate_jobs
+WHERE queue_name = %(queue)s AND task_name = ANY(%(names)b) AND status IN ('todo', 'doing') AND args @> %(holding)s
+ORDER BY id
+"""
+_WITHDRAW = """
+SELECT procrastinate_cancel_job_v1(id, false, true) AS job_id FROM unnest(%(job_ids)b::bigint[]) AS id ORDER BY id
 """
 
 _log = structlog.get_logger(__name__)
@@ -103,6 +111,18 @@ class ProcrastinateQueue:
                 "scheduled_at": datetime.now(UTC) + timedelta(seconds=delay_seconds) if delay_seconds else None,
             },
         )
+
+    async def find(self, tx: Reader, names: Sequence[str], holding: Mapping[str, Any]) -> list[QueuedJob]:
+        """See `JobQueue.find`."""
+        parameters = {"queue": _QUEUE, "names": list(names), "holding": Jsonb(dict(holding))}
+        return [QueuedJob(**row) for row in await tx.fetch_all(_FIND, parameters)]
+
+    async def withdraw(self, tx: Writer, job_ids: Sequence[int]) -> set[int]:
+        """See `JobQueue.withdraw`."""
+        if not job_ids:
+            return set()
+        rows = await tx.fetch_all(_WITHDRAW, {"job_ids": list(job_ids)})
+        return {row["job_id"] for row in rows if row["job_id"] is not None}
 
     def app(self) -> App:
         """Return a Procrastinate app with a task for each registered job, for one run of a worker."""

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from prismhouse.storage.postgres.database import Writer
+from prismhouse.storage.postgres.database import Reader, Writer
 
-__all__ = ["GiveUpHandler", "JobHandler", "JobQueue"]
+__all__ = ["GiveUpHandler", "JobHandler", "JobQueue", "QueuedJob"]
 
 JobHandler = Callable[..., Awaitable[None]]
 GiveUpHandler = Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedJob:
+    """A job that waits, or that a worker has begun."""
+
+    job_id: int
+    name: str
+    arguments: Mapping[str, Any]
+    running: bool
 
 
 class JobQueue(Protocol):
@@ -38,4 +49,12 @@ class JobQueue(Protocol):
         delay_seconds: float = 0,
     ) -> None:
         """Add one job per entry of `arguments` (JSON values), in the transaction of `tx`."""
+        ...
+
+    async def find(self, tx: Reader, names: Sequence[str], holding: Mapping[str, Any]) -> list[QueuedJob]:
+        """Return the jobs of these names, oldest first, that have not ended and whose arguments hold `holding`."""
+        ...
+
+    async def withdraw(self, tx: Writer, job_ids: Sequence[int]) -> set[int]:
+        """Take back, in the transaction of `tx`, those of the jobs that no worker has begun; return which."""
         ...
