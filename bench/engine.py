@@ -144,7 +144,9 @@ def _two_tenants(report: Report, house: House, given: list[str], *, rounds: int)
     report.figure(f"10 rows beside {LARGE_ROWS:,}", [round(each, 3) for each in beside], "s")
     report.figure("the large batch meanwhile", round(went_on, 1), "documents/s")
     report.figure("slowest beside, as a multiple of the median alone", round(max(beside) / median(alone), 2))
-    report.bound("10 rows beside 5,000: ratio to alone", round(median(beside) / median(alone), 3), "at most", MOST_SLOWDOWN)
+    report.bound(
+        "10 rows beside 5,000: ratio to alone", round(median(beside) / median(alone), 3), "at most", MOST_SLOWDOWN
+    )
 
 
 if __name__ == "__main__":
