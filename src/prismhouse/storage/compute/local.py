@@ -79,6 +79,16 @@ class LocalCompute:
         """How many processes stand."""
         return len(self._children)
 
+    @property
+    def busy(self) -> int:
+        """How many processes work on a call."""
+        return len(self._children) - len(self._idle)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that stand."""
+        return [child.process.pid for child in self._children]
+
     async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None) -> Any:
         """See `Compute.run`. Cancelling the caller kills the process: a call never goes on unseen."""
         frame = pickle.dumps((function, arguments), protocol=5)
