@@ -11,6 +11,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from prismhouse.kit.errors import Code, WarehouseError
+from prismhouse.storage.jobs.observed import carrying, observed
 from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler, Lane, QueuedJob
 from prismhouse.storage.postgres.database import DatabaseUnavailable, Reader, Writer
 
@@ -118,7 +119,7 @@ class ProcrastinateQueue:
                 "name": name,
                 "priority": priority,
                 "lock": lock,
-                "arguments": [Jsonb(dict(entry)) for entry in arguments],
+                "arguments": [Jsonb(carrying(entry)) for entry in arguments],
                 "scheduled_at": datetime.now(UTC) + timedelta(seconds=delay_seconds) if delay_seconds else None,
             },
         )
@@ -150,7 +151,7 @@ class ProcrastinateQueue:
         )
         for name, registered in self._registered.items():
             task = app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
-                self._guarded(name, registered)
+                observed(name, self._guarded(name, registered), last=_GaveUp)
             )
             if registered.cron is not None:
                 app.periodic(cron=registered.cron, lock=name, queueing_lock=name)(task)

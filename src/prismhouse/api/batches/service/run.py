@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.read import GONE, Reading
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
 from prismhouse.api.batches.service.stop import while_wanted
+from prismhouse.api.batches.service.tally import tally
 from prismhouse.api.batches.service.tiers import enqueue_pending
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
@@ -54,6 +56,7 @@ async def run_chunk(
     parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int, chunk: int, run: int = 0
 ) -> bool:
     """Run a chunk once; return False when the batch is gone. A second delivery of the job does nothing."""
+    began = time.perf_counter()
     async with parts.db.read() as reader:
         tx = reader.within(namespace_id)
         batch = await store.find(tx, batch_id)
@@ -75,6 +78,7 @@ async def run_chunk(
             await _commit(parts, unit.within(namespace_id), work)
     except _Stopped:
         return True
+    tally(collection.extractor_id, work.counts, work.failed, seconds=time.perf_counter() - began)
     return True
 
 
