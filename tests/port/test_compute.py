@@ -154,6 +154,21 @@ async def test_cancelling_the_caller_kills_the_call(compute: LocalCompute, tmp_p
     await until_gone(int(mark.read_text()))
 
 
+async def test_a_call_cancelled_before_it_ran_leaves_nothing_behind(compute: LocalCompute, tmp_path: Path) -> None:
+    marks = [tmp_path / str(number) for number in range(4)]
+    calls = [asyncio.create_task(compute.run(f"{HERE}:sleep", 60.0, str(mark))) for mark in marks]
+    await asyncio.sleep(0)  # two start a process, two wait for one
+
+    for call in calls:
+        call.cancel()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    assert compute.running == 0
+    assert await compute.run(f"{HERE}:double", 1) == 2
+    assert not any(mark.exists() for mark in marks)
+
+
 async def test_calls_run_at_the_same_time_up_to_the_size_of_the_pool(compute: LocalCompute, tmp_path: Path) -> None:
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
 

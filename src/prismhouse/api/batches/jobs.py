@@ -11,6 +11,8 @@ from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.run import run_chunk
 from prismhouse.api.batches.service.tiers import start_tier
 from prismhouse.api.batches.store import batches as store
+from prismhouse.api.batches.store import journal
+from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.engine.pipeline.ledger import FailureCategory
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import NamespaceId, TaskId
@@ -30,13 +32,18 @@ def register_jobs(parts: Parts, batches: Batches) -> None:
         if not await run_chunk(parts, namespace_id=namespace_id, batch_id=batch_id, tier=tier, chunk=chunk):
             await _end_orphan(parts, task_id)
 
-    async def give_up(error: Exception, *, namespace_id: NamespaceId, batch_id: str, **_: Any) -> None:
+    async def give_up(
+        error: Exception, *, namespace_id: NamespaceId, batch_id: str, tier: int | None = None, **_: Any
+    ) -> None:
         async with parts.db.write() as unit:
             tx = unit.within(namespace_id)
             batch = await store.lock(tx, batch_id)
             if batch is not None and not batch.is_terminal:
                 reason = error.message if isinstance(error, WarehouseError) else f"{type(error).__name__}: {error}"
                 category = FailureCategory.PIPELINE
+                await journal.record(
+                    tx, batch_id, tier=tier, level="error", event=JournalEvent.BATCH_GIVEN_UP, message=reason
+                )
                 await end_batch(parts, tx, batch, BatchStatus.FAILED, reason=reason, category=category)
 
     async def build_indexes(*, namespace_id: NamespaceId) -> None:

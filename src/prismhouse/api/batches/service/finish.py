@@ -8,7 +8,8 @@ from prismhouse.api.batches.model import BatchRow, BatchStatus
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store import chunks, journal, ledger
+from prismhouse.api.batches.store.journal import JournalEvent, Level
 from prismhouse.engine.pipeline.ledger import (
     Counts,
     FailureCategory,
@@ -23,6 +24,11 @@ from prismhouse.storage.postgres.database import NamespaceWriter
 __all__ = ["end_batch", "end_tier"]
 
 _REASON_CHARACTERS = 2000
+_LEVELS: dict[Outcome, Level] = {
+    Outcome.COMPLETED: "info",
+    Outcome.COMPLETED_WITH_ERRORS: "warning",
+    Outcome.FAILED: "error",
+}
 
 
 async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
@@ -31,6 +37,7 @@ async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int
     by_tier = [Counts.total(row.counts for row in rows if row.tier == number) for number in range(tier + 1)]
     outcome = tier_outcome(by_tier[tier])
     await chunks.update_tier(tx, batch.batch_id, tier, status=outcome)
+    await _record_tier(tx, batch, tier, outcome, by_tier[tier])
     total = len(batch.dag_tiers or ())
     if outcome is not Outcome.FAILED and tier + 1 < total:
         await _end_tier_task(parts, tx, batch, tier, outcome)
@@ -84,6 +91,7 @@ async def end_batch(
         await _mark_objects(parts, tx, batch, reason)
     counts = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
     result = _result(batch, status, Counts.total(row.counts for row in counts), reason, category)
+    await _record_batch(tx, batch, status, result)
     await _end_tasks(parts, tx, batch, status, result, reason)
     if status is not BatchStatus.CANCELED:
         await parts.events.emit(
@@ -98,6 +106,43 @@ async def end_batch(
         await parts.queue.enqueue(
             tx.unscoped, "batches.build_indexes", [{"namespace_id": batch.namespace_id}], priority=-10
         )
+
+
+async def _record_tier(tx: NamespaceWriter, batch: BatchRow, tier: int, outcome: Outcome, counts: Counts) -> None:
+    message = (
+        f"{outcome}: {counts.processed} rows gave {counts.documents_written} documents, "
+        f"{counts.failed} failed, {counts.skipped} were rightly empty."
+    )
+    if counts.lost:
+        message += f" {counts.lost} were never heard of again."
+    details = {"status": outcome, **{name: getattr(counts, name) for name in Counts.__dataclass_fields__}}
+    await journal.record(
+        tx,
+        batch.batch_id,
+        tier=tier,
+        level=_LEVELS[outcome],
+        event=JournalEvent.TIER_ENDED,
+        message=message,
+        details=details,
+    )
+
+
+async def _record_batch(tx: NamespaceWriter, batch: BatchRow, status: BatchStatus, result: dict[str, Any]) -> None:
+    canceled = status is BatchStatus.CANCELED
+    await journal.record(
+        tx,
+        batch.batch_id,
+        tier=None,
+        level="info" if canceled else _LEVELS[Outcome(status)],
+        event=JournalEvent.BATCH_CANCELED if canceled else JournalEvent.BATCH_ENDED,
+        message=f"{status}: {result['failure_reason'] or '{} documents written.'.format(result['documents_written'])}",
+        details={
+            "status": status,
+            "documents_written": result["documents_written"],
+            "rows_failed": result["rows_failed"],
+            "failure_category": result["failure_category"],
+        },
+    )
 
 
 def _result(

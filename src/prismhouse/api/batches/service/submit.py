@@ -8,7 +8,8 @@ from typing import Any
 from prismhouse.api.batches.model import BatchRow, BatchStatus
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store import chunks, journal, ledger
+from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.engine.pipeline.plan import Node, downstream_of, plan_tiers
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
@@ -106,6 +107,15 @@ async def submit(
         dag_tiers=tiers,
         task_id=task_ids[0],
         queued_at=utc_now(),
+    )
+    await journal.record(
+        tx,
+        batch.batch_id,
+        tier=None,
+        level="info",
+        event=JournalEvent.BATCH_SUBMITTED,
+        message=f"{batch.object_count} objects were queued for {len(names)} collections in {len(tiers)} tiers.",
+        details={"dag_tiers": tiers, "dedup_strategy": batch.dedup_strategy, "force": force},
     )
     await parts.queue.enqueue(tx.unscoped, "batches.start_tier", [job_arguments(batch, task_ids[0], tier=0)])
     return task_ids[0]

@@ -11,7 +11,8 @@ from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
 from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store import chunks, journal, ledger
+from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.engine.pipeline.plan import cut_work
 from prismhouse.kit.clock import utc_now
@@ -36,16 +37,38 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
             return True
         await _announce(parts, tx, batch, tier)
         work: list[tuple[str, Sequence[str]]] = []
+        found: dict[str, Counts] = {}
         for name in (batch.dag_tiers or ())[tier]:
             ids, counts = await _sources(parts, tx, batch, await parts.collections.resolve(tx, name))
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
+            found[name] = counts
             work += [(name, part) for part in cut_work(ids, parts.worker.chunk_rows, shares=parts.chunks_in_flight)]
+        await _record_start(tx, batch, tier, found, chunks_made=len(work))
         if not work:
             await end_tier(parts, tx, batch, tier)
             return True
         await chunks.insert_chunks(tx, batch.batch_id, tier, work)
         await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
     return True
+
+
+async def _record_start(
+    tx: NamespaceWriter, batch: BatchRow, tier: int, found: Mapping[str, Counts], *, chunks_made: int
+) -> None:
+    total = Counts.total(found.values())
+    by_collection = {
+        name: {"fetched": each.fetched, "after_filter": each.after_filter, "submitted": each.submitted}
+        for name, each in found.items()
+    }
+    await journal.record(
+        tx,
+        batch.batch_id,
+        tier=tier,
+        level="info",
+        event=JournalEvent.TIER_STARTED,
+        message=f"{total.submitted} of {total.fetched} rows go to extraction, in {chunks_made} chunks.",
+        details={"chunks": chunks_made, "collections": by_collection},
+    )
 
 
 async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
