@@ -16,7 +16,7 @@ from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.media.sniff import sniff
 
-__all__ = ["Media", "faults_named", "opened", "seconds_of"]
+__all__ = ["Media", "check_duration", "check_size", "faults_named", "opened", "seconds_of"]
 
 # FFmpeg's demuxers of playlists (HLS, DASH, concat, and the like) open other files and addresses: none is here.
 _FORMATS = (
@@ -130,7 +130,7 @@ def _looked_at(container: Any, kind: str, limits: MediaLimits) -> Media:
         raise MediaFault("no_video_stream", f"The file holds {held}. Map it to the input `audio`, or upload a video.")
     first: Any = audio if video is None else video
     if video is not None:
-        _check_size(video.codec_context.width, video.codec_context.height, limits)
+        check_size(video.codec_context.width, video.codec_context.height, limits)
         video.codec_context.options = {"max_pixels": str(limits.pixels)}
     duration = _duration(container, first)
     if duration is not None:
@@ -152,7 +152,8 @@ def _is_cover(stream: Any) -> bool:
     return bool(int(stream.disposition) & 0x400)
 
 
-def _check_size(width: int, height: int, limits: MediaLimits) -> None:
+def check_size(width: int, height: int, limits: MediaLimits) -> None:
+    """Raise MediaFault for frames that are larger than the limit, or of no size."""
     if width <= 0 or height <= 0:
         raise MediaFault("media_corrupt", "The video's header gives no size. Upload it again.")
     if width * height > limits.pixels:

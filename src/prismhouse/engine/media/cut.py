@@ -10,6 +10,7 @@ from typing import Any
 
 from prismhouse.engine.media.container import Media, faults_named, opened, seconds_of
 from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.film import upright
 from prismhouse.engine.media.limits import MediaLimits
 
 __all__ = ["ENCODERS", "cut_video"]
@@ -248,18 +249,6 @@ def _trimmed(frame: Any, time: float, start: float, end: float) -> Any | None:
     part.time_base = Fraction(1, rate)
     part.pts = max(0, round((time + first / rate - start) * rate))
     return part
-
-
-def upright(frame: Any) -> Any:
-    """Return a frame as a viewer sees it: phones film in one direction and note the other."""
-    turns = round(frame.rotation / 90) % 4
-    if not turns:
-        return frame
-    import av
-    import numpy as np
-
-    turned = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-    return av.VideoFrame.from_ndarray(turned, format="rgb24")
 
 
 def _seek(media: Media, start: float) -> None:
