@@ -20,6 +20,7 @@ from prismhouse.api.documents.changes.service import BulkChanges, DocumentChange
 from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.lineage.service import Lineage
+from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
 from prismhouse.api.namespaces.deletion import Deletion
@@ -42,6 +43,7 @@ from prismhouse.settings import Settings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
+from prismhouse.storage.compute.observed import ObservedCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher
@@ -81,6 +83,7 @@ class House:
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
     document_lineage: Lineage
+    document_scenes: Scenes
     document_figures: Figures
     payload_indexes: PayloadIndexes
     document_upserts: Upserts
@@ -109,6 +112,7 @@ class House:
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
         await self.retrievers.close()
+        await self.document_scenes.close()
         await self.embedder.close()
         await self.compute.close()
         await self.fetcher.close()
@@ -126,7 +130,11 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    files, compute, jobs = adapters.files(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    files, compute, jobs = (
+        adapters.files(settings),
+        ObservedCompute(adapters.compute(settings)),
+        ProcrastinateQueue(dsn),
+    )
     blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
@@ -158,6 +166,7 @@ def build(settings: Settings, dsn: str) -> House:
         link_blob=downloads.of_reference,
         indexes=indexes,
         filter_depth=settings.limits.filter_depth,
+        cursor_seconds=settings.limits.cursor_seconds,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
@@ -172,12 +181,13 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
+    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
     parts = Parts(
         db=db,
         queue=jobs,
         compute=compute,
         blobs=blobs,
-        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
+        copies=copies,
         tasks=tasks,
         events=events,
         buckets=buckets,
@@ -227,6 +237,15 @@ def build(settings: Settings, dsn: str) -> House:
         document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
         document_lineage=Lineage(
             db, collections=collections, documents=documents, objects=objects, failures=failures_of_object
+        ),
+        document_scenes=Scenes(
+            db,
+            collections=collections,
+            blobs=blobs,
+            copies=copies,
+            compute=compute,
+            downloads=downloads,
+            settings=settings.media,
         ),
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
