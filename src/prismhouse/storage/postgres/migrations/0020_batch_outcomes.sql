@@ -10,3 +10,6 @@ ALTER TABLE batch_counts ADD COLUMN documents_before bigint;
 COMMENT ON COLUMN batch_amounts.kind IS 'unit | seconds | documents | chunks | chunk_units | pages_dropped | segments_dropped';
 -- Lists show the first objects of each of a hundred batches.
 CREATE INDEX batch_objects_in_order ON batch_objects (namespace_id, batch_id, ordinal, object_id);
+-- The organization's own list, and a batch that is asked for without its namespace.
+CREATE INDEX batches_of_organization ON batches (organization_id, sequence DESC);
+CREATE INDEX batches_by_id ON batches (batch_id);
