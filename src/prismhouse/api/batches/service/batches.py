@@ -7,7 +7,6 @@ from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_statuses
 from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch, TriggerCollection
-from prismhouse.api.batches.service.audit import audit_batch
 from prismhouse.api.batches.service.auto import AutoProcess
 from prismhouse.api.batches.service.create import (
     By,
@@ -203,12 +202,6 @@ class Batches:
             tx = unit.within(scope.namespace_id)
             await self._found(tx, batch_id, bucket=bucket)
             return await ledger.failed_rows(tx, batch_id, **page)
-
-    async def audit(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
-        """Return the books of a batch: what was submitted against what is there, tier by tier."""
-        async with self._parts.db.read() as unit:
-            tx = unit.within(scope.namespace_id)
-            return await audit_batch(tx, await self._found(tx, batch_id, bucket=bucket))
 
     async def active_of_collection(self, tx: NamespaceReader, collection_id: str) -> list[str]:
         """Return active batches that run a collection: it must not be deleted under them."""
