@@ -18,6 +18,11 @@ class ObservedCompute:
     def __init__(self, compute: Compute) -> None:
         self.compute = compute
 
+    @property
+    def fault(self) -> str | None:
+        """See `Compute.fault`."""
+        return self.compute.fault
+
     async def open(self) -> None:
         """See `Compute.open`."""
         await self.compute.open()
