@@ -18,10 +18,9 @@ class ObservedCompute:
     def __init__(self, compute: Compute) -> None:
         self.compute = compute
 
-    @property
-    def fault(self) -> str | None:
+    async def fault(self) -> str | None:
         """See `Compute.fault`."""
-        return self.compute.fault
+        return await self.compute.fault()
 
     async def open(self) -> None:
         """See `Compute.open`."""
