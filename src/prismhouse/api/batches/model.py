@@ -106,6 +106,7 @@ class TierRow:
     started_at: datetime | None
     completed_at: datetime | None
     fed_run: int | None = None
+    audit: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,3 +119,10 @@ class CountsRow:
     updated_at: datetime
     counts: Counts
     canceled_at: datetime | None = None
+    started_at: datetime | None = None
+    documents_before: int | None = None
+
+    @property
+    def done(self) -> int:
+        """Rows that have been heard of."""
+        return self.counts.processed + self.counts.failed + self.counts.skipped

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from prismhouse.api.batches.service.sources import Origin, load_documents, load_
 from prismhouse.api.batches.service.stop import while_wanted
 from prismhouse.api.batches.service.tally import tally
 from prismhouse.api.batches.service.tiers import enqueue_pending
+from prismhouse.api.batches.store import amounts, chunks, ledger
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, ledger
-from prismhouse.api.batches.store.chunks import Chunk
+from prismhouse.api.batches.store.chunks import Chunk, Outcome
 from prismhouse.api.batches.store.ledger import FailedRow
 from prismhouse.engine.extractors.port import ExtractorRecord, Row, RowFailure
+from prismhouse.engine.pipeline.amounts import measured, summed
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.engine.pipeline.rows import Mapped
+from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres import vectors
 from prismhouse.storage.postgres.database import NamespaceWriter
@@ -50,6 +53,9 @@ class _Work:
     written: list[Written] = field(default_factory=list)
     failed: list[FailedRow] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    amounts: dict[tuple[str, str], float] = field(default_factory=dict)
+    began_at: datetime = field(default_factory=utc_now)
 
 
 async def run_chunk(
@@ -87,7 +93,10 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
     async with aclosing(reading.portions(work.chunk.source_ids)) as portions:
         async for mapped in portions:
             rows: list[Row] = [item.row for item in mapped.values() if item.row is not None]
+            began = time.monotonic()
             results = await extract(parts, work.collection.extractor_id, work.collection.parameters, rows)
+            took = {("seconds", "extract"): time.monotonic() - began, ("work", "calls"): 1.0}
+            work.amounts = summed([work.amounts, took])
             await _take(parts, work, mapped, results)
 
 
@@ -100,6 +109,7 @@ async def _take(parts: Parts, work: _Work, mapped: Mapping[str, Mapped], results
         if failure is not None:
             missing += failure.code == "missing_input"
             failed += 1
+            work.outcomes[name] = Outcome("f")
             work.failed.append(_failed_row(work, name, failure, done))
         elif done is not None and done.result.documents:
             processed += 1
@@ -111,8 +121,13 @@ async def _take(parts: Parts, work: _Work, mapped: Mapping[str, Mapped], results
             )
             documents += len(written)
             work.written += written
+            work.outcomes[name] = Outcome("p", written[0].document.document_id)
+            if item.row is not None:
+                amount = measured(work.record, work.collection.parameters, item.row, done.result)
+                work.amounts = summed([work.amounts, amount])
         else:
             skipped += 1
+            work.outcomes[name] = Outcome("s")
     counts = work.counts
     work.counts = Counts(
         processed=counts.processed + processed,
@@ -143,16 +158,18 @@ async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     if chunk is None or not chunk.is_open or chunk.source_ids != work.chunk.source_ids:
         raise _Stopped
     await _leave_out_deleted(parts, tx, work)
+    await _count_replaced(parts, tx, work)
     await _take_failures(tx, work)
     await parts.documents.write(tx, [item.document for item in work.written])
     await _write_vectors(tx, work)
     await ledger.add_failures(tx, batch_id, tier, work.chunk.collection_id, work.failed)
-    await chunks.finish_chunk(tx, batch_id, tier, number)
+    await chunks.finish_chunk(tx, batch_id, tier, number, [work.outcomes.get(name) for name in chunk.source_ids])
     # Last, because all chunks of the batch queue here.
     batch = await store.lock(tx, batch_id)
     if batch is None or batch.status not in ACTIVE or batch.run != work.batch.run:
         raise _Stopped
-    await ledger.add_counts(tx, batch_id, tier, work.chunk.collection_id, work.counts)
+    await ledger.add_counts(tx, batch_id, tier, work.chunk.collection_id, work.counts, began_at=work.began_at)
+    await amounts.add(tx, batch_id, tier, work.chunk.collection_id, work.amounts)
     await enqueue_pending(parts, tx, batch, tier, 1)
     if not await chunks.open_chunks(tx, batch_id, tier):
         await end_tier(parts, tx, batch, tier)
@@ -192,12 +209,25 @@ async def _leave_out_deleted(parts: Parts, tx: NamespaceWriter, work: _Work) -> 
     work.written = [item for item in work.written if item.document.root_object_id not in gone]
     kept = [row for row in work.failed if row.object_id not in gone]
     work.failed = [*kept, *(_failed_row(work, name, GONE, None) for name in sorted(gone))]
+    work.outcomes |= {name: Outcome("f") for name in gone}
     work.counts = replace(
         work.counts,
         processed=work.counts.processed - len(gone),
         failed=work.counts.failed + len(gone),
         documents_written=len(work.written),
     )
+
+
+async def _count_replaced(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
+    """Count, before they are written, the documents that take the place of earlier ones of the same source."""
+    if work.batch.dedup_strategy != "replace" or not work.written:
+        return
+    upstream = work.collection.source_type == "collection"
+    look_up = chunks.upstream_with_documents if upstream else parts.documents.existing_objects
+    sources = [item.document.source_document_id or str(item.document.root_object_id) for item in work.written]
+    had = await look_up(tx, work.collection.collection_id, sorted(set(sources)))
+    if number := sum(name in had for name in sources):
+        work.amounts = summed([work.amounts, {("documents", "replaced"): number}])
 
 
 async def _write_vectors(tx: NamespaceWriter, work: _Work) -> None:

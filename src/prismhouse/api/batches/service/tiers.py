@@ -38,6 +38,9 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         if any(row.completed_at is None for row in rows[:tier]):
             return True
         await _announce(parts, tx, batch, tier)
+        names = list((batch.dag_tiers or ())[tier])
+        before = await parts.collections.document_counts(tx, names)
+        await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
         found: dict[str, Counts] = {}
         for name, had in (await _running(tx, batch, tier)).items():
