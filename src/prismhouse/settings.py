@@ -25,6 +25,7 @@ __all__ = [
     "InferenceSettings",
     "LimitSettings",
     "LogSettings",
+    "MediaSettings",
     "MetricsSettings",
     "OutboundSettings",
     "ServerSettings",
@@ -169,6 +170,25 @@ class LimitSettings(_Group):
         200, ge=1, description="Most event streams an API process holds open; one organization may hold half of them."
     )
     filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")
+    cursor_seconds: float = Field(
+        7 * 86_400, gt=0, description="How long a cursor of a list of documents is good for after it was given out."
+    )
+
+
+class MediaSettings(_Group):
+    seconds: float = Field(4 * 3600, gt=0, description="Longest video or sound that is read.")
+    pixels: int = Field(8192 * 4320, ge=1, description="Largest frame of a video that is decoded, in pixels.")
+    frames: int = Field(1_000_000, ge=1, description="Most frames of a video that are decoded.")
+    streams: int = Field(64, ge=1, description="Most streams (pictures, sounds, subtitles) in one file.")
+    cut_seconds: float = Field(300, gt=0, description="Longest that cutting a scene may take.")
+    clip_seconds: float = Field(3600, gt=0, description="Longest scene that is cut.")
+    clip_bytes: int = Field(256 * 2**20, ge=1024, description="Largest file that a scene may become.")
+    encoder: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="FFmpeg's encoder for scenes. Unset: the first of `libx264`, `libopenh264`, `libvpx-vp9` and "
+        "`mpeg4` that there is. `libx264` is under the GPL; the others are not.",
+    )
 
 
 class OutboundSettings(_Group):
@@ -237,6 +257,7 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     worker: WorkerSettings = WorkerSettings()
     limits: LimitSettings = LimitSettings()
+    media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -17,6 +17,7 @@ from prismhouse.api.documents.figures.routes import routes as document_figure_ro
 from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
 from prismhouse.api.documents.lineage.routes import routes as document_lineage_routes
 from prismhouse.api.documents.routes import routes as document_routes
+from prismhouse.api.documents.scenes.routes import routes as document_scene_routes
 from prismhouse.api.documents.vectors.routes import routes as brought_vector_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -57,6 +58,7 @@ def routers(house: House) -> list[APIRouter]:
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         document_lineage_routes(house.document_lineage, callers),
+        document_scene_routes(house.document_scenes, callers),
         payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),

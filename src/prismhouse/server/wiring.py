@@ -21,6 +21,7 @@ from prismhouse.api.documents.changes.service import BulkChanges, DocumentChange
 from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.lineage.service import Lineage
+from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
 from prismhouse.api.namespaces.deletion import Deletion
@@ -83,6 +84,7 @@ class House:
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
     document_lineage: Lineage
+    document_scenes: Scenes
     document_figures: Figures
     payload_indexes: PayloadIndexes
     document_upserts: Upserts
@@ -111,6 +113,7 @@ class House:
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
         await self.retrievers.close()
+        await self.document_scenes.close()
         await self.embedder.close()
         await self.compute.close()
         await self.fetcher.close()
@@ -164,6 +167,7 @@ def build(settings: Settings, dsn: str) -> House:
         link_blob=downloads.of_reference,
         indexes=indexes,
         filter_depth=settings.limits.filter_depth,
+        cursor_seconds=settings.limits.cursor_seconds,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
@@ -178,12 +182,13 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
+    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
     parts = Parts(
         db=db,
         queue=jobs,
         compute=compute,
         blobs=blobs,
-        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
+        copies=copies,
         tasks=tasks,
         events=events,
         buckets=buckets,
@@ -234,6 +239,15 @@ def build(settings: Settings, dsn: str) -> House:
         document_figures=Figures(db, collections=collections, filter_depth=settings.limits.filter_depth),
         document_lineage=Lineage(
             db, collections=collections, documents=documents, objects=objects, failures=failures_of_object
+        ),
+        document_scenes=Scenes(
+            db,
+            collections=collections,
+            blobs=blobs,
+            copies=copies,
+            compute=compute,
+            downloads=downloads,
+            settings=settings.media,
         ),
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
