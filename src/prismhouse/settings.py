@@ -107,6 +107,9 @@ class ComputeSettings(_Group):
     call_timeout_seconds: float = Field(
         600, gt=0, description="Longest one extraction call may run before it is killed."
     )
+    process_memory_bytes: int | None = Field(
+        None, ge=2**26, description="Memory that an extraction process may take. Unset: what the machine has."
+    )
 
 
 class InferenceSettings(_Group):
@@ -124,11 +127,24 @@ class WorkerSettings(_Group):
         None, ge=1, le=256, description="Jobs a worker process runs at once. Unset: two per extraction process."
     )
     chunk_rows: int = Field(128, ge=1, le=5000, description="Most rows of a batch in one job.")
+    chunk_seconds: float = Field(5, gt=0, description="Computing time that a job of a batch is cut for.")
+    chunk_bytes: int = Field(
+        64 * 2**20, ge=1, description="Most bytes of sources in one job; a larger source is alone in its own."
+    )
+    chunk_documents: int = Field(
+        5000, ge=1, description="Documents after which a job writes what it has, and leaves its other rows to another."
+    )
+    call_seconds: float = Field(
+        0.5, gt=0, description="Computing time after which a job lets others have the extraction process."
+    )
     chunks_in_flight: int | None = Field(
         None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."
     )
     max_attempts: int = Field(
         3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
+    )
+    retry_seconds: float = Field(
+        2, gt=0, description="Pause before such a row's second attempt; four times as long before each later one."
     )
     draft_minutes: float | None = Field(
         None, gt=0, description="A draft that nobody touches for so many minutes is cancelled. Unset: drafts stay."
@@ -144,6 +160,9 @@ class LimitSettings(_Group):
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
+    )
+    row_documents: int = Field(
+        100_000, ge=1, description="Most documents that one row may give; one that gives more fails."
     )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")

@@ -14,6 +14,7 @@ from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+from prismhouse.api.batches.service.turns import Turns
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
@@ -199,6 +200,7 @@ def build(settings: Settings, dsn: str) -> House:
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
+        turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
     register_batch_jobs(parts, batches)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from prismhouse.api.batches.service.turns import Turns
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
@@ -57,3 +58,4 @@ class Parts:
     chunks_in_flight: int
     limits: LimitSettings
     extraction: ExtractorSettings
+    turns: Turns = field(default_factory=lambda: Turns(2))

@@ -80,10 +80,10 @@ async def _record_start(
 
 
 async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
-    """Queue the next chunks of a tier, at most `limit`."""
+    """Queue the next chunks of a tier, until `limit` wait or run."""
     numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
     jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
-    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs)
+    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs, priority=batch.priority)
 
 
 async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _CHUNK = """
-SELECT tier, chunk, collection_id, source_ids, state, run, retry FROM batch_chunks
+SELECT tier, chunk, collection_id, source_ids, state, run, retry, attempt, deaths FROM batch_chunks
 WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s
 """
 
@@ -50,6 +50,8 @@ class Chunk:
     state: str
     run: int = 0
     retry: bool = False
+    attempt: int = 1
+    deaths: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -137,14 +139,20 @@ async def insert_chunks(
 
 
 async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit: int) -> list[int]:
-    """Mark the next pending chunks as queued and return their numbers; who stops the batch may hold some of them."""
+    """Mark pending chunks as queued, until `limit` that are due are, and return their numbers.
+
+    Who stops the batch may hold some of them.
+    """
     rows = await tx.fetch_all(
         """
-        UPDATE batch_chunks SET state = 'queued'
+        UPDATE batch_chunks SET state = 'queued', not_before = NULL
         WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk IN (
           SELECT chunk FROM batch_chunks
           WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND state = 'pending'
-          ORDER BY chunk LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+          ORDER BY chunk LIMIT greatest(0, %(limit)s - (
+            SELECT count(*) FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
+              AND tier = %(tier)s AND state = 'queued' AND (not_before IS NULL OR not_before <= now())))
+          FOR UPDATE SKIP LOCKED)
         RETURNING chunk
         """,
         {"batch_id": batch_id, "tier": tier, "limit": limit},
