@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter
 
@@ -28,6 +29,7 @@ from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
 from prismhouse.server import files, health
 from prismhouse.server.wiring import House
+from prismhouse.storage.compute.port import Compute
 
 __all__ = ["routers"]
 
@@ -38,7 +40,7 @@ def routers(house: House) -> list[APIRouter]:
     local = house.local_files
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
-        health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        health.routes(house.db, object_storage=house.blobs.fault, inference=partial(_inference_fault, house.compute)),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
@@ -57,6 +59,10 @@ def routers(house: House) -> list[APIRouter]:
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
     ]
+
+
+async def _inference_fault(compute: Compute) -> str | None:
+    return await compute.fault() or await _missing_models()
 
 
 async def _missing_models() -> str | None:
