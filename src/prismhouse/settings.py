@@ -101,14 +101,39 @@ class BlobSettings(_Group):
 
 class ComputeSettings(_Group):
     kind: Literal["local", "ray"] = Field(
-        "local", description="Where extractors run: a pool of local processes. `ray` is not built yet."
+        "local", description="Where extractors run: in processes of this machine, or on a Ray cluster (docs/ray.md)."
     )
-    processes: int | None = Field(None, ge=1, le=256, description="Processes for extraction. Unset: one per core.")
+    processes: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Processes for extraction of one worker. Unset: one per core of this machine, on Ray too.",
+    )
     call_timeout_seconds: float = Field(
         600, gt=0, description="Longest one extraction call may run before it is killed."
     )
     process_memory_bytes: int | None = Field(
         None, ge=2**26, description="Memory that an extraction process may take. Unset: what the machine has."
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Head of the Ray cluster as `host:port`, or `auto` for the one that this machine is a node of. "
+        "Unset: each worker starts one of its own on this machine.",
+    )
+    ray_patience_seconds: float = Field(
+        600, ge=0, description="How long an extraction call waits for a Ray cluster that does not answer."
+    )
+    ray_message_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="Largest arguments, and largest result, of an extraction call on Ray."
+    )
+    ray_file_bytes: int = Field(
+        8 * 2**30,
+        ge=2**20,
+        description="Most bytes of files that one call sends to a Ray node without access to them; kept in its "
+        "temporary folder while the call runs.",
+    )
+    ray_object_store_bytes: int = Field(
+        2**30, ge=80 * 2**20, description="Shared memory of Ray, where a worker starts it. A cluster has its own."
     )
 
 

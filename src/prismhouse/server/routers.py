@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter
 
@@ -29,6 +30,7 @@ from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
 from prismhouse.server import files, health, metrics
 from prismhouse.server.wiring import House
+from prismhouse.storage.compute.port import Compute
 
 __all__ = ["routers"]
 
@@ -45,7 +47,7 @@ def routers(house: House) -> list[APIRouter]:
             access=house.settings.metrics.access,
             proxied=house.settings.server.public_url is not None,
         ),
-        health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        health.routes(house.db, object_storage=house.blobs.fault, inference=partial(_inference_fault, house.compute)),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
@@ -65,6 +67,10 @@ def routers(house: House) -> list[APIRouter]:
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
     ]
+
+
+async def _inference_fault(compute: Compute) -> str | None:
+    return await compute.fault() or await _missing_models()
 
 
 async def _missing_models() -> str | None:

@@ -52,6 +52,8 @@ from prismhouse.storage.postgres.database import Database
 
 __all__ = ["House", "build", "models_dir"]
 
+_CACHE_ON_NODES = "~/.cache/prismhouse/models"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
@@ -101,6 +103,7 @@ class House:
         """Run queued jobs, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
+        await self.compute.open()
         worker = self.settings.worker
         await run_worker(
             self.jobs,
@@ -271,7 +274,14 @@ def build(settings: Settings, dsn: str) -> House:
 def _extraction(settings: Settings) -> ExtractorSettings:
     """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
-    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=str(models_dir(settings)))
+    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=_extraction_cache(settings))
+
+
+def _extraction_cache(settings: Settings) -> str:
+    """Nodes of a cluster have no data folder, and may not make one: there each user keeps models at home."""
+    if settings.compute.kind == "ray" and settings.inference.cache_dir is None:
+        return _CACHE_ON_NODES
+    return str(models_dir(settings).absolute())
 
 
 def models_dir(settings: Settings) -> Path:

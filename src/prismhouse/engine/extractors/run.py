@@ -29,7 +29,7 @@ def run_rows(
         parameters: as `Catalogue.validate_parameters` gave them.
         rows: any number; memory is bounded by the largest row, not by their number.
         threads: threads of each model.
-        cache_dir: folder that keeps converted models between processes.
+        cache_dir: folder that keeps converted models between processes; `~` is the home of who runs the process.
         image_pixels: larger images fail.
 
     Raises:
@@ -37,5 +37,5 @@ def run_rows(
     """
     definition = Catalogue().definition(extractor_id)
     complete = {**definition.record.default_parameters, **parameters}
-    resources = Resources(threads=threads, cache_dir=Path(cache_dir), image_pixels=image_pixels)
+    resources = Resources(threads=threads, cache_dir=Path(cache_dir).expanduser(), image_pixels=image_pixels)
     return definition.load(complete, resources)(rows)
