@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TracingSettings",
+    "WebhookSettings",
     "WorkerSettings",
 ]
 
@@ -227,6 +228,31 @@ class OutboundSettings(_Group):
     max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
 
 
+class WebhookSettings(_Group):
+    allow_http: bool = Field(
+        False, description="Whether webhooks may use plain http, which anybody on the way can read."
+    )
+    secrets_key: SecretStr | None = Field(
+        None,
+        description="Key that encrypts stored secrets: 32 bytes in base64, the same for all machines of one database. "
+        "Unset: `secrets-key` in the data folder, made at the first use.",
+    )
+    max_attempts: int = Field(
+        12, ge=1, le=100, description="Attempts for an event before it is given up and can be delivered again by hand."
+    )
+    first_retry_seconds: float = Field(
+        10, gt=0, description="Pause after a first failed attempt; it doubles with each further one."
+    )
+    longest_retry_seconds: float = Field(3600, gt=0, description="Longest pause between two attempts.")
+    pause_after: int = Field(
+        20, ge=1, description="A webhook that gave up so many events in a row is paused until it is made active again."
+    )
+    concurrency: int = Field(32, ge=1, le=100, description="Deliveries a worker process sends at once.")
+    concurrency_of_one: int = Field(8, ge=1, le=100, description="Deliveries to one webhook that it sends at once.")
+    retention_days: float = Field(90, gt=0, description="How long events, and deliveries that failed, are kept.")
+    log_days: float = Field(7, gt=0, description="How long deliveries that succeeded stay in the log of a webhook.")
+
+
 class LogSettings(_Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event to log.")
     format: Literal["auto", "console", "json"] = Field(
@@ -284,6 +310,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()

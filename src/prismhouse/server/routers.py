@@ -27,6 +27,8 @@ from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
+from prismhouse.api.webhooks.feed.routes import routes as feed_routes
+from prismhouse.api.webhooks.routes import routes as webhook_routes
 from prismhouse.engine.inference.registry import listed
 from prismhouse.server import files, health, metrics
 from prismhouse.server.wiring import House
@@ -66,6 +68,8 @@ def routers(house: House) -> list[APIRouter]:
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
+        webhook_routes(house.webhooks, house.deliveries, callers),
+        feed_routes(house.feed, callers),
     ]
 
 

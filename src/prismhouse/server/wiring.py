@@ -35,7 +35,12 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
+from prismhouse.api.webhooks.deliveries.deliverer import Deliverer
+from prismhouse.api.webhooks.deliveries.service import Deliveries
 from prismhouse.api.webhooks.events import Events
+from prismhouse.api.webhooks.feed.service import Feed
+from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
+from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.server import adapters
@@ -47,7 +52,7 @@ from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.observed import ObservedCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["House", "build", "models_dir"]
@@ -67,6 +72,7 @@ class House:
     links: BlobLinks
     local_files: LocalFiles | None
     fetcher: Fetcher
+    sender: Sender
     compute: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
@@ -77,6 +83,10 @@ class House:
     namespace_deletion: Deletion
     tasks: Tasks
     events: Events
+    feed: Feed
+    webhooks: Webhooks
+    deliveries: Deliveries
+    deliverer: Deliverer
     buckets: Buckets
     objects: Objects
     uploads: Uploads
@@ -100,18 +110,22 @@ class House:
         await self.db.open()
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
-        """Run queued jobs, and keep house, until `stop` is set; then finish or give back what runs."""
+        """Run queued jobs, deliver events, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
         await self.compute.open()
-        worker = self.settings.worker
-        await run_worker(
-            self.jobs,
-            stop=stop,
-            concurrency=adapters.concurrency(self.settings),
-            stalled_after_seconds=worker.stalled_after_seconds,
-            stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
-        )
+        worker, stop_timeout = self.settings.worker, self.settings.server.shutdown_timeout_seconds
+        async with asyncio.TaskGroup() as together:
+            together.create_task(self.deliverer.run(stop, stop_timeout_seconds=stop_timeout))
+            together.create_task(
+                run_worker(
+                    self.jobs,
+                    stop=stop,
+                    concurrency=adapters.concurrency(self.settings),
+                    stalled_after_seconds=worker.stalled_after_seconds,
+                    stop_timeout_seconds=stop_timeout,
+                )
+            )
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
@@ -120,6 +134,7 @@ class House:
         await self.embedder.close()
         await self.compute.close()
         await self.fetcher.close()
+        await self.sender.close()
         await self.namespaces.settle()
         await self.payload_indexes.settle()
         await self.db.close()
@@ -143,6 +158,11 @@ def build(settings: Settings, dsn: str) -> House:
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
+    feed = Feed(db, retention_days=settings.webhooks.retention_days)
+    sender = Sender(settings.outbound, allow_http=settings.webhooks.allow_http)
+    webhooks = Webhooks(db, audit=audit, sealer=adapters.sealer(settings), sender=sender)
+    deliveries = Deliveries(db, webhooks=webhooks, audit=audit, sender=sender, settings=settings.webhooks)
+    register_webhook_jobs(jobs, feed, deliveries)
     organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
@@ -220,6 +240,7 @@ def build(settings: Settings, dsn: str) -> House:
         links=files.links,
         local_files=files.local,
         fetcher=fetcher,
+        sender=sender,
         compute=compute,
         jobs=jobs,
         catalogue=catalogue,
@@ -230,6 +251,10 @@ def build(settings: Settings, dsn: str) -> House:
         namespace_deletion=deletion,
         tasks=tasks,
         events=events,
+        feed=feed,
+        webhooks=webhooks,
+        deliveries=deliveries,
+        deliverer=Deliverer(db, feed=feed, webhooks=webhooks, sender=sender, settings=settings.webhooks),
         buckets=buckets,
         objects=objects,
         uploads=uploads,
