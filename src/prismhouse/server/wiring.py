@@ -14,6 +14,7 @@ from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+from prismhouse.api.batches.service.watch import Watching
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
@@ -33,6 +34,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
+from prismhouse.api.web.streams import EventStreams
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
@@ -87,6 +89,8 @@ class House:
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    watching: Watching
+    streams: EventStreams
     retrievers: Retrievers
     annotations: Annotations
 
@@ -240,6 +244,8 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        watching=Watching(parts),
+        streams=EventStreams(limit=settings.limits.event_streams),
         retrievers=Retrievers(
             db,
             collections=collections,
