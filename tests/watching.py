@@ -9,12 +9,16 @@ from conditions import eventually
 from tests.running import Api
 
 
-def submit_batch(api: Api, texts: Sequence[str], *, tiers: int = 1) -> str:
-    """Send texts through a chain of passthrough collections; return the path of the batch."""
-    schema = {"properties": {"content": {"type": "text"}}}
+def submit_batch(api: Api, texts: Sequence[str | None], *, tiers: int = 1) -> str:
+    """Send texts through a chain of passthrough collections; return the path of the batch.
+
+    An object without a text fails.
+    """
+    schema = {"properties": {"content": {"type": "text"}, "other": {"type": "text"}}}
     bucket = api.ok("POST", "/v1/buckets", {"bucket_name": "posts", "bucket_schema": schema})
     at = f"/v1/buckets/{bucket['bucket_id']}"
-    objects = [{"blobs": [{"property": "content", "type": "text", "data": text}]} for text in texts]
+    blobs = [("content", text) if text is not None else ("other", "no content") for text in texts]
+    objects = [{"blobs": [{"property": name, "type": "text", "data": text}]} for name, text in blobs]
     made = api.ok("POST", f"{at}/objects/batch", {"objects": objects})["succeeded"]
     source: dict[str, Any] = {"type": "bucket", "bucket_ids": [bucket["bucket_id"]]}
     for number in range(tiers):
@@ -32,7 +36,7 @@ def submit_batch(api: Api, texts: Sequence[str], *, tiers: int = 1) -> str:
     return f"{at}/batches/{batch['batch_id']}"
 
 
-def run_batch(api: Api, texts: Sequence[str], *, tiers: int = 1) -> dict[str, Any]:
+def run_batch(api: Api, texts: Sequence[str | None], *, tiers: int = 1) -> dict[str, Any]:
     """Do the same and return the batch when it has ended."""
     path = submit_batch(api, texts, tiers=tiers)
     return eventually(lambda: api.ok("GET", path), until=lambda shown: shown["status"] not in {"QUEUED", "PROCESSING"})
