@@ -19,7 +19,11 @@ def submit_batch(api: Api, texts: Sequence[str | None], *, tiers: int = 1) -> st
     at = f"/v1/buckets/{bucket['bucket_id']}"
     blobs = [("content", text) if text is not None else ("other", "no content") for text in texts]
     objects = [{"blobs": [{"property": name, "type": "text", "data": text}]} for name, text in blobs]
-    made = api.ok("POST", f"{at}/objects/batch", {"objects": objects})["succeeded"]
+    made = [
+        each
+        for start in range(0, len(objects), 100)
+        for each in api.ok("POST", f"{at}/objects/batch", {"objects": objects[start : start + 100]})["succeeded"]
+    ]
     source: dict[str, Any] = {"type": "bucket", "bucket_ids": [bucket["bucket_id"]]}
     for number in range(tiers):
         extractor = {

@@ -100,7 +100,7 @@ def test_watch_names_failures_and_ends_with_one_when_rows_fail(server: RunningSe
     assert done.returncode == 1
     assert re.search(r"failed in tier 1: obj_\w+ \[missing_input\] ", done.stdout), done.stdout
     assert "COMPLETED_WITH_ERRORS" in done.stdout
-    assert "2 documents written, 1 rows failed" in done.stdout
+    assert "2 documents written, 1 row failed" in done.stdout
 
 
 def test_watch_draws_bars_when_there_is_a_terminal(server: RunningServer, api: Api) -> None:

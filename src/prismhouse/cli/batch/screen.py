@@ -65,7 +65,7 @@ class Screen:
         if data["status"] == "IN_PROGRESS":
             self._line(f"{place} runs")
         else:
-            failed = f", {data['rows_failed']} rows failed" if data["rows_failed"] else ""
+            failed = _failed(data["rows_failed"])
             self._line(f"{place} is {data['status']}: {data['documents_written']} documents{failed}")
         self._said_at = time.monotonic()
 
@@ -97,7 +97,7 @@ class Screen:
     def end(self, data: _Data) -> None:
         """Show how it ended."""
         took = f" in {duration(data['duration_seconds'])}" if data["duration_seconds"] is not None else ""
-        failed = f", {data['rows_failed']} rows failed" if data["rows_failed"] else ""
+        failed = _failed(data["rows_failed"])
         self._line(f"{data['status']}{took}: {data['documents_written']} documents written{failed}", strong=True)
         if data["failure_reason"]:
             self._line(_printable(data["failure_reason"]))
@@ -118,9 +118,9 @@ class TerminalScreen(Screen):
         self._console = Console(file=stream, highlight=False)
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} rows"),
-            TextColumn("{task.fields[speed]}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[rows]}"),
+            TextColumn("{task.fields[more]}"),
         )
         self._bars = Progress(*columns, console=self._console)
         self._tasks: dict[int, TaskID] = {}
@@ -152,14 +152,23 @@ class TerminalScreen(Screen):
     def _move(self, tier: _Data, tiers: int, speed: str) -> None:
         number = tier["tier_num"]
         if number not in self._tasks:
-            self._tasks[number] = self._bars.add_task(f"tier {number + 1} of {tiers}", total=1, speed="")
+            self._tasks[number] = self._bars.add_task(f"tier {number + 1} of {tiers}", total=None, rows="", more="")
         failed = f"[red]{tier['rows_failed']} failed[/red]" if tier["rows_failed"] else ""
-        documents = f"{tier['documents_written']} documents"
-        shown = "  ".join(part for part in (documents, failed, speed) if part)
-        # An empty tier has a full bar, not a broken one.
         total, done = tier["rows_submitted"], rows_done(tier)
-        ended = tier["status"] != "IN_PROGRESS"
-        self._bars.update(self._tasks[number], total=total or (0 if ended else 1), completed=done, speed=shown)
+        # A tier that looks for its rows has a bar without an end, one that found none a full bar.
+        known = total or (None if tier["status"] == "IN_PROGRESS" else 1)
+        self._bars.update(
+            self._tasks[number],
+            total=known,
+            completed=done if total else known or 0,
+            rows=f"{done}/{total} rows" if known else "",
+            more="  ".join(part for part in (f"{tier['documents_written']} documents", failed, speed) if part),
+        )
+
+    def end(self, data: _Data) -> None:
+        """Leave the bars as they are, and show below them how it ended."""
+        self._bars.stop()
+        super().end(data)
 
     def _line(self, text: str, *, strong: bool = False) -> None:
         from rich.text import Text
@@ -187,6 +196,10 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {left} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _failed(number: int) -> str:
+    return f", {number} {'row' if number == 1 else 'rows'} failed" if number else ""
 
 
 def _place(data: _Data) -> str:
