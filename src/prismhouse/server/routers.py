@@ -58,7 +58,7 @@ def routers(house: House) -> list[APIRouter]:
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
         upload_routes(house.uploads, callers),
-        batch_routes(house.batches, callers),
+        batch_routes(house.batches, callers, watching=house.watching, streams=house.streams),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         document_lineage_routes(house.document_lineage, callers),

@@ -14,7 +14,11 @@ from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+<<<<<<< HEAD
 from prismhouse.api.batches.service.turns import Turns
+=======
+from prismhouse.api.batches.service.watch import Watching
+>>>>>>> watch
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
@@ -35,8 +39,12 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
+<<<<<<< HEAD
 from prismhouse.api.webhooks.deliveries.deliverer import Deliverer
 from prismhouse.api.webhooks.deliveries.service import Deliveries
+=======
+from prismhouse.api.web.streams import EventStreams
+>>>>>>> watch
 from prismhouse.api.webhooks.events import Events
 from prismhouse.api.webhooks.feed.service import Feed
 from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
@@ -102,6 +110,8 @@ class House:
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    watching: Watching
+    streams: EventStreams
     retrievers: Retrievers
     annotations: Annotations
 
@@ -284,6 +294,8 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        watching=Watching(parts),
+        streams=EventStreams(limit=settings.limits.event_streams),
         retrievers=Retrievers(
             db,
             collections=collections,
