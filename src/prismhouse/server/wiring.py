@@ -14,11 +14,8 @@ from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
-<<<<<<< HEAD
 from prismhouse.api.batches.service.turns import Turns
-=======
 from prismhouse.api.batches.service.watch import Watching
->>>>>>> watch
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
@@ -39,12 +36,9 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
-<<<<<<< HEAD
+from prismhouse.api.web.streams import EventStreams
 from prismhouse.api.webhooks.deliveries.deliverer import Deliverer
 from prismhouse.api.webhooks.deliveries.service import Deliveries
-=======
-from prismhouse.api.web.streams import EventStreams
->>>>>>> watch
 from prismhouse.api.webhooks.events import Events
 from prismhouse.api.webhooks.feed.service import Feed
 from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
