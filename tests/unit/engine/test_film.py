@@ -73,9 +73,8 @@ def test_sound_is_one_channel_at_the_rate_that_was_asked_for() -> None:
 
 
 def test_pauses_are_found_where_they_are(tmp_path: Path) -> None:
-    from tests.films import tone
-
     import av
+    from tests.films import tone
 
     path = tmp_path / "a.wav"
     with av.open(str(path), "w") as out:
