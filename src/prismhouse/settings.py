@@ -26,9 +26,11 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "MediaSettings",
+    "MetricsSettings",
     "OutboundSettings",
     "ServerSettings",
     "Settings",
+    "TracingSettings",
     "WorkerSettings",
 ]
 
@@ -145,6 +147,9 @@ class LimitSettings(_Group):
     )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
+    event_streams: int = Field(
+        200, ge=1, description="Most event streams an API process holds open; one organization may hold half of them."
+    )
     filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")
     cursor_seconds: float = Field(
         7 * 86_400, gt=0, description="How long a cursor of a list of documents is good for after it was given out."
@@ -185,6 +190,31 @@ class LogSettings(_Group):
     )
 
 
+class MetricsSettings(_Group):
+    access: Literal["off", "key", "local", "open"] = Field(
+        "local",
+        description="Who may read `/metrics`. local: programs of this machine, and administrators by their API key; "
+        "key: only these; open: everybody who reaches the server; off: nobody, and nothing is counted.",
+    )
+    worker_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port on which a `prismhouse worker` started by hand answers `/metrics`, to anybody. Unset: none.",
+    )
+    worker_host: str = Field("127.0.0.1", description="Address to which that port belongs.")
+
+
+class TracingSettings(_Group):
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="URL of an OTLP/HTTP receiver of traces, such as `http://127.0.0.1:4318`; needs the extra `otel`. "
+        "Unset: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT`, or no traces.",
+    )
+    sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of requests and jobs that are traced.")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Unknown keys are errors."""
 
@@ -211,6 +241,8 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def settings_customise_sources(

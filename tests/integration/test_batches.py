@@ -464,8 +464,8 @@ async def test_nothing_outlives_an_object_that_goes_while_it_is_extracted(
     going, staying = await house.add_objects("a", "b")
     run = house.parts.compute.run
 
-    async def run_and_lose(*arguments: Any) -> Any:
-        results = await run(*arguments)
+    async def run_and_lose(*arguments: Any, **options: Any) -> Any:
+        results = await run(*arguments, **options)
         async with house.db.write() as tx:
             await tx.execute(statement, {"object_id": going})
         return results

@@ -25,6 +25,7 @@ from prismhouse.storage.blobs.signing_keys import SigningKeys
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
+from prismhouse.telemetry import traces
 
 __all__ = [
     "AdapterNotBuilt",
@@ -77,6 +78,10 @@ def check_adapters(settings: Settings) -> None:
     _check_files(settings)
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
+    if settings.tracing.endpoint is not None and not traces.is_installed():
+        raise ExtraMissing(
+            variable="PRISMHOUSE_TRACING__ENDPOINT", wanted="traces", package="opentelemetry-sdk", extra="otel"
+        )
     if settings.compute.kind != "local":
         raise AdapterNotBuilt(
             variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"

@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 
 from prismhouse.kit.errors import WarehouseError
-from prismhouse.server import logs
+from prismhouse.server import logs, sampling
 from prismhouse.server.app import create_app
 from prismhouse.server.handover import Handover, Line
 from prismhouse.server.prepare import first_key, prepare_database, tell_of_files
@@ -60,12 +60,15 @@ def run() -> int:
     if handover is None:
         return 0
     logs.configure(handover.settings.log, process="api")
+    sampling.begin(handover.settings, process="api")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(handover, line))
     except WarehouseError as error:
         _log.error("the API cannot start", reason=error.message)
         return 1
+    finally:
+        sampling.end()
     return 0
 
 
@@ -96,7 +99,8 @@ async def _serve(handover: Handover, line: Line) -> None:
         )
         config.load()
         _settle_memory()
-        await _Server(config, line).serve(sockets=[socket.socket(fileno=handover.listener)])
+        async with sampling.sampled(house, process="api"):
+            await _Server(config, line).serve(sockets=[socket.socket(fileno=handover.listener)])
     finally:
         await house.close()
 

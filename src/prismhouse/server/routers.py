@@ -27,7 +27,7 @@ from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
 from prismhouse.engine.inference.registry import listed
-from prismhouse.server import files, health
+from prismhouse.server import files, health, metrics
 from prismhouse.server.wiring import House
 
 __all__ = ["routers"]
@@ -39,6 +39,12 @@ def routers(house: House) -> list[APIRouter]:
     local = house.local_files
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
+        metrics.routes(
+            house.db,
+            callers,
+            access=house.settings.metrics.access,
+            proxied=house.settings.server.public_url is not None,
+        ),
         health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),

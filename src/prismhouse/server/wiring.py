@@ -43,6 +43,7 @@ from prismhouse.settings import Settings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
+from prismhouse.storage.compute.observed import ObservedCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher
@@ -129,7 +130,11 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    files, compute, jobs = adapters.files(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    files, compute, jobs = (
+        adapters.files(settings),
+        ObservedCompute(adapters.compute(settings)),
+        ProcrastinateQueue(dsn),
+    )
     blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)

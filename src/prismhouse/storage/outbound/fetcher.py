@@ -20,6 +20,7 @@ import httpx2
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.settings import OutboundSettings
 from prismhouse.storage.outbound.addresses import Network, is_open, networks_of
+from prismhouse.storage.outbound.observed import observed
 
 __all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable"]
 
@@ -148,6 +149,10 @@ class Fetcher:
             URLUnreachable: no answer, not in time, or not a 200.
         """
         limit = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
+        with observed(refusal=URLRefused):
+            return await self._fetched(url, limit)
+
+    async def _fetched(self, url: str, limit: int) -> Fetched:
         shown = _without_secrets(url)
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):

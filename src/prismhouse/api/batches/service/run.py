@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.read import GONE, Reading
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
+from prismhouse.api.batches.service.stop import while_wanted
+from prismhouse.api.batches.service.tally import tally
 from prismhouse.api.batches.service.tiers import enqueue_pending
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
@@ -49,15 +52,18 @@ class _Work:
     counts: Counts = field(default_factory=Counts)
 
 
-async def run_chunk(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int, chunk: int) -> bool:
+async def run_chunk(
+    parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int, chunk: int, run: int = 0
+) -> bool:
     """Run a chunk once; return False when the batch is gone. A second delivery of the job does nothing."""
+    began = time.perf_counter()
     async with parts.db.read() as reader:
         tx = reader.within(namespace_id)
         batch = await store.find(tx, batch_id)
         if batch is None:
             return False
         found = await chunks.find_chunk(tx, batch_id, tier, chunk)
-        if batch.status not in ACTIVE or found is None or found.state == "done":
+        if batch.status not in ACTIVE or batch.run != run or found is None or not found.is_open:
             return True
         collection = await parts.collections.resolve(tx, found.collection_id)
         upstream = collection.source_type == "collection"
@@ -65,12 +71,14 @@ async def run_chunk(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, t
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
     record = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
     work = _Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins)
-    await _extract(parts, namespace_id, work)
+    if not await while_wanted(parts, batch, found, _extract(parts, namespace_id, work)):
+        return True
     try:
         async with parts.db.write() as unit:
             await _commit(parts, unit.within(namespace_id), work)
     except _Stopped:
         return True
+    tally(collection.extractor_id, work.counts, work.failed, seconds=time.perf_counter() - began)
     return True
 
 
@@ -132,21 +140,47 @@ async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     """Everything that came of a chunk, or nothing: a chunk counts in the transaction that stores its result."""
     batch_id, tier, number = work.batch.batch_id, work.chunk.tier, work.chunk.chunk
     chunk = await chunks.lock_chunk(tx, batch_id, tier, number)
-    if chunk is None or chunk.state == "done":
+    if chunk is None or not chunk.is_open or chunk.source_ids != work.chunk.source_ids:
         raise _Stopped
     await _leave_out_deleted(parts, tx, work)
+    await _take_failures(tx, work)
     await parts.documents.write(tx, [item.document for item in work.written])
     await _write_vectors(tx, work)
     await ledger.add_failures(tx, batch_id, tier, work.chunk.collection_id, work.failed)
     await chunks.finish_chunk(tx, batch_id, tier, number)
     # Last, because all chunks of the batch queue here.
     batch = await store.lock(tx, batch_id)
-    if batch is None or batch.status not in ACTIVE:
+    if batch is None or batch.status not in ACTIVE or batch.run != work.batch.run:
         raise _Stopped
     await ledger.add_counts(tx, batch_id, tier, work.chunk.collection_id, work.counts)
     await enqueue_pending(parts, tx, batch, tier, 1)
     if not await chunks.open_chunks(tx, batch_id, tier):
         await end_tier(parts, tx, batch, tier)
+
+
+async def _take_failures(tx: NamespaceWriter, work: _Work) -> None:
+    """Rows that failed in an earlier run are counted by how they ended this time."""
+    chunk, earlier = work.chunk, {}
+    if chunk.retry:
+        ids = chunk.source_ids
+        earlier = await ledger.take_failures(tx, work.batch.batch_id, chunk.tier, chunk.collection_id, ids)
+    if not earlier:
+        return
+    work.failed = [
+        replace(
+            row,
+            attempts=row.attempts + earlier[row.source_id]["attempts"],
+            retry_count=earlier[row.source_id]["retry_count"] + 1,
+        )
+        if row.part == 0 and row.source_id in earlier
+        else row
+        for row in work.failed
+    ]
+    work.counts = replace(
+        work.counts,
+        failed=work.counts.failed - len(earlier),
+        missing_inputs=work.counts.missing_inputs - sum(row["code"] == "missing_input" for row in earlier.values()),
+    )
 
 
 async def _leave_out_deleted(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _CHUNK = """
-SELECT tier, chunk, collection_id, source_ids, state FROM batch_chunks
+SELECT tier, chunk, collection_id, source_ids, state, run, retry FROM batch_chunks
 WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s
 """
 
@@ -43,24 +43,31 @@ class Chunk:
     collection_id: str
     source_ids: Sequence[str]
     state: str
+    run: int = 0
+    retry: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be run."""
+        return self.state in {"pending", "queued"}
 
 
-async def insert_tiers(tx: NamespaceWriter, batch_id: BatchId, task_ids: Sequence[TaskId]) -> None:
-    """Add tiers 0, 1, ... with their tasks."""
+async def insert_tiers(tx: NamespaceWriter, batch_id: BatchId, task_ids: Sequence[TaskId], *, first: int = 0) -> None:
+    """Add tiers `first`, `first` + 1, ... with their tasks."""
     await tx.execute(
         """
         INSERT INTO batch_tiers (namespace_id, batch_id, tier, task_id)
-        SELECT %(namespace_id)s, %(batch_id)s, ordinal - 1, task_id
+        SELECT %(namespace_id)s, %(batch_id)s, %(first)s + ordinal - 1, task_id
         FROM unnest(%(task_ids)b::text[]) WITH ORDINALITY AS given (task_id, ordinal)
         """,
-        {"batch_id": batch_id, "task_ids": list(task_ids)},
+        {"batch_id": batch_id, "task_ids": list(task_ids), "first": first},
     )
 
 
 async def tiers_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[TierRow]]:
     """Return the tiers of batches, in order."""
     rows = await tx.fetch_all(
-        "SELECT batch_id, tier, task_id, status, started_at, completed_at FROM batch_tiers"
+        "SELECT batch_id, tier, task_id, status, started_at, completed_at, fed_run FROM batch_tiers"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) ORDER BY batch_id, tier",
         {"batch_ids": list(batch_ids)},
     )
@@ -86,24 +93,41 @@ async def update_tier(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, stat
 
 
 async def insert_chunks(
-    tx: NamespaceWriter, batch_id: BatchId, tier: int, work: Sequence[tuple[str, Sequence[str]]]
+    tx: NamespaceWriter,
+    batch_id: BatchId,
+    tier: int,
+    work: Sequence[tuple[str, Sequence[str]]],
+    *,
+    run: int = 0,
+    retry: bool = False,
 ) -> None:
-    """Add chunks of (collection, sources), numbered from 0."""
-    rows = [(tx.namespace_id, batch_id, tier, number, name, list(ids)) for number, (name, ids) in enumerate(work)]
+    """Add chunks of (collection, sources), numbered after those that the tier has."""
+    first = int(
+        await tx.fetch_value(
+            "SELECT coalesce(max(chunk) + 1, 0) FROM batch_chunks"
+            " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s",
+            {"batch_id": batch_id, "tier": tier},
+        )
+    )
+    rows = [
+        (tx.namespace_id, batch_id, tier, number, name, list(ids), run, retry)
+        for number, (name, ids) in enumerate(work, first)
+    ]
     await tx.unscoped.copy(
-        "COPY batch_chunks (namespace_id, batch_id, tier, chunk, collection_id, source_ids) FROM STDIN", rows
+        "COPY batch_chunks (namespace_id, batch_id, tier, chunk, collection_id, source_ids, run, retry) FROM STDIN",
+        rows,
     )
 
 
 async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit: int) -> list[int]:
-    """Mark the next pending chunks as queued and return their numbers."""
+    """Mark the next pending chunks as queued and return their numbers; who stops the batch may hold some of them."""
     rows = await tx.fetch_all(
         """
         UPDATE batch_chunks SET state = 'queued'
         WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk IN (
           SELECT chunk FROM batch_chunks
           WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND state = 'pending'
-          ORDER BY chunk LIMIT %(limit)s)
+          ORDER BY chunk LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         RETURNING chunk
         """,
         {"batch_id": batch_id, "tier": tier, "limit": limit},
@@ -112,11 +136,11 @@ async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit:
 
 
 async def open_chunks(tx: NamespaceReader, batch_id: str, tier: int) -> int:
-    """Return how many chunks of a tier are not done."""
+    """Return how many chunks of a tier are still to be run."""
     return int(
         await tx.fetch_value(
             "SELECT count(*) FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s"
-            " AND tier = %(tier)s AND state <> 'done'",
+            " AND tier = %(tier)s AND state IN ('pending', 'queued')",
             {"batch_id": batch_id, "tier": tier},
         )
     )
@@ -198,21 +222,25 @@ async def root_objects(tx: NamespaceReader, collection_ids: Sequence[str]) -> di
 async def remove_replaced(tx: NamespaceWriter, batch_id: BatchId, collection_ids: Sequence[str]) -> int:
     """Delete what earlier runs wrote for objects of the batch that this run wrote anew and completely.
 
-    A run that still went on when this one began is not earlier: what it wrote may be newer.
+    A run that still went on when this one began is not earlier: what it wrote may be newer. What the batch itself
+    wrote before it was resubmitted, and not again, is old too.
     """
     return await tx.execute(
         """
         DELETE FROM documents old USING batch_objects
         WHERE old.namespace_id = %(namespace_id)s AND old.collection_id = ANY(%(collection_ids)b)
           AND batch_objects.namespace_id = %(namespace_id)s AND batch_objects.batch_id = %(batch_id)s
-          AND batch_objects.object_id = old.root_object_id AND old.batch_id IS DISTINCT FROM %(batch_id)s
+          AND batch_objects.object_id = old.root_object_id
+          AND (old.batch_id IS DISTINCT FROM %(batch_id)s OR old.updated_at < (
+            SELECT replaces_before FROM batches mine
+            WHERE mine.namespace_id = %(namespace_id)s AND mine.batch_id = %(batch_id)s))
           AND NOT EXISTS (SELECT 1 FROM row_failures failed WHERE failed.namespace_id = %(namespace_id)s
             AND failed.batch_id = %(batch_id)s AND failed.object_id = old.root_object_id
             AND failed.missing_feature IS NULL)
           AND NOT EXISTS (SELECT 1 FROM batches mine JOIN batches other USING (namespace_id)
             WHERE mine.namespace_id = %(namespace_id)s AND mine.batch_id = %(batch_id)s
-            AND other.batch_id = old.batch_id
-            AND (other.completed_at IS NULL OR other.completed_at > mine.started_at))
+            AND other.batch_id = old.batch_id AND other.batch_id <> mine.batch_id
+            AND (other.completed_at IS NULL OR other.completed_at > mine.replaces_before))
         """,
         {"batch_id": batch_id, "collection_ids": list(collection_ids)},
     )

@@ -26,6 +26,7 @@ __all__ = [
     "newest_of_object",
     "partial_objects_of",
     "summary_of",
+    "take_failures",
 ]
 
 _NAMES = tuple(Counts.__dataclass_fields__)
@@ -42,6 +43,7 @@ class FailedRow:
     failure: RowFailure
     attempts: int = 1
     part: int = 0
+    retry_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ async def add_counts(tx: NamespaceWriter, batch_id: BatchId, tier: int, collecti
 async def counts_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[CountsRow]]:
     """Return the counts of batches, by tier."""
     rows = await tx.fetch_all(
-        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, {', '.join(_NAMES)}"
+        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, canceled_at, {', '.join(_NAMES)}"
         " FROM batch_counts WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)"
         " ORDER BY batch_id, tier, collection_id",
         {"batch_ids": list(batch_ids)},
@@ -113,11 +115,11 @@ async def add_failures(
     await tx.execute(
         """
         INSERT INTO row_failures (namespace_id, batch_id, tier, collection_id, source_id, object_id, document_id,
-                                  part, missing_feature, stage, code, message, error_type, attempts)
+                                  part, missing_feature, stage, code, message, error_type, attempts, retry_count)
         SELECT %(namespace_id)s, %(batch_id)s, %(tier)s, %(collection_id)s, given.*
         FROM unnest(%(sources)b::text[], %(objects)b::text[], %(documents)b::text[], %(parts)b::smallint[],
                     %(features)b::text[], %(stages)b::text[], %(codes)b::text[], %(messages)b::text[],
-                    %(types)b::text[], %(attempts)b::int[]) AS given
+                    %(types)b::text[], %(attempts)b::int[], %(retries)b::int[]) AS given
         ON CONFLICT DO NOTHING
         """,
         {
@@ -134,8 +136,24 @@ async def add_failures(
             "messages": [row.failure.message.replace("\x00", "")[:2000] for row in rows],
             "types": [str(row.failure.error_type) for row in rows],
             "attempts": [row.attempts for row in rows],
+            "retries": [row.retry_count for row in rows],
         },
     )
+
+
+async def take_failures(
+    tx: NamespaceWriter, batch_id: BatchId, tier: int, collection_id: str, source_ids: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Forget that these rows failed, where they did: return attempts, retry_count and code by source."""
+    rows = await tx.fetch_all(
+        """
+        DELETE FROM row_failures WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
+          AND tier = %(tier)s AND collection_id = %(collection_id)s AND source_id = ANY(%(source_ids)b) AND part = 0
+        RETURNING source_id, attempts, retry_count, code
+        """,
+        {"batch_id": batch_id, "tier": tier, "collection_id": collection_id, "source_ids": list(source_ids)},
+    )
+    return {row["source_id"]: row for row in rows}
 
 
 async def failed_objects_of(
@@ -218,7 +236,7 @@ async def failed_rows(
     }
     rows = await tx.fetch_all(
         "SELECT tier, collection_id, object_id, document_id, part,"
-        " stage, code, message, error_type, attempts, created_at"
+        " stage, code, message, error_type, attempts, retry_count, created_at"
         f" {where} ORDER BY created_at, tier, collection_id, source_id, part LIMIT %(limit)s OFFSET %(offset)s",
         parameters,
     )
