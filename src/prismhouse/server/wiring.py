@@ -37,6 +37,7 @@ from prismhouse.api.web.links import Downloads
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -269,7 +270,11 @@ def build(settings: Settings, dsn: str) -> House:
 def _extraction(settings: Settings) -> ExtractorSettings:
     """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
-    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=str(models_dir(settings)))
+    return ExtractorSettings(
+        threads=settings.inference.threads or share,
+        cache_dir=str(models_dir(settings)),
+        media=MediaLimits.of(settings.media),
+    )
 
 
 def models_dir(settings: Settings) -> Path:

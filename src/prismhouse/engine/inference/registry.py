@@ -13,7 +13,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from types import MappingProxyType
 
-from prismhouse.engine.inference.errors import ModelNotFound
+from prismhouse.engine.inference.errors import ModelMissing, ModelNotFound
 from prismhouse.engine.inference.weights import Package, WeightFile, is_installed
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ModelEntry",
     "ModelStatus",
     "all_models",
+    "check_installed",
     "entry",
     "listed",
     "with_needs",
@@ -307,6 +308,13 @@ def entry(name: str) -> ModelEntry:
     if found is None:
         raise ModelNotFound(model=name, known=", ".join(sorted(all_models())))
     return found
+
+
+def check_installed(name: str) -> None:
+    """Raise ModelMissing for a model whose files are not here. Reads none of them."""
+    for file in with_needs(entry(name)):
+        if not is_installed(file):
+            raise ModelMissing(model=name, package=file.package.name, version=file.package.version)
 
 
 def listed() -> list[ModelStatus]:

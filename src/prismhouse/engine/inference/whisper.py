@@ -26,6 +26,12 @@ _PART_SECONDS = 600
 _CUT_WITHIN_SECONDS = 30
 _WINDOW = RATE // 10
 _BEAM = 5
+_MOST_TOKENS = 200
+_MOST_REPETITION = 2.4
+_LEAST_CERTAINTY = -1.0
+"""What music is taken for repeats itself or is uncertain. Whisper's own bounds, at which it would guess again and again
+at growing temperatures: a minute of work for five seconds of music. Such parts are left out instead."""
+
 _CONFIG = ("config.json", "tokenizer.json", "vocabulary.txt")
 
 
@@ -57,10 +63,13 @@ class Whisper:
                 word_timestamps=True,
                 vad_filter=True,
                 condition_on_previous_text=False,
+                temperature=0.0,
+                max_new_tokens=_MOST_TOKENS,
             )
             words += [
                 Word(text=word.word, start=round(start + float(word.start), 3), end=round(start + float(word.end), 3))
                 for segment in segments
+                if segment.compression_ratio < _MOST_REPETITION and segment.avg_logprob > _LEAST_CERTAINTY
                 for word in segment.words or ()
             ]
             if spoken is None and words:

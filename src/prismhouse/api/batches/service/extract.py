@@ -73,6 +73,7 @@ async def _run(
             extraction.threads,
             extraction.cache_dir,
             parts.limits.image_pixels,
+            extraction.media,
             group=extractor_id,
         )
     except (WorkerLost, ComputeTimedOut, MemoryError) as error:

@@ -69,7 +69,8 @@ async def run_chunk(
         upstream = collection.source_type == "collection"
         ids = found.source_ids
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
-    record = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
+    known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
+    record = parts.catalogue.configured(known, collection.parameters)
     work = _Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins)
     if not await while_wanted(parts, batch, found, _extract(parts, namespace_id, work)):
         return True
