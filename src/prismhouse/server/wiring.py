@@ -45,6 +45,7 @@ from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -305,7 +306,11 @@ def build(settings: Settings, dsn: str) -> House:
 def _extraction(settings: Settings) -> ExtractorSettings:
     """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
-    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=_extraction_cache(settings))
+    return ExtractorSettings(
+        threads=settings.inference.threads or share,
+        cache_dir=_extraction_cache(settings),
+        media=MediaLimits.of(settings.media),
+    )
 
 
 def _extraction_cache(settings: Settings) -> str:

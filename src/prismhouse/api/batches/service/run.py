@@ -180,7 +180,8 @@ async def _open(
         ids = found.source_ids
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
-    record = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
+    known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
+    record = parts.catalogue.configured(known, collection.parameters)
     return _Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate)
 
 
