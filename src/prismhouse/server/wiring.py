@@ -11,6 +11,7 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
@@ -86,6 +87,7 @@ class House:
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
 
@@ -235,6 +237,7 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        batch_control=Control(parts),
         retrievers=Retrievers(
             db,
             collections=collections,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, CountsRow, TierRow
+from prismhouse.api.batches.service.submit import job_id
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
 from prismhouse.api.batches.store.ledger import FailedObject
@@ -102,6 +103,7 @@ def _answer(
         "webhook_url": row.webhook_url,
         "documents_written": total.documents_written if started else None,
         "documents_replaced": row.documents_replaced or None,
+        "documents_deleted": row.documents_deleted,
         "documents_resolvable": row.is_terminal,
         "documents_resolvable_error": row.failure_reason if row.status is BatchStatus.FAILED else None,
         "failure_reason": row.failure_reason,
@@ -113,8 +115,9 @@ def _answer(
         "partial_objects": [_partial(item) for item in partial[1]] or None,
         "partial_object_count": partial[0],
         "unaccounted_object_count": total.lost if row.is_terminal and started else None,
-        "retry_count": 0,
+        "retry_count": row.retry_count,
         "max_retries": 3,
+        "last_retry_at": iso(row.last_retry_at),
         "node_death_resubmit_count": 0,
         "deploy_resubmit_count": 0,
         "max_node_death_resubmits": 0,
@@ -211,7 +214,7 @@ def _tier(
         "parent_task_id": tiers[tier.tier - 1].task_id if tier.tier else None,
         **moments,
         "duration_ms": None if took is None else took.total_seconds() * 1000,
-        "extractor_jobs": [_job(tier, item, moments) for item in mine],
+        "extractor_jobs": [_job(row, tier, item, moments) for item in mine],
         "errors": [],
         "error_summary": errors or None,
         "source_documents_fetched": total.fetched,
@@ -224,12 +227,13 @@ def _tier(
     }
 
 
-def _job(tier: TierRow, item: CountsRow, moments: dict[str, Any]) -> dict[str, Any]:
+def _job(row: BatchRow, tier: TierRow, item: CountsRow, moments: dict[str, Any]) -> dict[str, Any]:
     return {
+        "ray_job_id": job_id(row.batch_id, tier.tier, item.collection_id),
         "extractor_type": item.extractor_id.rsplit("_", 1)[0],
         "extractor_id": item.extractor_id,
         "collection_ids": [item.collection_id],
-        "status": tier.status,
+        "status": tier.status if item.canceled_at is None else "CANCELED",
         **moments,
         "documents_written": item.counts.documents_written,
         "documents_skipped": item.counts.skipped + item.counts.deduplicated,
@@ -248,9 +252,14 @@ def audit_of(tier: TierRow, total: Counts) -> dict[str, Any]:
         "skipped": total.skipped,
         "lost": total.lost if ended and tier.status not in {"CANCELED", "SKIPPED"} else 0,
         "balanced": total.lost == 0,
-        "notes": [f"{total.deduplicated} rows had documents already and were not submitted"]
-        if total.deduplicated
-        else [],
+        "notes": [
+            *(
+                [f"{total.deduplicated} rows had documents already and were not submitted"]
+                if total.deduplicated
+                else []
+            ),
+            *([f"{total.canceled} rows were cancelled before they ran"] if total.canceled else []),
+        ],
         "durability": "confirmed",
     }
 

@@ -36,7 +36,8 @@ async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int
     rows = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
     by_tier = [Counts.total(row.counts for row in rows if row.tier == number) for number in range(tier + 1)]
     outcome = tier_outcome(by_tier[tier])
-    status = "CANCELED" if _was_stopped(by_tier[tier]) else str(outcome)
+    stopped = all(row.canceled_at is not None for row in rows if row.tier == tier)
+    status = "CANCELED" if stopped or _was_stopped(by_tier[tier]) else str(outcome)
     await chunks.update_tier(tx, batch.batch_id, tier, status=status)
     await _record_tier(tx, batch, tier, outcome, by_tier[tier])
     await _go_on(parts, tx, batch, tier, failed=outcome is Outcome.FAILED, status=status)
