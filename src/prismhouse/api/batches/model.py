@@ -70,6 +70,7 @@ class BatchRow:
     replaces_before: datetime | None
     retry_count: int
     last_retry_at: datetime | None
+    priority: int
     failure_reason: str | None
     failure_category: str | None
     created_at: datetime

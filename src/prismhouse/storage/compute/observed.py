@@ -18,6 +18,10 @@ class ObservedCompute:
     def __init__(self, compute: Compute) -> None:
         self.compute = compute
 
+    async def fault(self) -> str | None:
+        """See `Compute.fault`."""
+        return await self.compute.fault()
+
     async def open(self) -> None:
         """See `Compute.open`."""
         await self.compute.open()

@@ -10,14 +10,13 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from prismhouse.api.batches.reports.service import Reports
 from prismhouse.api.batches.schemas import ListBatches
-from prismhouse.api.batches.service.find import BatchNotFound
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
-from prismhouse.api.web.caller import Caller, Callers, NamespaceCaller, Permission, Scope, namespace_named
+from prismhouse.api.web.caller import Caller, Callers, NamespaceCaller, Permission, namespace_named
 from prismhouse.api.web.paging import page_of, pagination
 from prismhouse.kit.ids import NamespaceId
 
-__all__ = ["routes"]
+__all__ = ["of_batch", "routes"]
 
 _BUCKET: list[Any] = ["Bucket Batches"]
 _ALL: list[Any] = ["Batches"]
@@ -25,13 +24,16 @@ _ANALYTICS: list[Any] = ["Analytics", "Analytics - Performance"]
 _ONE = "/v1/buckets/{bucket_identifier}/batches/{batch_id}"
 
 
+_Locate = Callable[[Caller, str], Awaitable[NamespaceCaller]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Anywhere:
     """A caller, and the namespace that the request names, if it names one."""
 
     caller: Caller
-    namespace_id: NamespaceId | None
-    namespace_name: str | None
+    namespace_id: NamespaceId | None = None
+    namespace_name: str | None = None
 
 
 def routes(service: Reports, callers: Callers) -> APIRouter:
@@ -42,13 +44,29 @@ def routes(service: Reports, callers: Callers) -> APIRouter:
     return router
 
 
+def of_batch(
+    callers: Callers, locate: _Locate, permission: Permission
+) -> Callable[[Request], Awaitable[NamespaceCaller]]:
+    """For routes with a batch id: the caller in the namespace of the request, else in that of the batch."""
+    named, everywhere = callers.namespace(permission), callers.organization(permission)
+
+    async def dependency(request: Request) -> NamespaceCaller:
+        if namespace_named(request) is not None:
+            return await named(request)
+        inside = await locate(await everywhere(request), request.path_params["batch_id"])
+        inside.caller.inside(inside.namespace_id).require(permission)
+        return inside
+
+    return dependency
+
+
 def _anywhere(callers: Callers, permission: Permission) -> Callable[[Request], Awaitable[_Anywhere]]:
     """For routes of the organization that X-Namespace narrows where it is sent."""
     named, everywhere = callers.namespace(permission), callers.organization(permission)
 
     async def dependency(request: Request) -> _Anywhere:
         if namespace_named(request) is None:
-            return _Anywhere(await everywhere(request), None, None)
+            return _Anywhere(await everywhere(request))
         inside = await named(request)
         return _Anywhere(inside.caller, inside.namespace_id, inside.namespace_name)
 
@@ -56,7 +74,7 @@ def _anywhere(callers: Callers, permission: Permission) -> Callable[[Request], A
 
 
 def _everywhere(router: APIRouter, service: Reports, callers: Callers) -> None:
-    read, write = _anywhere(callers, "read"), _anywhere(callers, "write")
+    read = _anywhere(callers, "read")
 
     @router.get("/v1/batches/queue", operation_id="get_queue_status_batches", summary="Batch Queue Status", tags=_ALL)
     async def queue(at: _Anywhere = Depends(read)) -> Answer:
@@ -79,20 +97,18 @@ def _everywhere(router: APIRouter, service: Reports, callers: Callers) -> None:
         paging = pagination(page, total=total, next_cursor=cursor)
         return answer({"results": rows, "total_count": total, "pagination": paging})
 
-    @router.get("/v1/batches/{batch_id}", operation_id="get_batch_by_id_batches", summary="Get Batch By Id", tags=_ALL)
-    async def get(batch_id: str, at: _Anywhere = Depends(read)) -> Answer:
-        await _in_header(service, at, batch_id)
-        return answer(await service.read(at.caller, batch_id))
-
     @router.post(
         "/v1/batches/{batch_id}/cancel",
         operation_id="cancel_batch_by_id_batches",
         summary="Cancel Batch By Id",
         tags=_ALL,
     )
-    async def cancel(batch_id: str, reason: str | None = None, at: _Anywhere = Depends(write)) -> Answer:
-        await _in_header(service, at, batch_id)
-        return answer(await service.cancel(at.caller, batch_id, reason=reason))
+    async def cancel(
+        batch_id: str,
+        reason: str | None = None,
+        caller: NamespaceCaller = Depends(of_batch(callers, service.locate, "write")),
+    ) -> Answer:
+        return answer(await service.cancel(caller.scope, batch_id, reason=reason))
 
     @router.get(
         "/v1/analytics/performance/batches/{batch_id}/diagnostics",
@@ -100,16 +116,10 @@ def _everywhere(router: APIRouter, service: Reports, callers: Callers) -> None:
         summary="Get Batch Diagnostics",
         tags=_ANALYTICS,
     )
-    async def diagnostics(batch_id: str, at: _Anywhere = Depends(read)) -> Answer:
-        return answer(await service.diagnostics(await _in_header(service, at, batch_id), batch_id))
-
-
-async def _in_header(service: Reports, at: _Anywhere, batch_id: str) -> Scope:
-    """Return the scope of a batch; one of another namespace than the request names is not found."""
-    scope = await service.scope_of(at.caller, batch_id)
-    if at.namespace_id not in (None, scope.namespace_id):
-        raise BatchNotFound(batch_id=batch_id)
-    return scope
+    async def diagnostics(
+        batch_id: str, caller: NamespaceCaller = Depends(of_batch(callers, service.locate, "read"))
+    ) -> Answer:
+        return answer(await service.diagnostics(caller.scope, batch_id))
 
 
 def _of_bucket(router: APIRouter, service: Reports, callers: Callers) -> None:

@@ -14,10 +14,10 @@ from prismhouse.api.batches.service.audit import audit_batch
 from prismhouse.api.batches.service.batches import Batches, NamespaceConflict
 from prismhouse.api.batches.service.describe import answers
 from prismhouse.api.batches.service.describe.gathered import gather
-from prismhouse.api.batches.service.find import BatchNotFound, find_batch, lock_batch
+from prismhouse.api.batches.service.find import find_batch, lock_batch
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import journal
-from prismhouse.api.web.caller import Caller, Scope
+from prismhouse.api.web.caller import Caller, NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.clock import iso, utc_now
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
@@ -147,33 +147,13 @@ class Reports:
             cursor = encode_cursor([shown[-1].sequence]) if len(rows) > page.limit else None
             return await _answers(tx, shown), total, cursor
 
-    async def read(self, caller: Caller, batch_id: str) -> dict[str, Any]:
-        """Return a batch of any namespace that the key opens."""
-        return await self._batches.read(await self._scope(caller, batch_id, "read"), batch_id)
+    async def cancel(self, scope: Scope, batch_id: str, *, reason: str | None) -> dict[str, Any]:
+        """Cancel a batch, of whatever bucket."""
+        return await self._batches.cancel(scope, batch_id, reason=reason)
 
-    async def cancel(self, caller: Caller, batch_id: str, *, reason: str | None) -> dict[str, Any]:
-        """Cancel a batch of any namespace that the key opens and may write to."""
-        return await self._batches.cancel(await self._scope(caller, batch_id, "write"), batch_id, reason=reason)
-
-    async def scope_of(self, caller: Caller, batch_id: str) -> Scope:
-        """Return the scope of a batch that the key may read; raise BatchNotFound."""
-        return await self._scope(caller, batch_id, "read")
-
-    async def _scope(self, caller: Caller, batch_id: str, permission: Any) -> Scope:
-        found = None
-        if "\x00" not in batch_id:
-            async with self._parts.db.read() as tx:
-                found = await reports.locate(tx, caller.organization_id, batch_id, patterns=caller.namespaces)
-        if found is None:
-            raise BatchNotFound(batch_id=batch_id)
-        caller.inside(found).require(permission)
-        return Scope(
-            organization_id=caller.organization_id,
-            namespace_id=NamespaceId(found),
-            actor=caller.actor,
-            reads_audited=caller.reads_audited,
-            principal_id=caller.principal_id,
-        )
+    async def locate(self, caller: Caller, batch_id: str) -> NamespaceCaller:
+        """Return the caller in the namespace of a batch that the key opens; raise BatchNotFound."""
+        return await self._batches.locate(caller, batch_id)
 
 
 async def _answers(tx: Reader, rows: Sequence[BatchRow]) -> list[dict[str, Any]]:

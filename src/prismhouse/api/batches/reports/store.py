@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from prismhouse.api.batches.model import BatchRow
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader, Record
 
-__all__ = ["active", "content", "extracted", "list_everywhere", "locate", "stored", "touch", "workers"]
+__all__ = ["active", "content", "extracted", "list_everywhere", "stored", "touch", "workers"]
 
 _COLUMNS = ", ".join(f"b.{name}" for name in BatchRow.__dataclass_fields__)
 # A namespace on its way out is not there any more, nor are its batches.
@@ -26,15 +26,6 @@ _OPEN = """
 def _tenant(organization_id: str, patterns: Sequence[str] | None, namespace: str | None) -> dict[str, Any]:
     scopes = [] if patterns is None else [{"resource_id": one} for one in patterns] or [{"resource_id": ""}]
     return {"organization_id": organization_id, "patterns": Jsonb(scopes), "namespace": namespace}
-
-
-async def locate(tx: Reader, organization_id: str, batch_id: str, *, patterns: Sequence[str] | None) -> str | None:
-    """Return the namespace of a batch that the caller's key opens."""
-    value = await tx.fetch_value(
-        f"SELECT b.namespace_id FROM batches AS b WHERE b.batch_id = %(batch_id)s AND {_OPEN} LIMIT 1",
-        {**_tenant(organization_id, patterns, None), "batch_id": batch_id},
-    )
-    return None if value is None else str(value)
 
 
 async def list_everywhere(

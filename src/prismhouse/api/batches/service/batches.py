@@ -33,7 +33,7 @@ from prismhouse.api.batches.service.trigger import trigger
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import control, ledger
 from prismhouse.api.buckets.service import BatchStats
-from prismhouse.api.web.caller import NamespaceCaller, Scope
+from prismhouse.api.web.caller import Caller, NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Code, WarehouseError
@@ -125,6 +125,17 @@ class Batches:
             tx = unit.within(scope.namespace_id)
             await self._found(tx, batch_id, bucket=bucket)
             return await self._answer(tx, batch_id)
+
+    async def locate(self, caller: Caller, batch_id: str) -> NamespaceCaller:
+        """Return the caller in the namespace of a batch that the key opens; raise BatchNotFound."""
+        found = None
+        if "\x00" not in batch_id:
+            async with self._parts.db.read() as tx:
+                found = await store.locate(tx, caller.organization_id, batch_id, patterns=caller.namespaces)
+        if found is None:
+            raise BatchNotFound(batch_id=batch_id)
+        namespace_id, name = found
+        return NamespaceCaller(caller=caller, namespace_id=namespace_id, namespace_name=name)
 
     async def list_batches(
         self, caller: NamespaceCaller, request: ListBatches, page: Page, *, bucket: str | None = None

@@ -80,10 +80,10 @@ async def _record_start(
 
 
 async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
-    """Queue the next chunks of a tier, at most `limit`."""
+    """Queue the next chunks of a tier, until `limit` wait or run."""
     numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
     jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
-    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs)
+    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs, priority=batch.priority)
 
 
 async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
@@ -118,7 +118,8 @@ async def sources_of(
         # What this batch made anew, where it made it; what stands there already, where it starts in the middle.
         names = list(collection.source_ids)
         own_only = batch.dedup_strategy != "skip" and not set(names).isdisjoint(batch.collection_ids)
-        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only)
+        kept = [name for number in (batch.dag_tiers or ())[: batch.from_tier] for name in number]
+        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only, kept=kept)
     else:
         fetched = await store.object_ids(tx, batch.batch_id)
     asked = batch.source_filters if collection.collection_id in (batch.requested_collections or ()) else None
