@@ -290,3 +290,52 @@ async def test_batches_are_listed_over_all_namespaces_unless_two_are_named(house
     assert found.status_code == 404
     if bare:
         house.client.headers["X-Namespace"] = bare
+
+
+async def test_tasks_of_batches_tell_their_place_and_grow_old(house: House) -> None:
+    upstream = await house.add_collection("first")
+    await house.add_collection("second", source=upstream)
+    ended = await house.run(await house.add_objects("a", "b"))
+    batches = [await house.submit(await house.add_objects(text)) for text in ("c", "d")]
+    shown = [await house.read(batch_id) for batch_id in batches]
+    async with house.db.write() as tx:
+        await tx.execute(
+            "UPDATE tasks SET updated_at = now() - interval '25 h' WHERE task_id = %(id)s", {"id": ended["task_id"]}
+        )
+
+    first, second = [await house.tasks.read("org_one", batch["task_id"]) for batch in shown]
+    old = await house.tasks.read("org_one", ended["task_id"])
+    message = await house.tasks.kill("org_one", shown[1]["tier_tasks"][1]["task_id"])
+
+    for task in (first, second, old):
+        models.TaskResponse.from_dict(task)
+    assert (first["queue_position"], first["estimated_wait_minutes"]) == (1, 0.0)
+    assert second["queue_position"] == 2
+    assert second["estimated_wait_minutes"] > 0
+    assert (second["additional_data"]["total_tiers"], second["additional_data"]["object_count"]) == (2, 1)
+    assert (old["status"], old["queue_position"]) == ("COMPLETED", None)
+    assert old["additional_data"]["from_mongodb"] is True
+    assert "persistent storage" in old["additional_data"]["note"]
+    assert "told to stop" in message
+    assert (await house.read(batches[1]))["status"] == "CANCELED"
+
+
+async def test_what_was_processed_is_counted_in_credits(house: House) -> None:
+    from dataclasses import replace
+
+    from prismhouse.engine.extractors.definition import priced
+
+    priced_text = replace(
+        house.parts.catalogue.get("text_extractor", "v1"), costs=priced(1, "simple", {"1k_tokens": 1})
+    )
+    house.parts.catalogue.get = lambda *_: priced_text  # type: ignore[attr-defined]
+    await house.add_collection("notes")
+
+    batch = await house.run(await house.add_objects("a" * 6000, "b" * 2000, "bad " + "c" * 4000))
+
+    assert batch["cost"] == {
+        "credits_consumed": 2,
+        "cost_usd": 0.002,
+        "credit_rate_usd": 0.001,
+        "metered_model_usd": None,
+    }

@@ -27,11 +27,12 @@ from prismhouse.api.batches.service.find import (
 )
 from prismhouse.api.batches.service.finish import end_batch
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.queue import standing
 from prismhouse.api.batches.service.stop import cancel, outcome_of
-from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, submit
+from prismhouse.api.batches.service.submit import TASK_TYPE, TIER_TASK_TYPE, BatchNotDraft, submit
 from prismhouse.api.batches.service.trigger import trigger
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import control, ledger
+from prismhouse.api.batches.store import chunks, control, ledger
 from prismhouse.api.buckets.service import BatchStats
 from prismhouse.api.web.caller import Caller, NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
@@ -57,7 +58,9 @@ class Batches:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        parts.tasks.on_kill(TASK_TYPE, self._on_kill)
+        for task_type in (TASK_TYPE, TIER_TASK_TYPE):
+            parts.tasks.on_kill(task_type, self._on_kill)
+        parts.tasks.on_wait(TASK_TYPE, standing)
         parts.buckets.on_delete(self._on_bucket_delete)
         parts.buckets.use(self)
         parts.objects.use(auto_process=AutoProcess(parts))
@@ -117,7 +120,7 @@ class Batches:
             batch = await self._locked(tx, batch_id, bucket=bucket)
             names = request.collection_ids
             task_id = await submit(self._parts, tx, batch, collection_ids=names, force=force, values=values)
-        return {"queue_position": None, **await self._parts.tasks.read(scope.organization_id, task_id)}
+        return await self._parts.tasks.read(scope.organization_id, task_id)
 
     async def read(self, scope: Scope, batch_id: str, *, bucket: str | None = None) -> dict[str, Any]:
         """Return a batch as it is answered."""
@@ -249,7 +252,10 @@ class Batches:
         async with self._parts.db.write() as unit:
             tx = unit.within(namespace_id)
             batch = await store.find(tx, batch_id or "")
-            if batch is not None and batch.organization_id == organization_id and batch.task_id == task["task_id"]:
+            if batch is None or batch.organization_id != organization_id:
+                return
+            # A batch that was submitted again has other tasks now: an old one stops nothing.
+            if task["task_id"] in {batch.task_id, *(tier.task_id for tier in await chunks.tiers(tx, batch.batch_id))}:
                 await cancel(self._parts, tx, batch.batch_id, reason="Its task was killed.")
 
     async def _on_bucket_delete(self, scope: Scope, bucket_id: BucketId) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prismhouse.storage.postgres.database import NamespaceReader
 
-__all__ = ["Pace", "ahead_of", "jobs_of", "pace"]
+__all__ = ["Pace", "Place", "ahead_of", "jobs_of", "pace", "places"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,41 @@ class Pace:
 
     rows: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a queued batch stands in its namespace: batches taken up before it, and their rows that are not done."""
+
+    batch_id: str
+    ahead: int
+    rows_ahead: int
+
+
+async def places(tx: NamespaceReader, batch_ids: Sequence[str]) -> list[Place]:
+    """Return the places of those of the batches that are queued; rows of tiers to come are not counted."""
+    rows = await tx.fetch_all(
+        """
+        WITH queue AS (
+          SELECT b.batch_id, b.status, b.priority, b.queued_at, b.sequence,
+            greatest(0, coalesce(done.submitted - done.done, b.object_count)) AS rows
+          FROM batches AS b LEFT JOIN LATERAL (
+            SELECT sum(c.submitted) AS submitted, sum(c.processed + c.failed + c.skipped) AS done
+            FROM batch_counts AS c
+            WHERE c.namespace_id = b.namespace_id AND c.batch_id = b.batch_id AND c.tier = b.current_tier
+          ) AS done ON true
+          WHERE b.namespace_id = %(namespace_id)s AND b.status IN ('QUEUED', 'PROCESSING')
+        ), placed AS (
+          SELECT batch_id, status, row_number() OVER turn - 1 AS ahead,
+            coalesce(sum(rows) OVER (turn ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS rows_ahead
+          FROM queue WINDOW turn AS (ORDER BY priority DESC, queued_at, sequence)
+        )
+        SELECT batch_id, ahead, rows_ahead::bigint AS rows_ahead FROM placed
+        WHERE status = 'QUEUED' AND batch_id = ANY(%(batch_ids)b)
+        """,
+        {"batch_ids": list(batch_ids)},
+    )
+    return [Place(**row) for row in rows]
 
 
 async def ahead_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, int]:
