@@ -228,12 +228,11 @@ async def object_ids_of(
     """Return the objects of several batches in order, of each the first `limit`."""
     rows = await tx.fetch_all(
         """
-        SELECT asked.batch_id, array_agg(first.object_id ORDER BY first.ordinal, first.object_id) AS ids
-        FROM unnest(%(batch_ids)b::text[]) AS asked (batch_id), LATERAL (
-          SELECT o.object_id, o.ordinal FROM batch_objects AS o
+        SELECT asked.batch_id, ARRAY(
+          SELECT o.object_id FROM batch_objects AS o
           WHERE o.namespace_id = %(namespace_id)s AND o.batch_id = asked.batch_id
-          ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS first
-        GROUP BY asked.batch_id
+          ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS ids
+        FROM unnest(%(batch_ids)b::text[]) AS asked (batch_id)
         """,
         {"batch_ids": list(batch_ids), "limit": limit},
     )
