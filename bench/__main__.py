@@ -9,6 +9,7 @@ MEASUREMENTS = (
     "start",
     "models",
     "text_batch",
+    "engine",
     "batch_tiers",
     "search",
     "documents",
