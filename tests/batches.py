@@ -39,7 +39,7 @@ from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
-SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, stalled_after_seconds=1)
+SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, retry_seconds=0.05, stalled_after_seconds=1)
 
 
 @dataclass

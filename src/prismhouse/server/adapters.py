@@ -26,6 +26,8 @@ from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.compute.ray import RayCompute, check_address
+from prismhouse.storage.sealing import Sealer
+from prismhouse.telemetry import traces
 
 __all__ = [
     "AdapterNotBuilt",
@@ -39,6 +41,7 @@ __all__ = [
     "concurrency",
     "files",
     "processes",
+    "sealer",
     "signing_keys",
 ]
 
@@ -76,8 +79,13 @@ class DatabaseURLMalformed(WarehouseError):
 def check_adapters(settings: Settings) -> None:
     """Raise for a choice that this version or installation does not have, before anything starts."""
     _check_files(settings)
+    sealer(settings)
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
+    if settings.tracing.endpoint is not None and not traces.is_installed():
+        raise ExtraMissing(
+            variable="PRISMHOUSE_TRACING__ENDPOINT", wanted="traces", package="opentelemetry-sdk", extra="otel"
+        )
     if settings.compute.kind == "ray":
         check_address(settings.compute.ray_address)
         if find_spec("ray") is None:
@@ -135,6 +143,12 @@ def _check_files(settings: Settings) -> None:
     place_of(settings.blobs, os.environ)
     if find_spec("obstore") is None:
         raise ExtraMissing(variable="PRISMHOUSE_BLOBS__URL", wanted="`s3` storage", package="obstore", extra="s3")
+
+
+def sealer(settings: Settings) -> Sealer:
+    """Return what encrypts stored secrets; raise SealingKeyMalformed."""
+    key = settings.webhooks.secrets_key
+    return Sealer(settings.data_dir / "secrets-key", key=None if key is None else key.get_secret_value())
 
 
 def _scheme(settings: Settings) -> str:

@@ -83,6 +83,16 @@ class LocalCompute:
     async def open(self) -> None:
         """See `Compute.open`: processes start when they are needed."""
 
+    @property
+    def busy(self) -> int:
+        """How many processes work on a call."""
+        return len(self._children) - len(self._idle)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that stand."""
+        return [child.process.pid for child in self._children]
+
     async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None, group: str = "") -> Any:
         """See `Compute.run`. Cancelling the caller kills the process: a call never goes on unseen."""
         frame = pickle.dumps((function, arguments), protocol=5)
