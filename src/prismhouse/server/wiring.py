@@ -200,6 +200,7 @@ def build(settings: Settings, dsn: str) -> House:
         copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
         tasks=tasks,
         events=events,
+        sender=sender,
         buckets=buckets,
         objects=objects,
         collections=collections,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from prismhouse.api.batches.model import BatchStatus
@@ -9,6 +10,7 @@ from prismhouse.api.batches.service.batches import Batches
 from prismhouse.api.batches.service.finish import end_batch
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.run import run_chunk
+from prismhouse.api.batches.service.telling import NOTIFY_JOB, notify
 from prismhouse.api.batches.service.tiers import start_tier
 from prismhouse.api.batches.store import batches as store
 from prismhouse.engine.pipeline.ledger import FailureCategory
@@ -46,6 +48,7 @@ def register_jobs(parts: Parts, batches: Batches) -> None:
     parts.queue.register("batches.run_chunk", chunk, on_give_up=give_up)
     parts.queue.register("batches.expire_draft", batches.expire_draft)
     parts.queue.register("batches.build_indexes", build_indexes)
+    parts.queue.register(NOTIFY_JOB, partial(notify, parts.sender))
 
 
 async def _end_orphan(parts: Parts, task_id: TaskId) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from prismhouse.api.batches.model import BatchRow, BatchStatus
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import job_arguments
+from prismhouse.api.batches.service.telling import tell_end
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
 from prismhouse.engine.pipeline.ledger import (
@@ -94,6 +95,7 @@ async def end_batch(
             resource_id=batch.batch_id,
             payload=result,
         )
+    await tell_end(parts, tx, batch, result, counts)
     if result["documents_written"]:
         await parts.queue.enqueue(
             tx.unscoped, "batches.build_indexes", [{"namespace_id": batch.namespace_id}], priority=-10

@@ -16,6 +16,7 @@ from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.read import GONE, Reading
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
+from prismhouse.api.batches.service.telling import tell_written
 from prismhouse.api.batches.service.tiers import enqueue_pending
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
@@ -137,6 +138,8 @@ async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     await _leave_out_deleted(parts, tx, work)
     await parts.documents.write(tx, [item.document for item in work.written])
     await _write_vectors(tx, work)
+    written = [item.document.document_id for item in work.written]
+    await tell_written(parts, tx, work.batch, work.collection, written)
     await ledger.add_failures(tx, batch_id, tier, work.chunk.collection_id, work.failed)
     await chunks.finish_chunk(tx, batch_id, tier, number)
     # Last, because all chunks of the batch queue here.
