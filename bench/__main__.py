@@ -9,6 +9,8 @@ MEASUREMENTS = (
     "start",
     "models",
     "text_batch",
+    "engine",
+    "batch_tiers",
     "search",
     "documents",
     "uploads",

@@ -13,9 +13,11 @@ import httpx2
 from tests.extractors import SmallCatalogue
 from tests.web import KeysAreNames, add_tenant, application, client_of
 
+from prismhouse.api.batches.control.routes import routes as control_routes
 from prismhouse.api.batches.jobs import register_jobs
 from prismhouse.api.batches.routes import routes
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.buckets.service import Buckets
@@ -39,7 +41,7 @@ from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
-SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, stalled_after_seconds=1)
+SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, retry_seconds=0.05, stalled_after_seconds=1)
 
 
 @dataclass
@@ -205,7 +207,12 @@ async def open_house(
     collections.guard_deletion(batches.active_of_collection)
     callers = Callers(KeysAreNames())
     app = application(
-        [bucket_routes(buckets, callers), collection_routes(collections, callers), routes(batches, callers)]
+        [
+            bucket_routes(buckets, callers),
+            collection_routes(collections, callers),
+            control_routes(Control(parts), callers),
+            routes(batches, callers),
+        ]
     )
     async with client_of(app) as client:
         yield House(db, queue, batches, objects, tasks, client, parts)

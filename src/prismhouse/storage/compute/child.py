@@ -16,9 +16,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO
 
-__all__ = ["LENGTH", "RemoteFailure", "main", "rebuild"]
+__all__ = ["LENGTH", "RemoteFailure", "answer_of", "failure_of", "main", "rebuild"]
 
 LENGTH = struct.Struct(">Q")
 _ORPHAN_CHECK_SECONDS = 0.5
@@ -40,7 +41,7 @@ def main() -> None:
     functions: dict[str, Callable[..., Any]] = {}
     while head := calls.read(LENGTH.size):
         raw = calls.read(*LENGTH.unpack(head))
-        answer = _answer(functions, raw)
+        answer = answer_of(functions, partial(pickle.loads, raw))
         answers.write(LENGTH.pack(len(answer)))
         answers.write(answer)
         answers.flush()
@@ -52,18 +53,20 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _answer(functions: dict[str, Callable[..., Any]], raw: bytes) -> bytes:
+def answer_of(functions: dict[str, Callable[..., Any]], read: Callable[[], tuple[str, tuple[Any, ...]]]) -> bytes:
+    """Run the call that `read` returns; return what came of it as a frame. `functions` keeps those that were found."""
     try:
-        name, arguments = pickle.loads(raw)  # noqa: S301 - written by our own parent
+        name, arguments = read()
         if name not in functions:
             module, _, attribute = name.partition(":")
             functions[name] = getattr(importlib.import_module(module), attribute)
         return pickle.dumps((True, functions[name](*arguments)), protocol=5)
     except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-        return _failure(error)
+        return failure_of(error)
 
 
-def _failure(error: Exception) -> bytes:
+def failure_of(error: Exception) -> bytes:
+    """Return the frame of a call that raised."""
     text = "".join(traceback.format_exception(error))
     try:
         raw = pickle.dumps((False, (type(error), error.args, error.__dict__, text)), protocol=5)

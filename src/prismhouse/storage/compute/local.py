@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 @dataclass(slots=True, eq=False)
 class _Child:
     process: Process
+    group: str = ""
     release: asyncio.TimerHandle | None = None
 
     async def call(self, frame: bytes) -> tuple[bool, Any]:
@@ -79,6 +80,9 @@ class LocalCompute:
         """How many processes stand."""
         return len(self._children)
 
+    async def open(self) -> None:
+        """See `Compute.open`: processes start when they are needed."""
+
     @property
     def busy(self) -> int:
         """How many processes work on a call."""
@@ -89,12 +93,12 @@ class LocalCompute:
         """The processes that stand."""
         return [child.process.pid for child in self._children]
 
-    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None) -> Any:
+    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None, group: str = "") -> Any:
         """See `Compute.run`. Cancelling the caller kills the process: a call never goes on unseen."""
         frame = pickle.dumps((function, arguments), protocol=5)
         limit = timeout_seconds or self._call_timeout_seconds
         async with self._slots:
-            child = await self._take()
+            child = await self._take(group)
             try:
                 async with asyncio.timeout(limit):
                     done, value = await child.call(frame)
@@ -113,17 +117,24 @@ class LocalCompute:
             return value
         raise rebuild(*value)
 
+    async def fault(self) -> str | None:
+        """See `Compute.fault`."""
+        return None
+
     async def close(self) -> None:
         """End all processes: their input is closed, and who does not go is killed."""
         self._closed = True
         children, self._idle = list(self._children), []
         await asyncio.gather(*(self._end(child) for child in children))
 
-    async def _take(self) -> _Child:
+    async def _take(self, group: str) -> _Child:
         if self._closed:
             raise RuntimeError("the compute pool is closed")
         while self._idle:
-            child = self._idle.pop()
+            # One that has loaded what the group needs, else any: it may load that beside.
+            child = next((child for child in reversed(self._idle) if child.group == group), self._idle[-1])
+            self._idle.remove(child)
+            child.group = group
             if child.release is not None:
                 child.release.cancel()
             if child.process.returncode is None:
@@ -138,7 +149,7 @@ class LocalCompute:
             stdout=PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **self._environment},
         )
-        child = _Child(process)
+        child = _Child(process, group)
         self._children.add(child)
         return child
 
