@@ -13,9 +13,11 @@ import httpx2
 from tests.extractors import SmallCatalogue
 from tests.web import KeysAreNames, add_tenant, application, client_of
 
+from prismhouse.api.batches.control.routes import routes as control_routes
 from prismhouse.api.batches.jobs import register_jobs
 from prismhouse.api.batches.routes import routes
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.buckets.service import Buckets
@@ -35,7 +37,7 @@ from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
@@ -194,6 +196,7 @@ async def open_house(
         copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,
         events=events,
+        sender=Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=())),
         buckets=buckets,
         objects=objects,
         collections=collections,
@@ -209,7 +212,12 @@ async def open_house(
     collections.guard_deletion(batches.active_of_collection)
     callers = Callers(KeysAreNames())
     app = application(
-        [bucket_routes(buckets, callers), collection_routes(collections, callers), routes(batches, callers)]
+        [
+            bucket_routes(buckets, callers),
+            collection_routes(collections, callers),
+            control_routes(Control(parts), callers),
+            routes(batches, callers),
+        ]
     )
     async with client_of(app) as client:
         yield House(db, queue, batches, objects, tasks, client, parts)

@@ -28,6 +28,7 @@ def fake_rows(
     threads: int,
     cache_dir: str,
     image_pixels: int,
+    media: Any = None,
 ) -> list[RowResult]:
     """Do what each row's text says."""
     return [_fake(row, cache_dir) for row in rows]

@@ -11,10 +11,12 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.batches.service.turns import Turns
+from prismhouse.api.batches.service.watch import Watching
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
@@ -35,6 +37,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
+from prismhouse.api.web.streams import EventStreams
 from prismhouse.api.webhooks.deliveries.deliverer import Deliverer
 from prismhouse.api.webhooks.deliveries.service import Deliveries
 from prismhouse.api.webhooks.events import Events
@@ -43,6 +46,7 @@ from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -102,6 +106,9 @@ class House:
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    watching: Watching
+    streams: EventStreams
+    batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
 
@@ -214,6 +221,7 @@ def build(settings: Settings, dsn: str) -> House:
         copies=copies,
         tasks=tasks,
         events=events,
+        sender=sender,
         buckets=buckets,
         objects=objects,
         collections=collections,
@@ -284,6 +292,9 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        watching=Watching(parts),
+        streams=EventStreams(limit=settings.limits.event_streams),
+        batch_control=Control(parts),
         retrievers=Retrievers(
             db,
             collections=collections,
@@ -299,7 +310,11 @@ def build(settings: Settings, dsn: str) -> House:
 def _extraction(settings: Settings) -> ExtractorSettings:
     """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
-    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=_extraction_cache(settings))
+    return ExtractorSettings(
+        threads=settings.inference.threads or share,
+        cache_dir=_extraction_cache(settings),
+        media=MediaLimits.of(settings.media),
+    )
 
 
 def _extraction_cache(settings: Settings) -> str:

@@ -37,7 +37,7 @@ def test_help_lists_the_commands_and_loads_nothing_heavy_when_asked():
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
     )
 
-    for command in ("serve", "worker", "demo", "keys", "models", "config", "db"):
+    for command in ("serve", "worker", "batch", "demo", "keys", "models", "config", "db"):
         assert f"\n    {command} " in done.stdout
     assert "process" not in done.stdout.split("options:")[0], "the commands of the supervisor's children are hidden"
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
@@ -48,7 +48,7 @@ def test_version_is_printed_when_asked():
     assert prismhouse("--version").stdout == f"prismhouse {__version__}\n"
 
 
-@pytest.mark.parametrize("group", ["serve", "worker", "demo", "keys", "models", "config", "db"])
+@pytest.mark.parametrize("group", ["serve", "worker", "batch", "demo", "keys", "models", "config", "db"])
 def test_every_group_explains_itself_when_asked(group):
     done = prismhouse(group, "--help")
 

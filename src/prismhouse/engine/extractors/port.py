@@ -88,13 +88,15 @@ class ExtractedDocument:
     """One document: its fields, its vectors by output name (each `(d,)` float32), its place in the source.
 
     `position` holds the values of the extractor's position fields; with object, collection and extractor it
-    makes the document id, so the same input gives the same ids.
+    makes the document id, so the same input gives the same ids. `sources` names files of the input that the document
+    links to: the `blob_id` of a part by the field that gets its URL.
     """
 
     position: tuple[str | int | float, ...]
     fields: Mapping[str, Any]
     vectors: Mapping[str, FloatArray] = field(default_factory=dict)
     artifacts: Sequence[Artifact] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,4 +144,4 @@ def upright(raw: Any) -> Any:
 
 def _turns(raw: Any) -> int:
     """Return by how many quarters, counterclockwise, a picture has to be turned."""
-    return int(round(raw.rotation / 90) % 4)
+    return round(float(raw.rotation) / 90) % 4

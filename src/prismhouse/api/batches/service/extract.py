@@ -88,6 +88,7 @@ class Extraction:
                 extraction.threads,
                 extraction.cache_dir,
                 parts.limits.image_pixels,
+                extraction.media,
                 group=self.collection.extractor_id,
             )
             seconds = time.perf_counter() - began

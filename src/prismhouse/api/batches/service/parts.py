@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from prismhouse.api.batches.service.turns import Turns
 from prismhouse.api.buckets.service import Buckets
@@ -13,11 +14,13 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.queue import JobQueue
+from prismhouse.storage.outbound import Sender
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["EXTRACT", "ExtractorSettings", "Parts"]
@@ -28,6 +31,8 @@ EXTRACT = "prismhouse.engine.extractors.run:run_rows"
 class _Catalogue(Protocol):
     def get(self, name: str, version: str) -> ExtractorRecord: ...
 
+    def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractorSettings:
@@ -36,6 +41,7 @@ class ExtractorSettings:
     threads: int = 1
     cache_dir: str = ""
     function: str = EXTRACT
+    media: MediaLimits = field(default_factory=MediaLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class Parts:
     copies: LocalCopies
     tasks: Tasks
     events: Events
+    sender: Sender
     buckets: Buckets
     objects: Objects
     collections: Collections

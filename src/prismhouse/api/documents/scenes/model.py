@@ -13,6 +13,7 @@ from prismhouse.kit import json
 __all__ = ["CLIP_FIELD", "Scene", "scene_of"]
 
 CLIP_FIELD = "video_segment_url"
+_SOURCE_FIELD = "source_video_url"
 _DECIMALS = 6
 
 
@@ -37,7 +38,7 @@ class Scene:
 def scene_of(row: Mapping[str, Any]) -> Scene:
     """Return the scene that a document's row describes; raise NotAScene or VideoElsewhere.
 
-    A document of several videos names its own one by `source_blob_id`, as extractors write it.
+    A document of an object with several videos has its own one as `source_video_url`, as extractors write it.
     """
     document_id, fields = row["document_id"], json.loads(row["payload"])
     start, end = _seconds(fields.get("start_time")), _seconds(fields.get("end_time"))
@@ -49,7 +50,7 @@ def scene_of(row: Mapping[str, Any]) -> Scene:
     ]
     if start is None or end is None or start >= end or not videos:
         raise NotAScene(id=document_id)
-    named = [one for one in videos if one.get("source_blob_id") == fields.get("source_blob_id")]
+    named = [one for one in videos if one.get("field") == _SOURCE_FIELD]
     stored = next((one for one in named or videos if one.get("checksum")), None)
     if stored is None:
         raise VideoElsewhere(id=document_id)
