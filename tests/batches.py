@@ -39,7 +39,7 @@ from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
@@ -198,6 +198,7 @@ async def open_house(
         copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,
         events=events,
+        sender=Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=())),
         buckets=buckets,
         objects=objects,
         collections=collections,

@@ -223,6 +223,7 @@ def build(settings: Settings, dsn: str) -> House:
         copies=copies,
         tasks=tasks,
         events=events,
+        sender=sender,
         buckets=buckets,
         objects=objects,
         collections=collections,
