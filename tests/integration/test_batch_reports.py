@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -339,3 +340,37 @@ async def test_what_was_processed_is_counted_in_credits(house: House) -> None:
         "credit_rate_usd": 0.001,
         "metered_model_usd": None,
     }
+
+
+_ENDS = {"fine": "p", "two|parts": "p", "bad": "f", "busy": "f", "blank": "s", "raise": "f", "part": "p", "none": "f"}
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+async def test_books_and_funnels_are_right_whatever_becomes_of_the_rows(house: House, seed: int) -> None:
+    rng = random.Random(seed)
+    upstream = await house.add_collection("first")
+    await house.add_collection("second", source=upstream)
+    words = [rng.choice(list(_ENDS)) for _ in range(18)]
+    ids = await house.add_objects(*(None if word == "none" else word for word in words))
+
+    batch = await house.run(ids)
+    audit = await house.call("GET", f"{at(house, batch['batch_id'])}/audit")
+
+    ends = [_ENDS[word] for word in words]
+    documents = sum(word.count("|") + 1 for word in words if _ENDS[word] == "p")
+    first, second = audit["tiers"]
+    assert audit["all_balanced"]
+    assert not audit["has_lost_objects"]
+    assert [first[name] for name in ("submitted", "processed", "failed", "skipped")] == [
+        len(words),
+        ends.count("p"),
+        ends.count("f"),
+        ends.count("s"),
+    ]
+    assert second["submitted"] == documents
+    tiers = batch["tier_tasks"]
+    assert [tier["source_documents_fetched"] for tier in tiers] == [len(words), documents]
+    assert tiers[0]["documents_missing_input_fields"] == words.count("none")
+    stored = await house.rows("SELECT count(*) AS n FROM documents WHERE batch_id = %(b)s", b=batch["batch_id"])
+    assert sum(tier["documents_written"] for tier in tiers) == batch["documents_written"] == stored[0]["n"]
+    assert sum((tiers[0]["error_summary"] or {}).values()) == ends.count("f") + 2 * words.count("part")
