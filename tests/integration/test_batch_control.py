@@ -29,6 +29,8 @@ async def balanced(house: House, batch_id: str) -> list[dict[str, Any]]:
     """Check the books of a batch and return its tiers'."""
     audit = await house.call("GET", f"{at(house, batch_id)}/audit")
     for tier in audit["tiers"]:
+        if tier["submitted"] is None:  # it runs: its books are open
+            continue
         assert tier["submitted"] == tier["processed"] + tier["failed"] + tier["skipped"] + tier["lost"], tier
         assert tier["lost"] == 0
     rows: list[dict[str, Any]] = audit["tiers"]
