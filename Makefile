@@ -13,7 +13,7 @@ UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
 .PHONY: help
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
@@ -26,6 +26,13 @@ serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhou
 .PHONY: test
 test: $(MODELS) ## Formatting, lint, types, layers, then every test; stops at the first that fails
 	@./scripts/check "$(BIN)"
+
+SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+ROUNDS ?= 50
+
+.PHONY: test-faults
+test-faults: $(MODELS) ## Rounds of kill -9 at every point of a batch; SEED=n plays them again, ROUNDS=n fewer or more
+	@PRISMHOUSE_FAULT_SEED=$(SEED) PRISMHOUSE_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/fault/test_rounds.py
 
 .PHONY: lint
 lint: $(READY) ## Formatting, lint, types and layers, without the tests
