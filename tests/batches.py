@@ -34,6 +34,7 @@ from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
+from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
 from prismhouse.storage.outbound import Fetcher
@@ -172,6 +173,7 @@ async def open_house(
     tenant: bool = True,
     blobs: BlobStore | None = None,
     copies_bytes: int = 1 << 30,
+    compute: Compute | None = None,
 ) -> AsyncIterator[House]:
     """Yield a house whose compute processes run `fake_rows`; its files are in `folder` or in given `blobs`."""
     if tenant:
@@ -183,7 +185,7 @@ async def open_house(
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=limits.filter_depth)
-    compute = LocalCompute(2)
+    compute = compute or LocalCompute(2)
     parts = Parts(
         db=db,
         queue=queue,
