@@ -42,7 +42,7 @@ from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
-SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, stalled_after_seconds=1)
+SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, retry_seconds=0.05, stalled_after_seconds=1)
 
 
 @dataclass
@@ -173,6 +173,8 @@ async def open_house(
     tenant: bool = True,
     blobs: BlobStore | None = None,
     copies_bytes: int = 1 << 30,
+    worker: WorkerSettings = SMALL,
+    limits: LimitSettings | None = None,
     compute: Compute | None = None,
 ) -> AsyncIterator[House]:
     """Yield a house whose compute processes run `fake_rows`; its files are in `folder` or in given `blobs`."""
@@ -181,7 +183,7 @@ async def open_house(
     queue, tasks, events = ProcrastinateQueue(dsn, max_attempts=2), Tasks(db), Events()
     catalogue, fetcher, blobs = SmallCatalogue(), Fetcher(OutboundSettings()), blobs or LocalBlobStore(folder / "blobs")
     buckets = Buckets(db, tasks=tasks, jobs=queue)
-    limits = LimitSettings()
+    limits = limits or LimitSettings()
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=limits.filter_depth)
@@ -199,7 +201,7 @@ async def open_house(
         collections=collections,
         documents=documents,
         catalogue=catalogue,
-        worker=SMALL,
+        worker=worker,
         chunks_in_flight=2,
         limits=limits,
         extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter
 
@@ -18,6 +19,7 @@ from prismhouse.api.documents.figures.routes import routes as document_figure_ro
 from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
 from prismhouse.api.documents.lineage.routes import routes as document_lineage_routes
 from prismhouse.api.documents.routes import routes as document_routes
+from prismhouse.api.documents.scenes.routes import routes as document_scene_routes
 from prismhouse.api.documents.vectors.routes import routes as brought_vector_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -26,9 +28,12 @@ from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
+from prismhouse.api.webhooks.feed.routes import routes as feed_routes
+from prismhouse.api.webhooks.routes import routes as webhook_routes
 from prismhouse.engine.inference.registry import listed
-from prismhouse.server import files, health
+from prismhouse.server import files, health, metrics
 from prismhouse.server.wiring import House
+from prismhouse.storage.compute.port import Compute
 
 __all__ = ["routers"]
 
@@ -39,7 +44,13 @@ def routers(house: House) -> list[APIRouter]:
     local = house.local_files
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
-        health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        metrics.routes(
+            house.db,
+            callers,
+            access=house.settings.metrics.access,
+            proxied=house.settings.server.public_url is not None,
+        ),
+        health.routes(house.db, object_storage=house.blobs.fault, inference=partial(_inference_fault, house.compute)),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
@@ -48,17 +59,24 @@ def routers(house: House) -> list[APIRouter]:
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
         upload_routes(house.uploads, callers),
+        batch_routes(house.batches, callers, watching=house.watching, streams=house.streams),
         batch_control_routes(house.batch_control, callers),
-        batch_routes(house.batches, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         document_lineage_routes(house.document_lineage, callers),
+        document_scene_routes(house.document_scenes, callers),
         payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
+        webhook_routes(house.webhooks, house.deliveries, callers),
+        feed_routes(house.feed, callers),
     ]
+
+
+async def _inference_fault(compute: Compute) -> str | None:
+    return await compute.fault() or await _missing_models()
 
 
 async def _missing_models() -> str | None:

@@ -11,7 +11,8 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from prismhouse.kit.errors import Code, WarehouseError
-from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler, QueuedJob
+from prismhouse.storage.jobs.observed import carrying, observed
+from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler, Lane, QueuedJob
 from prismhouse.storage.postgres.database import DatabaseUnavailable, Reader, Writer
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class _Registered:
     handler: JobHandler
     on_give_up: GiveUpHandler | None
     cron: str | None
+    lane: Lane
 
 
 class ProcrastinateQueue:
@@ -79,13 +81,23 @@ class ProcrastinateQueue:
         """What this process can run."""
         return sorted(self._registered)
 
+    def in_lane(self, lane: Lane) -> list[str]:
+        """What this process can run in a lane."""
+        return sorted(name for name, registered in self._registered.items() if registered.lane == lane)
+
     def register(
-        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+        self,
+        name: str,
+        handler: JobHandler,
+        *,
+        on_give_up: GiveUpHandler | None = None,
+        cron: str | None = None,
+        lane: Lane = "usual",
     ) -> None:
         """See `JobQueue.register`."""
         if name in self._registered:
             raise ValueError(f"the job {name} is registered already")
-        self._registered[name] = _Registered(handler, on_give_up, cron)
+        self._registered[name] = _Registered(handler, on_give_up, cron, lane)
 
     async def enqueue(
         self,
@@ -107,7 +119,7 @@ class ProcrastinateQueue:
                 "name": name,
                 "priority": priority,
                 "lock": lock,
-                "arguments": [Jsonb(dict(entry)) for entry in arguments],
+                "arguments": [Jsonb(carrying(entry)) for entry in arguments],
                 "scheduled_at": datetime.now(UTC) + timedelta(seconds=delay_seconds) if delay_seconds else None,
             },
         )
@@ -132,14 +144,14 @@ class ProcrastinateQueue:
             connector=PsycopgConnector(
                 conninfo=self.dsn,
                 min_size=1,
-                max_size=4,
+                max_size=6,
                 timeout=10,
                 kwargs={"application_name": "prismhouse-jobs"},
             )
         )
         for name, registered in self._registered.items():
             task = app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
-                self._guarded(name, registered)
+                observed(name, self._guarded(name, registered), last=_GaveUp)
             )
             if registered.cron is not None:
                 app.periodic(cron=registered.cron, lock=name, queueing_lock=name)(task)

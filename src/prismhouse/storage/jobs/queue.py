@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from prismhouse.storage.postgres.database import Reader, Writer
 
-__all__ = ["GiveUpHandler", "JobHandler", "JobQueue", "QueuedJob"]
+__all__ = ["GiveUpHandler", "JobHandler", "JobQueue", "Lane", "QueuedJob"]
 
 JobHandler = Callable[..., Awaitable[None]]
 GiveUpHandler = Callable[..., Awaitable[None]]
+# Jobs of one lane wait for each other, never for those of another: short ones are not held up by long ones.
+Lane = Literal["usual", "quick", "rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,20 @@ class QueuedJob:
 
 
 class JobQueue(Protocol):
-    """Enqueue now, run when the transaction has committed; a job whose worker died is run again."""
+    """Enqueue now, run when the transaction has committed; a job whose worker died is run again.
+
+    Jobs with a `namespace_id` among their arguments share the workers fairly: the namespace with the fewest running
+    jobs is next, then the one that waited longest since its last; within it the highest priority, then the oldest.
+    """
 
     def register(
-        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+        self,
+        name: str,
+        handler: JobHandler,
+        *,
+        on_give_up: GiveUpHandler | None = None,
+        cron: str | None = None,
+        lane: Lane = "usual",
     ) -> None:
         """Name the coroutine function that runs jobs called `name`; called once, at wiring.
 

@@ -38,6 +38,9 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         if any(row.completed_at is None for row in rows[:tier]):
             return True
         await _announce(parts, tx, batch, tier)
+        names = list((batch.dag_tiers or ())[tier])
+        before = await parts.collections.document_counts(tx, names)
+        await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
         found: dict[str, Counts] = {}
         for name, had in (await _running(tx, batch, tier)).items():
@@ -77,10 +80,10 @@ async def _record_start(
 
 
 async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
-    """Queue the next chunks of a tier, at most `limit`."""
+    """Queue the next chunks of a tier, until `limit` wait or run."""
     numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
     jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
-    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs)
+    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs, priority=batch.priority)
 
 
 async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
