@@ -41,8 +41,14 @@ PICK = st.integers(0, 9)
 class InProcess:
     """Compute without processes: what matters here is what becomes of the results."""
 
-    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None) -> Any:
+    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None, group: str = "") -> Any:
         return fake_rows(*arguments)
+
+    async def open(self) -> None:
+        """It is ready."""
+
+    async def fault(self) -> str | None:
+        """Nothing is in the way."""
 
     async def close(self) -> None:
         """Nothing runs."""
@@ -330,8 +336,7 @@ class Life(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def life(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Life]]:
-    monkeypatch.setattr("prismhouse.api.batches.service.extract._FIRST_PAUSE_SECONDS", 0.0)
+def life(dsn: str) -> Iterator[type[Life]]:
     folder = Path(tempfile.mkdtemp())
     with asyncio.Runner() as loop:
         stack = AsyncExitStack()
@@ -353,5 +358,5 @@ def life(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Life]]:
 
 def test_no_sequence_of_calls_reaches_an_illegal_state(life: type[Life]) -> None:
     case: Any = life.TestCase
-    case.settings = settings(max_examples=25, stateful_step_count=30)
+    case.settings = settings(max_examples=10, stateful_step_count=25)
     case().runTest()
