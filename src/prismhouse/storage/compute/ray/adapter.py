@@ -107,7 +107,8 @@ class _Bridge:
         await self._listening
 
     async def _say(self, message: Any) -> None:
-        with suppress(ConnectionError):  # the listener meets the end, too
+        # The listener meets the end of the bridge, too; uvloop raises RuntimeError for a pipe that is closed.
+        with suppress(ConnectionError, RuntimeError):
             send(self._writer, message)
             await self._writer.drain()
 
