@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command named on the command line and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _HIDDEN:
+        from prismhouse.server import lifeline
+
+        lifeline.hold()
         sys.exit(importlib.import_module(_HIDDEN[arguments[0]]).run())
     sys.exit(_run(arguments))
 

@@ -11,6 +11,7 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
@@ -107,6 +108,7 @@ class House:
     batches: Batches
     watching: Watching
     streams: EventStreams
+    batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
 
@@ -219,6 +221,7 @@ def build(settings: Settings, dsn: str) -> House:
         copies=copies,
         tasks=tasks,
         events=events,
+        sender=sender,
         buckets=buckets,
         objects=objects,
         collections=collections,
@@ -291,6 +294,7 @@ def build(settings: Settings, dsn: str) -> House:
         batches=batches,
         watching=Watching(parts),
         streams=EventStreams(limit=settings.limits.event_streams),
+        batch_control=Control(parts),
         retrievers=Retrievers(
             db,
             collections=collections,

@@ -302,6 +302,7 @@ def _failed(row: Any) -> dict[str, Any]:
         "code": row["code"],
         "error": row["message"],
         "error_type": row["error_type"],
-        "retry_count": row["attempts"] - 1,
+        "attempts": row["attempts"],
+        "retry_count": row["retry_count"],
         "created_at": iso(row["created_at"]),
     }

@@ -9,6 +9,7 @@ from prismhouse.api.batches.model import BatchRow, BatchStatus, TierRow
 from prismhouse.api.batches.service.audit import audit_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import job_arguments
+from prismhouse.api.batches.service.telling import tell_end
 from prismhouse.api.batches.store import amounts, chunks, control, journal, ledger
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store.journal import JournalEvent, Level
@@ -37,7 +38,8 @@ async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int
     """End a tier whose chunks are done: start the next one, or end the batch, which `tx` has locked."""
     rows = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
     by_tier = [Counts.total(row.counts for row in rows if row.tier == number) for number in range(tier + 1)]
-    outcome, status = await _close_tier(tx, batch, tier, by_tier[tier])
+    stopped = all(row.canceled_at is not None for row in rows if row.tier == tier)
+    outcome, status = await _close_tier(tx, batch, tier, by_tier[tier], stopped=stopped)
     await _record_tier(tx, batch, tier, outcome, by_tier[tier])
     await _go_on(parts, tx, batch, tier, failed=outcome is Outcome.FAILED, status=status)
 
@@ -81,13 +83,15 @@ def _was_stopped(counts: Counts) -> bool:
     return bool(counts.canceled and not counts.submitted and not counts.deduplicated)
 
 
-async def _close_tier(tx: NamespaceWriter, batch: BatchRow, tier: int, counts: Counts) -> tuple[Outcome, str]:
+async def _close_tier(
+    tx: NamespaceWriter, batch: BatchRow, tier: int, counts: Counts, *, stopped: bool
+) -> tuple[Outcome, str]:
     """Set the end of a tier, with its books: what was counted is held against what is really there."""
     outcome = tier_outcome(counts)
     row = replace((await chunks.tiers(tx, batch.batch_id))[tier], status=outcome, completed_at=utc_now())
     audit = await audit_tier(tx, batch, row, counts)
     outcome = _honest(outcome, lost=audit["lost"])
-    status = "CANCELED" if _was_stopped(counts) else str(outcome)
+    status = "CANCELED" if stopped or _was_stopped(counts) else str(outcome)
     await chunks.update_tier(tx, batch.batch_id, tier, status=status, audit=audit)
     return outcome, status
 
@@ -147,6 +151,7 @@ async def end_batch(
             resource_id=batch.batch_id,
             payload=result,
         )
+    await tell_end(parts, tx, batch, result, counts)
     if result["documents_written"]:
         await parts.queue.enqueue(
             tx.unscoped, "batches.build_indexes", [{"namespace_id": batch.namespace_id}], priority=-10

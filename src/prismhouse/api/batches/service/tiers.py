@@ -117,7 +117,8 @@ async def _sources(
         # What this batch made anew, where it made it; what stands there already, where it starts in the middle.
         names = list(collection.source_ids)
         own_only = batch.dedup_strategy != "skip" and not set(names).isdisjoint(batch.collection_ids)
-        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only)
+        kept = [name for number in (batch.dag_tiers or ())[: batch.from_tier] for name in number]
+        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only, kept=kept)
     else:
         fetched = await store.object_ids(tx, batch.batch_id)
     asked = batch.source_filters if collection.collection_id in (batch.requested_collections or ()) else None

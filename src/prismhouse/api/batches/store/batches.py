@@ -17,6 +17,7 @@ __all__ = [
     "add_objects",
     "conflicting",
     "delete",
+    "drafts_of",
     "find",
     "hold_submissions",
     "idle_seconds",
@@ -148,6 +149,16 @@ async def open_of_bucket(tx: NamespaceReader, bucket_id: str) -> list[str]:
         "SELECT batch_id FROM batches WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
         " AND status IN ('DRAFT', 'QUEUED', 'PROCESSING') ORDER BY batch_id",
         {"bucket_id": bucket_id},
+    )
+    return [row["batch_id"] for row in rows]
+
+
+async def drafts_of(tx: NamespaceReader, bucket_id: str, *, limit: int) -> list[str]:
+    """Return the drafts of a bucket, oldest first."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id FROM batches WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
+        " AND status = 'DRAFT' ORDER BY sequence LIMIT %(limit)s",
+        {"bucket_id": bucket_id, "limit": limit},
     )
     return [row["batch_id"] for row in rows]
 

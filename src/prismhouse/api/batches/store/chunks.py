@@ -145,14 +145,17 @@ async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit:
     """
     rows = await tx.fetch_all(
         """
-        UPDATE batch_chunks SET state = 'queued', not_before = NULL
-        WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk IN (
+        WITH next AS MATERIALIZED (
           SELECT chunk FROM batch_chunks
           WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND state = 'pending'
           ORDER BY chunk LIMIT greatest(0, %(limit)s - (
             SELECT count(*) FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
               AND tier = %(tier)s AND state = 'queued' AND (not_before IS NULL OR not_before <= now())))
-          FOR UPDATE SKIP LOCKED)
+          FOR UPDATE SKIP LOCKED
+        )
+        UPDATE batch_chunks SET state = 'queued', not_before = NULL
+        WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
+          AND chunk IN (SELECT chunk FROM next)
         RETURNING chunk
         """,
         {"batch_id": batch_id, "tier": tier, "limit": limit},
@@ -222,18 +225,23 @@ async def objects_with_documents(tx: NamespaceReader, batch_id: str) -> set[str]
 
 
 async def upstream_documents(
-    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, own_only: bool
+    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, own_only: bool, kept: Sequence[str] = ()
 ) -> list[str]:
-    """Return documents of `collection_ids` made from the batch's objects: by this batch, or by any."""
+    """Return documents of `collection_ids` made from the batch's objects: by this batch, or by any.
+
+    What the batch itself made before it was resubmitted does not count, but for the collections in `kept`.
+    """
     rows = await tx.fetch_all(
         """
         SELECT document_id FROM documents JOIN batch_objects ON batch_objects.namespace_id = %(namespace_id)s
           AND batch_objects.batch_id = %(batch_id)s AND batch_objects.object_id = documents.root_object_id
         WHERE documents.namespace_id = %(namespace_id)s AND documents.collection_id = ANY(%(collection_ids)b)
-          AND (NOT %(own_only)s OR documents.batch_id = %(batch_id)s)
+          AND (NOT %(own_only)s OR documents.batch_id = %(batch_id)s AND (
+            documents.collection_id = ANY(%(kept)b) OR documents.updated_at >= (SELECT replaces_before FROM batches
+              WHERE batches.namespace_id = %(namespace_id)s AND batches.batch_id = %(batch_id)s)))
         ORDER BY batch_objects.ordinal, document_id
         """,
-        {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only},
+        {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only, "kept": list(kept)},
     )
     return [row["document_id"] for row in rows]
 

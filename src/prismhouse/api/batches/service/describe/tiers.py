@@ -9,6 +9,7 @@ from typing import Any
 from prismhouse.api.batches.model import CountsRow, TierRow
 from prismhouse.api.batches.service.describe import errors
 from prismhouse.api.batches.service.describe.gathered import Gathered
+from prismhouse.api.batches.service.submit import job_id
 from prismhouse.api.batches.store.failures import FailureGroup
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.kit.clock import iso, utc_now
@@ -80,10 +81,8 @@ def dropped(amounts: dict[str, dict[str, float]]) -> dict[str, Any]:
 def _jobs(
     known: Gathered, tier: TierRow, counts: Sequence[CountsRow], groups: Sequence[FailureGroup]
 ) -> list[dict[str, Any]]:
-    by_extractor: dict[str, list[CountsRow]] = {}
-    for item in counts:
-        by_extractor.setdefault(item.extractor_id, []).append(item)
-    return [_job(known, tier, name, items, groups) for name, items in by_extractor.items()]
+    # One for each collection: what can be cancelled by itself is shown by itself.
+    return [_job(known, tier, item.extractor_id, [item], groups) for item in counts]
 
 
 def _job(
@@ -99,6 +98,7 @@ def _job(
             for reason, number in known.amount(kind, tier=tier.tier, collection_id=name).items():
                 reasons[reason] = reasons.get(reason, 0) + number
     return {
+        "ray_job_id": job_id(known.row.batch_id, tier.tier, items[0].collection_id),
         "extractor_type": extractor_id.rsplit("_", 1)[0],
         "extractor_id": extractor_id,
         "collection_ids": [item.collection_id for item in items],
@@ -125,6 +125,8 @@ def _over(tier: TierRow, items: Sequence[CountsRow]) -> datetime | None:
 
 
 def _status(tier: TierRow, items: Sequence[CountsRow], total: Counts, *, over: bool) -> str:
+    if all(item.canceled_at is not None for item in items):
+        return "CANCELED"
     if tier.started_at is None or (tier.completed_at is None and not over):
         return tier.status
     if tier.status in {"CANCELED", "SKIPPED"} and sum(item.done for item in items) < total.submitted:
