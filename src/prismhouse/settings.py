@@ -25,9 +25,12 @@ __all__ = [
     "InferenceSettings",
     "LimitSettings",
     "LogSettings",
+    "MediaSettings",
+    "MetricsSettings",
     "OutboundSettings",
     "ServerSettings",
     "Settings",
+    "TracingSettings",
     "WebhookSettings",
     "WorkerSettings",
 ]
@@ -99,11 +102,39 @@ class BlobSettings(_Group):
 
 class ComputeSettings(_Group):
     kind: Literal["local", "ray"] = Field(
-        "local", description="Where extractors run: a pool of local processes. `ray` is not built yet."
+        "local", description="Where extractors run: in processes of this machine, or on a Ray cluster (docs/ray.md)."
     )
-    processes: int | None = Field(None, ge=1, le=256, description="Processes for extraction. Unset: one per core.")
+    processes: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Processes for extraction of one worker. Unset: one per core of this machine, on Ray too.",
+    )
     call_timeout_seconds: float = Field(
         600, gt=0, description="Longest one extraction call may run before it is killed."
+    )
+    process_memory_bytes: int | None = Field(
+        None, ge=2**26, description="Memory that an extraction process may take. Unset: what the machine has."
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Head of the Ray cluster as `host:port`, or `auto` for the one that this machine is a node of. "
+        "Unset: each worker starts one of its own on this machine.",
+    )
+    ray_patience_seconds: float = Field(
+        600, ge=0, description="How long an extraction call waits for a Ray cluster that does not answer."
+    )
+    ray_message_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="Largest arguments, and largest result, of an extraction call on Ray."
+    )
+    ray_file_bytes: int = Field(
+        8 * 2**30,
+        ge=2**20,
+        description="Most bytes of files that one call sends to a Ray node without access to them; kept in its "
+        "temporary folder while the call runs.",
+    )
+    ray_object_store_bytes: int = Field(
+        2**30, ge=80 * 2**20, description="Shared memory of Ray, where a worker starts it. A cluster has its own."
     )
 
 
@@ -122,11 +153,24 @@ class WorkerSettings(_Group):
         None, ge=1, le=256, description="Jobs a worker process runs at once. Unset: two per extraction process."
     )
     chunk_rows: int = Field(128, ge=1, le=5000, description="Most rows of a batch in one job.")
+    chunk_seconds: float = Field(5, gt=0, description="Computing time that a job of a batch is cut for.")
+    chunk_bytes: int = Field(
+        64 * 2**20, ge=1, description="Most bytes of sources in one job; a larger source is alone in its own."
+    )
+    chunk_documents: int = Field(
+        5000, ge=1, description="Documents after which a job writes what it has, and leaves its other rows to another."
+    )
+    call_seconds: float = Field(
+        0.5, gt=0, description="Computing time after which a job lets others have the extraction process."
+    )
     chunks_in_flight: int | None = Field(
         None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."
     )
     max_attempts: int = Field(
         3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
+    )
+    retry_seconds: float = Field(
+        2, gt=0, description="Pause before such a row's second attempt; four times as long before each later one."
     )
     draft_minutes: float | None = Field(
         None, gt=0, description="A draft that nobody touches for so many minutes is cancelled. Unset: drafts stay."
@@ -143,9 +187,34 @@ class LimitSettings(_Group):
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
     )
+    row_documents: int = Field(
+        100_000, ge=1, description="Most documents that one row may give; one that gives more fails."
+    )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
+    event_streams: int = Field(
+        200, ge=1, description="Most event streams an API process holds open; one organization may hold half of them."
+    )
     filter_depth: int = Field(10, ge=1, le=100, description="Deepest nesting of a filter.")
+    cursor_seconds: float = Field(
+        7 * 86_400, gt=0, description="How long a cursor of a list of documents is good for after it was given out."
+    )
+
+
+class MediaSettings(_Group):
+    seconds: float = Field(4 * 3600, gt=0, description="Longest video or sound that is read.")
+    pixels: int = Field(8192 * 4320, ge=1, description="Largest frame of a video that is decoded, in pixels.")
+    frames: int = Field(1_000_000, ge=1, description="Most frames of a video that are decoded.")
+    streams: int = Field(64, ge=1, description="Most streams (pictures, sounds, subtitles) in one file.")
+    cut_seconds: float = Field(300, gt=0, description="Longest that cutting a scene may take.")
+    clip_seconds: float = Field(3600, gt=0, description="Longest scene that is cut.")
+    clip_bytes: int = Field(256 * 2**20, ge=1024, description="Largest file that a scene may become.")
+    encoder: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="FFmpeg's encoder for scenes. Unset: the first of `libx264`, `libopenh264`, `libvpx-vp9` and "
+        "`mpeg4` that there is. `libx264` is under the GPL; the others are not.",
+    )
 
 
 class OutboundSettings(_Group):
@@ -191,6 +260,31 @@ class LogSettings(_Group):
     )
 
 
+class MetricsSettings(_Group):
+    access: Literal["off", "key", "local", "open"] = Field(
+        "local",
+        description="Who may read `/metrics`. local: programs of this machine, and administrators by their API key; "
+        "key: only these; open: everybody who reaches the server; off: nobody, and nothing is counted.",
+    )
+    worker_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port on which a `prismhouse worker` started by hand answers `/metrics`, to anybody. Unset: none.",
+    )
+    worker_host: str = Field("127.0.0.1", description="Address to which that port belongs.")
+
+
+class TracingSettings(_Group):
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="URL of an OTLP/HTTP receiver of traces, such as `http://127.0.0.1:4318`; needs the extra `otel`. "
+        "Unset: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT`, or no traces.",
+    )
+    sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of requests and jobs that are traced.")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Unknown keys are errors."""
 
@@ -214,9 +308,12 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     worker: WorkerSettings = WorkerSettings()
     limits: LimitSettings = LimitSettings()
+    media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def settings_customise_sources(

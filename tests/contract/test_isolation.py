@@ -32,10 +32,13 @@ BODIES: dict[tuple[str, str], Any] = {
         "documents": [{"document_id": "mine now", "vectors": {"v": [1.0]}}]
     },
     ("PATCH", "/v1/retrievers/{retriever_id}"): {"description": "mine now"},
+    ("POST", "/v1/buckets/{bucket_identifier}/batches/{batch_id}/tiers/{tier_num}/heal"): {"action": "sync_status"},
 }
 _OWNED = "owned_by_a"
 # Names, not ids: both tenants have their own thing of this name.
 _SHARED = {"extractor_id", "key_name", "version"}
+# Places in a thing of the tenant's: the same in everyone's.
+_PLACES = {"tier_num", "ray_job_id"}
 
 
 async def belongings(client: httpx2.AsyncClient) -> Ids:
@@ -45,6 +48,7 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
         "user_email": "only.a@example.com",
         "key_name": "a-key",
         "version": "1",
+        "tier_num": "0",
     }
 
     async def make(path: str, body: Any, key: str, *names: str, **headers: str) -> str | None:

@@ -393,7 +393,7 @@ async def test_another_tenants_documents_do_not_exist(house: House) -> None:
         ("POST", "/v1/documents/list", {"sort": {"field": "\x00"}}),
         ("POST", "/v1/documents/list/batch", {"queries": [{"key": "\x00", "request": {"search": "\x00"}}]}),
         ("POST", "/v1/documents/batch-get", {"document_ids": ["\x00"]}),
-        ("POST", "/v1/documents/list", {"cursor": encode_cursor([None, "\x00", None, None], "x")}),
+        ("POST", "/v1/documents/list", {"cursor": encode_cursor([None, "\x00", None, None, 1], "x")}),
     ],
 )
 async def test_a_zero_character_is_refused_and_never_a_fault_of_ours(
@@ -462,9 +462,39 @@ async def test_a_forged_cursor_is_refused(house: House, values: list[Any]) -> No
     await house.add("articles", {"a": {"n": 1}, "b": {"n": 2}})
     page = await house.list("articles", limit=1, sort={"field": "n"})
     real = decode(page["pagination"]["next_cursor"])
-    forged = encode_cursor(values, real[0])
+    forged = encode_cursor([*values, real[-1]], real[0])
 
     body = {"sort": {"field": "n"}, "cursor": forged}
     answer = await house.client.post("/v1/collections/articles/documents/list", json=body)
 
     assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("issued_at", [None, True, "1", 1.5, 10**12, -1])
+async def test_a_cursor_from_no_time_is_refused(house: House, issued_at: Any) -> None:
+    await house.add("articles", {"a": {}, "b": {}})
+    *real, _ = decode((await house.list("articles", limit=1))["pagination"]["next_cursor"])
+
+    body = {"cursor": encode_cursor([*real[1:], issued_at], real[0])}
+    answer = await house.client.post("/v1/collections/articles/documents/list", json=body)
+
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize(("age_seconds", "status"), [(6 * 86_400, 200), (7 * 86_400 + 5, 400)])
+@pytest.mark.parametrize("path", ["/v1/collections/articles/documents/list", "/v1/documents/list"])
+async def test_a_cursor_says_that_it_expired_when_it_is_older_than_the_limit(
+    house: House, path: str, age_seconds: int, status: int
+) -> None:
+    await house.add("articles", {"a": {}, "b": {}})
+    page = (await house.client.post(path, json={"limit": 1})).json()
+    *place, issued_at = decode(page["pagination"]["next_cursor"])
+
+    old = encode_cursor([*place[1:], issued_at - age_seconds], place[0])
+    answer = await house.client.post(path, json={"limit": 1, "cursor": old})
+
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        message = answer.json()["error"]["message"]
+        assert "7 days ago" in message
+        assert "Start again without a cursor" in message

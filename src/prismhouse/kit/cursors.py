@@ -10,7 +10,10 @@ import orjson
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["BadCursor", "decode_cursor", "encode_cursor"]
+__all__ = ["BadCursor", "CursorExpired", "check_age", "decode_cursor", "encode_cursor"]
+
+
+_CLOCKS_DIFFER_SECONDS = 60
 
 
 class BadCursor(WarehouseError):
@@ -18,6 +21,14 @@ class BadCursor(WarehouseError):
 
     code = Code.BAD_REQUEST
     hint = "Pass `pagination.next_cursor` of the previous answer unchanged, or start again without a cursor."
+
+
+class CursorExpired(WarehouseError):
+    """The cursor was given out {age} ago, and cursors of this list are good for {limit}."""
+
+    code = Code.BAD_REQUEST
+    hint = "Start again without a cursor. To have them live longer, set PRISMHOUSE_LIMITS__CURSOR_SECONDS."
+    wire_code = "cursor_expired"
 
 
 def encode_cursor(values: list[Any], fingerprint: str = "") -> str:
@@ -34,3 +45,22 @@ def decode_cursor(cursor: str, *, length: int, fingerprint: str = "") -> list[An
     if not isinstance(raw, list) or len(raw) != length + 1 or raw[0] != fingerprint:
         raise BadCursor
     return raw[1:]
+
+
+def check_age(issued_at: Any, *, now: float, limit_seconds: float) -> None:
+    """Raise CursorExpired for a cursor of more than `limit_seconds`, BadCursor for one from no time or the future.
+
+    Both times are seconds since 1970. Clocks of several servers may differ by a minute.
+    """
+    if type(issued_at) is not int or issued_at > now + _CLOCKS_DIFFER_SECONDS:
+        raise BadCursor
+    if now - issued_at > limit_seconds:
+        raise CursorExpired(age=_period(now - issued_at), limit=_period(limit_seconds))
+
+
+def _period(seconds: float) -> str:
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return f"{seconds:g} seconds"

@@ -25,7 +25,9 @@ from prismhouse.storage.blobs.signing_keys import SigningKeys
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
+from prismhouse.storage.compute.ray import RayCompute, check_address
 from prismhouse.storage.sealing import Sealer
+from prismhouse.telemetry import traces
 
 __all__ = [
     "AdapterNotBuilt",
@@ -80,10 +82,14 @@ def check_adapters(settings: Settings) -> None:
     sealer(settings)
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
-    if settings.compute.kind != "local":
-        raise AdapterNotBuilt(
-            variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"
+    if settings.tracing.endpoint is not None and not traces.is_installed():
+        raise ExtraMissing(
+            variable="PRISMHOUSE_TRACING__ENDPOINT", wanted="traces", package="opentelemetry-sdk", extra="otel"
         )
+    if settings.compute.kind == "ray":
+        check_address(settings.compute.ray_address)
+        if find_spec("ray") is None:
+            raise ExtraMissing(variable="PRISMHOUSE_COMPUTE__KIND", wanted="`ray`", package="ray", extra="ray")
 
 
 def _check_database_url(url: str) -> None:
@@ -170,9 +176,20 @@ def _blob_folder(settings: Settings) -> Path:
 
 
 def compute(settings: Settings) -> Compute:
-    """Return where extraction runs; raise AdapterNotBuilt."""
+    """Return where extraction runs; raise what `check_adapters` does."""
     check_adapters(settings)
-    return LocalCompute(processes(settings), call_timeout_seconds=settings.compute.call_timeout_seconds)
+    given = settings.compute
+    if given.kind == "local":
+        return LocalCompute(processes(settings), call_timeout_seconds=given.call_timeout_seconds)
+    return RayCompute(
+        given.ray_address,
+        processes=processes(settings),
+        call_timeout_seconds=given.call_timeout_seconds,
+        patience_seconds=given.ray_patience_seconds,
+        message_bytes=given.ray_message_bytes,
+        file_bytes=given.ray_file_bytes,
+        object_store_bytes=given.ray_object_store_bytes,
+    )
 
 
 def processes(settings: Settings) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 
 from prismhouse.kit.errors import WarehouseError
-from prismhouse.server import logs
+from prismhouse.server import logs, sampling
 from prismhouse.server.app import create_app
 from prismhouse.server.handover import Handover, Line
 from prismhouse.server.prepare import first_key, prepare_database, tell_of_files
@@ -31,9 +31,10 @@ _log = structlog.get_logger(__name__)
 class _Server(uvicorn.Server):
     """Uvicorn, which says when it is ready, and stops on SIGTERM or when the supervisor is gone."""
 
-    def __init__(self, config: uvicorn.Config, line: Line) -> None:
+    def __init__(self, config: uvicorn.Config, line: Line, *, on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._line = line
+        self._on_end = on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -43,6 +44,7 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """Finish what runs and return from `serve`."""
         self.should_exit = True
+        self._on_end()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,12 +62,15 @@ def run() -> int:
     if handover is None:
         return 0
     logs.configure(handover.settings.log, process="api")
+    sampling.begin(handover.settings, process="api")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(handover, line))
     except WarehouseError as error:
         _log.error("the API cannot start", reason=error.message)
         return 1
+    finally:
+        sampling.end()
     return 0
 
 
@@ -96,7 +101,10 @@ async def _serve(handover: Handover, line: Line) -> None:
         )
         config.load()
         _settle_memory()
-        await _Server(config, line).serve(sockets=[socket.socket(fileno=handover.listener)])
+        async with sampling.sampled(house, process="api"):
+            await _Server(config, line, on_end=house.streams.end_all).serve(
+                sockets=[socket.socket(fileno=handover.listener)]
+            )
     finally:
         await house.close()
 

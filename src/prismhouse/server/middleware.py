@@ -15,6 +15,7 @@ from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
 from prismhouse.server.address import reached_at
+from prismhouse.server.observed import QUIET_PATHS, observed
 from prismhouse.storage.postgres.readers import read_as
 
 __all__ = ["DRAINED_BYTES", "BodyTooLarge", "Edge", "drain"]
@@ -27,7 +28,6 @@ _REQUESTS_PER_WINDOW = "1000000"
 DRAINED_BYTES = 256 * 2**20
 _DRAIN_SECONDS = 20
 _READ_ENCODINGS = frozenset({"", "identity"})
-_QUIET_PREFIX = "/v1/health"
 _log = structlog.get_logger("prismhouse.access")
 
 
@@ -68,15 +68,8 @@ class Edge:
         sent = _Sent(send, request_id)
         started = time.perf_counter()
         try:
-            refusal = self._refusal(scope, headers)
-            with reached_at(scope, headers):
-                if refusal is not None:
-                    await drain(headers, receive)
-                    await envelope(refusal)(scope, receive, sent)
-                elif self._streamed(scope):
-                    await self._app(scope, receive, sent)
-                else:
-                    await self._app(scope, self._counted(headers, receive), sent)
+            with observed(scope, headers, sent):
+                await self._answer(scope, headers, receive, sent)
         except Exception as error:  # noqa: BLE001 - recorded: here, or by the handler that answered
             # Starlette answers and raises again for the server's log; ours has it already (api/web/errors.py).
             if not sent.started:
@@ -85,6 +78,17 @@ class Edge:
         finally:
             read_as(None)
             _write_log(scope, state, sent.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, sent: _Sent) -> None:
+        refusal = self._refusal(scope, headers)
+        with reached_at(scope, headers):
+            if refusal is not None:
+                await drain(headers, receive)
+                await envelope(refusal)(scope, receive, sent)
+            elif self._streamed(scope):
+                await self._app(scope, receive, sent)
+            else:
+                await self._app(scope, self._counted(headers, receive), sent)
 
     def _canonical_path(self, scope: Scope) -> None:
         """Give `/api/v1/...` and paths without `/v1` the path they mean, and both spellings of it alike."""
@@ -181,7 +185,7 @@ class _Sent:
 def _write_log(scope: Scope, state: dict[str, object], status: int, seconds: float) -> None:
     who = state.get("log")
     path = state.get("template") or scope["path"]
-    write = _log.debug if str(path).startswith(_QUIET_PREFIX) else _log.info
+    write = _log.debug if str(path).startswith(QUIET_PATHS) else _log.info
     write(
         "request",
         method=scope["method"],

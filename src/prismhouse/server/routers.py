@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter
 
 from prismhouse.api.annotations.routes import routes as annotation_routes
 from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
+from prismhouse.api.batches.control.routes import routes as batch_control_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
@@ -17,6 +19,7 @@ from prismhouse.api.documents.figures.routes import routes as document_figure_ro
 from prismhouse.api.documents.indexes.routes import routes as payload_index_routes
 from prismhouse.api.documents.lineage.routes import routes as document_lineage_routes
 from prismhouse.api.documents.routes import routes as document_routes
+from prismhouse.api.documents.scenes.routes import routes as document_scene_routes
 from prismhouse.api.documents.vectors.routes import routes as brought_vector_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
@@ -28,8 +31,9 @@ from prismhouse.api.web.caller import Callers
 from prismhouse.api.webhooks.feed.routes import routes as feed_routes
 from prismhouse.api.webhooks.routes import routes as webhook_routes
 from prismhouse.engine.inference.registry import listed
-from prismhouse.server import files, health
+from prismhouse.server import files, health, metrics
 from prismhouse.server.wiring import House
+from prismhouse.storage.compute.port import Compute
 
 __all__ = ["routers"]
 
@@ -40,7 +44,13 @@ def routers(house: House) -> list[APIRouter]:
     local = house.local_files
     return [
         *([] if local is None else [files.routes(local, limit_bytes=house.settings.limits.blob_bytes)]),
-        health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        metrics.routes(
+            house.db,
+            callers,
+            access=house.settings.metrics.access,
+            proxied=house.settings.server.public_url is not None,
+        ),
+        health.routes(house.db, object_storage=house.blobs.fault, inference=partial(_inference_fault, house.compute)),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
@@ -49,10 +59,12 @@ def routers(house: House) -> list[APIRouter]:
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
         upload_routes(house.uploads, callers),
-        batch_routes(house.batches, callers),
+        batch_routes(house.batches, callers, watching=house.watching, streams=house.streams),
+        batch_control_routes(house.batch_control, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         document_lineage_routes(house.document_lineage, callers),
+        document_scene_routes(house.document_scenes, callers),
         payload_index_routes(house.payload_indexes, callers),
         document_figure_routes(house.document_figures, callers),
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
@@ -61,6 +73,10 @@ def routers(house: House) -> list[APIRouter]:
         webhook_routes(house.webhooks, house.deliveries, callers),
         feed_routes(house.feed, callers),
     ]
+
+
+async def _inference_fault(compute: Compute) -> str | None:
+    return await compute.fault() or await _missing_models()
 
 
 async def _missing_models() -> str | None:

@@ -88,7 +88,7 @@ class Supervisor:
         settings = self._settings
         if settings.database.url is None:
             processes = settings.server.api_processes + settings.worker.processes
-            needed = processes * (2 * settings.database.pool_size + 5) + _SPARE_CONNECTIONS
+            needed = processes * (2 * settings.database.pool_size + 10) + _SPARE_CONNECTIONS
             self._postgres = EmbeddedPostgres(
                 settings.data_dir / "postgres",
                 shared_buffers_mb=settings.database.shared_buffers_mb,

@@ -11,15 +11,19 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+from prismhouse.api.batches.service.turns import Turns
+from prismhouse.api.batches.service.watch import Watching
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
 from prismhouse.api.documents.figures.service import Figures
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.lineage.service import Lineage
+from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
 from prismhouse.api.namespaces.deletion import Deletion
@@ -33,6 +37,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
+from prismhouse.api.web.streams import EventStreams
 from prismhouse.api.webhooks.deliveries.deliverer import Deliverer
 from prismhouse.api.webhooks.deliveries.service import Deliveries
 from prismhouse.api.webhooks.events import Events
@@ -41,18 +46,22 @@ from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
+from prismhouse.storage.compute.observed import ObservedCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["House", "build", "models_dir"]
+
+_CACHE_ON_NODES = "~/.cache/prismhouse/models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +100,15 @@ class House:
     several_documents: SeveralDocuments
     bulk_changes: BulkChanges
     document_lineage: Lineage
+    document_scenes: Scenes
     document_figures: Figures
     payload_indexes: PayloadIndexes
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    watching: Watching
+    streams: EventStreams
+    batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
 
@@ -107,6 +120,7 @@ class House:
         """Run queued jobs, deliver events, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
+        await self.compute.open()
         worker, stop_timeout = self.settings.worker, self.settings.server.shutdown_timeout_seconds
         async with asyncio.TaskGroup() as together:
             together.create_task(self.deliverer.run(stop, stop_timeout_seconds=stop_timeout))
@@ -123,6 +137,7 @@ class House:
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
         await self.retrievers.close()
+        await self.document_scenes.close()
         await self.embedder.close()
         await self.compute.close()
         await self.fetcher.close()
@@ -141,7 +156,11 @@ def build(settings: Settings, dsn: str) -> House:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    files, compute, jobs = adapters.files(settings), adapters.compute(settings), ProcrastinateQueue(dsn)
+    files, compute, jobs = (
+        adapters.files(settings),
+        ObservedCompute(adapters.compute(settings)),
+        ProcrastinateQueue(dsn),
+    )
     blobs = files.blobs
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
@@ -178,6 +197,7 @@ def build(settings: Settings, dsn: str) -> House:
         link_blob=downloads.of_reference,
         indexes=indexes,
         filter_depth=settings.limits.filter_depth,
+        cursor_seconds=settings.limits.cursor_seconds,
     )
     objects.use(derived=documents)
     register_object_jobs(jobs, objects)
@@ -192,12 +212,13 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
+    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
     parts = Parts(
         db=db,
         queue=jobs,
         compute=compute,
         blobs=blobs,
-        copies=LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes),
+        copies=copies,
         tasks=tasks,
         events=events,
         sender=sender,
@@ -210,6 +231,7 @@ def build(settings: Settings, dsn: str) -> House:
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
+        turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
     register_batch_jobs(parts, batches)
@@ -254,6 +276,15 @@ def build(settings: Settings, dsn: str) -> House:
         document_lineage=Lineage(
             db, collections=collections, documents=documents, objects=objects, failures=failures_of_object
         ),
+        document_scenes=Scenes(
+            db,
+            collections=collections,
+            blobs=blobs,
+            copies=copies,
+            compute=compute,
+            downloads=downloads,
+            settings=settings.media,
+        ),
         bulk_changes=BulkChanges(
             db, collections=collections, tasks=tasks, jobs=jobs, audit=audit, filter_depth=settings.limits.filter_depth
         ),
@@ -261,6 +292,9 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        watching=Watching(parts),
+        streams=EventStreams(limit=settings.limits.event_streams),
+        batch_control=Control(parts),
         retrievers=Retrievers(
             db,
             collections=collections,
@@ -276,7 +310,18 @@ def build(settings: Settings, dsn: str) -> House:
 def _extraction(settings: Settings) -> ExtractorSettings:
     """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
-    return ExtractorSettings(threads=settings.inference.threads or share, cache_dir=str(models_dir(settings)))
+    return ExtractorSettings(
+        threads=settings.inference.threads or share,
+        cache_dir=_extraction_cache(settings),
+        media=MediaLimits.of(settings.media),
+    )
+
+
+def _extraction_cache(settings: Settings) -> str:
+    """Nodes of a cluster have no data folder, and may not make one: there each user keeps models at home."""
+    if settings.compute.kind == "ray" and settings.inference.cache_dir is None:
+        return _CACHE_ON_NODES
+    return str(models_dir(settings).absolute())
 
 
 def models_dir(settings: Settings) -> Path:

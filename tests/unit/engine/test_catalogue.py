@@ -24,9 +24,9 @@ def test_close_names_are_offered_when_extractor_is_unknown() -> None:
     assert caught.value.wire_code == "feature_extractor_not_found"
 
 
-def test_other_versions_are_unknown_when_only_one_exists() -> None:
+def test_other_versions_are_unknown_when_they_do_not_exist() -> None:
     with pytest.raises(ExtractorNotFound, match="multimodal_extractor_v1"):
-        CATALOGUE.get("multimodal_extractor", "v2")
+        CATALOGUE.get("multimodal_extractor", "v3")
 
 
 @pytest.mark.parametrize("extractor_id", IDS)
@@ -55,7 +55,7 @@ def test_accepted_keys_are_named_when_a_key_is_unknown(extractor_id: str) -> Non
 
 @pytest.mark.parametrize("extractor_id", IDS)
 def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -> None:
-    name = extractor_id.removesuffix("_v1")
+    name = extractor_id.rpartition("_")[0]
 
     assert checked(extractor_id, {"extractor_type": name})["extractor_type"] == name
     with pytest.raises(Invalid, match="extractor_type"):
@@ -76,8 +76,12 @@ def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -
         ("text_extractor_v1", {"model": "text-embedding-3-small"}, "Available: all_minilm_l6_v2_v1"),
         ("text_extractor_v1", {"embedding_model": "conse_minilm_l6_v2_v1"}, "prismhouse.models"),
         ("image_extractor_v1", {"use_cdn": True}, "use_cdn"),
-        ("multimodal_extractor_v1", {"run_transcription": True}, "not built yet"),
-        ("multimodal_extractor_v1", {"run_ocr": True}, "not built yet"),
+        ("multimodal_extractor_v1", {"run_transcription_embedding": True}, "Set run_transcription to true"),
+        ("multimodal_extractor_v1", {"transcription_language": "english"}, "transcription_language|pattern"),
+        ("multimodal_extractor_v2", {"split_method": "pages"}, "scene"),
+        ("multimodal_extractor_v2", {"sensitivity": "huge"}, "medium"),
+        ("multimodal_extractor_v2", {"scene_detection_threshold": 27}, "less than or equal to 1"),
+        ("multimodal_extractor_v1", {"run_ocr": True}, "not built in yet"),
         ("multimodal_extractor_v1", {"run_video_description": True}, "describes pictures"),
         ("multimodal_extractor_v1", {"run_multimodal_embedding": False}, "could not be found"),
         ("passthrough_extractor_v1", {"row_format": "parquet"}, "Parquet"),
@@ -107,19 +111,25 @@ def test_older_names_are_understood_when_parameters_use_them() -> None:
 
 
 def test_feature_uris_name_the_models_that_really_run() -> None:
-    uris = {record.name: [record.feature_uri(output) for output in record.vector_outputs] for record in CATALOGUE.all()}
+    uris = {
+        record.extractor_id: [record.feature_uri(output) for output in record.vector_outputs]
+        for record in CATALOGUE.all()
+    }
 
     assert uris == {
-        "text_extractor": ["mixpeek://text_extractor@v1/all_minilm_l6_v2_v1"],
-        "image_extractor": [
+        "text_extractor_v1": ["mixpeek://text_extractor@v1/all_minilm_l6_v2_v1"],
+        "image_extractor_v1": [
             "mixpeek://image_extractor@v1/conse_minilm_l6_v2_v1",
             "mixpeek://image_extractor@v1/efficientnet_lite2_imagenet_v1",
         ],
-        "multimodal_extractor": [
-            "mixpeek://multimodal_extractor@v1/conse_minilm_l6_v2_v1",
-            "mixpeek://multimodal_extractor@v1/efficientnet_lite2_imagenet_v1",
-        ],
-        "passthrough_extractor": [],
+        **{
+            f"multimodal_extractor_{version}": [
+                f"mixpeek://multimodal_extractor@{version}/conse_minilm_l6_v2_v1",
+                f"mixpeek://multimodal_extractor@{version}/efficientnet_lite2_imagenet_v1",
+            ]
+            for version in ("v1", "v2")
+        },
+        "passthrough_extractor_v1": [],
     }
 
 

@@ -64,6 +64,13 @@ class BatchRow:
     submitted_by_key_id: str | None
     submitted_by_key_prefix: str | None
     documents_replaced: int
+    documents_deleted: int | None
+    run: int
+    from_tier: int
+    replaces_before: datetime | None
+    retry_count: int
+    last_retry_at: datetime | None
+    priority: int
     failure_reason: str | None
     failure_category: str | None
     created_at: datetime
@@ -99,6 +106,8 @@ class TierRow:
     status: str
     started_at: datetime | None
     completed_at: datetime | None
+    fed_run: int | None = None
+    audit: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +119,11 @@ class CountsRow:
     extractor_id: str
     updated_at: datetime
     counts: Counts
+    canceled_at: datetime | None = None
+    started_at: datetime | None = None
+    documents_before: int | None = None
+
+    @property
+    def done(self) -> int:
+        """Rows that have been heard of."""
+        return self.counts.processed + self.counts.failed + self.counts.skipped

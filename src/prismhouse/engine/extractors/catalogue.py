@@ -16,7 +16,13 @@ from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = ["BUILTIN", "Catalogue", "ExtractorNotFound"]
 
-BUILTIN = (text.DEFINITION, image.DEFINITION, multimodal.DEFINITION, passthrough.DEFINITION)
+BUILTIN = (
+    text.DEFINITION,
+    image.DEFINITION,
+    multimodal.DEFINITION,
+    multimodal.DEFINITION_V2,
+    passthrough.DEFINITION,
+)
 
 
 class ExtractorNotFound(WarehouseError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.port import Extractor, ExtractorRecord, VectorOutput
+from prismhouse.engine.media.limits import MediaLimits
 
 __all__ = ["Definition", "Resources", "priced"]
 
@@ -20,6 +21,7 @@ class Resources:
     threads: int
     cache_dir: Path
     image_pixels: int
+    media: MediaLimits = field(default_factory=MediaLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, VectorOutput
@@ -14,7 +14,19 @@ from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture, decode_image, thumbnail
 from prismhouse.engine.media.sniff import sniff
 
-__all__ = ["DECODED_AT_ONCE", "PICTURE_FIELDS", "look", "picture_fields", "read_picture", "shown", "visual_outputs"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "DECODED_AT_ONCE",
+    "PICTURE_FIELDS",
+    "look",
+    "look_at",
+    "picture_fields",
+    "read_picture",
+    "shown",
+    "visual_outputs",
+]
 
 DECODED_AT_ONCE = 8
 """Pictures held in memory between decoding and the model."""
@@ -47,20 +59,26 @@ def visual_outputs(primary_storage: str, visual_storage: str) -> tuple[VectorOut
 
 
 def read_picture(part: Part, resources: Resources) -> Picture:
-    """Return the decoded picture; raise MediaFault, also for the kinds of files that are not built yet."""
+    """Return the decoded picture; raise MediaFault, also for other kinds of files."""
     data = read_bytes(part)
     kind = sniff(data).kind
     if kind in ("pdf", "video", "audio"):
-        raise MediaFault("not_built_yet", f"This is a {kind} file, and {kind} is not built yet. Give an image.")
+        message = f"Expected an image, got {kind}. Map the input to another field."
+        raise MediaFault("media_type_mismatch" if kind != "pdf" else "not_built_yet", message)
     return decode_image(data, max_pixels=resources.image_pixels, draft_side=_DRAFT_SIDE)
 
 
 def look(pictures: Sequence[Picture], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:
     """Return, for each picture, its vectors by output name and its labels, likeliest first."""
-    if not pictures:
+    return look_at([picture.image for picture in pictures], resources)
+
+
+def look_at(images: Sequence[Image], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:
+    """Return the same for upright RGB images."""
+    if not images:
         return []
     model = loaded(CONSE, threads=resources.threads, cache_dir=resources.cache_dir)
-    seen = model.see([picture.image for picture in pictures])
+    seen = model.see(images)
     return [
         (
             {CONSE: text_space, EFFICIENTNET: visual},

@@ -88,13 +88,15 @@ class ExtractedDocument:
     """One document: its fields, its vectors by output name (each `(d,)` float32), its place in the source.
 
     `position` holds the values of the extractor's position fields; with object, collection and extractor it
-    makes the document id, so the same input gives the same ids.
+    makes the document id, so the same input gives the same ids. `sources` names files of the input that the document
+    links to: the `blob_id` of a part by the field that gets its URL.
     """
 
     position: tuple[str | int | float, ...]
     fields: Mapping[str, Any]
     vectors: Mapping[str, FloatArray] = field(default_factory=dict)
     artifacts: Sequence[Artifact] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,10 @@ class RowResult:
 
     `partial_failures` says what could not be done beside the documents that were: the object is partial. Unless it
     names a `missing_feature`, a part of the input was lost, and the batch ends with errors.
+
+    `dropped` counts pages and segments that were left out, by reason: `{"pages": {"max_document_pages_cap": 3}}`.
+    `units` says what the row is to be paid for, in units of the record's rates, where that cannot be seen from its
+    inputs and documents.
     """
 
     row_id: str
@@ -124,6 +130,8 @@ class RowResult:
     failure: RowFailure | None = None
     skipped: str | None = None
     partial_failures: Sequence[RowFailure] = ()
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    units: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

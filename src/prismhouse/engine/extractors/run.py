@@ -10,6 +10,7 @@ from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import Row, RowResult
 from prismhouse.engine.media.image import MAX_PIXELS
+from prismhouse.engine.media.limits import MediaLimits
 
 __all__ = ["run_rows"]
 
@@ -21,6 +22,7 @@ def run_rows(
     threads: int = 1,
     cache_dir: str = "",
     image_pixels: int = MAX_PIXELS,
+    media: MediaLimits | None = None,
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -29,13 +31,19 @@ def run_rows(
         parameters: as `Catalogue.validate_parameters` gave them.
         rows: any number; memory is bounded by the largest row, not by their number.
         threads: threads of each model.
-        cache_dir: folder that keeps converted models between processes.
+        cache_dir: folder that keeps converted models between processes; `~` is the home of who runs the process.
         image_pixels: larger images fail.
+        media: limits of videos and sounds.
 
     Raises:
         ExtractorNotFound, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
     """
     definition = Catalogue().definition(extractor_id)
     complete = {**definition.record.default_parameters, **parameters}
-    resources = Resources(threads=threads, cache_dir=Path(cache_dir), image_pixels=image_pixels)
+    resources = Resources(
+        threads=threads,
+        cache_dir=Path(cache_dir).expanduser(),
+        image_pixels=image_pixels,
+        media=media or MediaLimits(),
+    )
     return definition.load(complete, resources)(rows)

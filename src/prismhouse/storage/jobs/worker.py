@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from prismhouse.storage.jobs.lanes import lane_workers, slots_of
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 
 __all__ = ["run_worker"]
@@ -60,7 +61,7 @@ async def run_worker(
     stalled_after_seconds: float = 15,
     stop_timeout_seconds: float = 15,
 ) -> None:
-    """Run jobs, `concurrency` at a time, until `stop` is set.
+    """Run jobs, `concurrency` at a time in each lane, until `stop` is set.
 
     On stop, running jobs get `stop_timeout_seconds` to finish; what still runs then is cancelled and given back.
     A lost database ends one round, and the next begins when it answers again: this returns only on `stop`.
@@ -101,9 +102,12 @@ async def _round(
         async with app.open_async():
             await _rescue(life, stalled_after_seconds)
             await _tidy(life, queue)
-            worker = asyncio.create_task(
-                app.run_worker_async(
-                    concurrency=concurrency,
+            workers = [
+                asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
+                for worker in lane_workers(
+                    app,
+                    queue,
+                    slots_of(concurrency),
                     fetch_job_polling_interval=_POLL_SECONDS,
                     shutdown_graceful_timeout=stop_timeout_seconds,
                     delete_jobs="successful",
@@ -111,7 +115,7 @@ async def _round(
                     update_heartbeat_interval=stalled_after_seconds / 3,
                     stalled_worker_timeout=stalled_after_seconds,
                 )
-            )
+            ]
             side = [
                 asyncio.create_task(stop.wait()),
                 asyncio.create_task(broken.wait()),
@@ -119,9 +123,9 @@ async def _round(
                 asyncio.create_task(_repeat(stalled_after_seconds / 2, lambda: _tidy(life, queue))),
             ]
             try:
-                await asyncio.wait([worker, *side], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([*workers, *side], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _end(worker, *side)
+                await _end(*workers, *side)
 
 
 def _watch(manager: Any, life: psycopg.AsyncConnection[Any], broken: asyncio.Event) -> None:
@@ -150,10 +154,10 @@ def _watch(manager: Any, life: psycopg.AsyncConnection[Any], broken: asyncio.Eve
     manager.finish_job, manager.retry_job = watched(manager.finish_job), watched(manager.retry_job)
 
 
-async def _end(worker: asyncio.Task[None], *side: asyncio.Task[object]) -> None:
-    for task in (worker, *side):
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
         task.cancel()
-    outcomes = await asyncio.gather(worker, *side, return_exceptions=True)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

@@ -25,6 +25,7 @@ from prismhouse.storage.outbound.guard import (
     reason_of,
     without_secrets,
 )
+from prismhouse.storage.outbound.observed import observed
 
 __all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable"]
 
@@ -87,6 +88,10 @@ class Fetcher:
             URLUnreachable: no answer, not in time, or not a 200.
         """
         limit = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
+        with observed(refusal=URLRefused):
+            return await self._fetched(url, limit)
+
+    async def _fetched(self, url: str, limit: int) -> Fetched:
         shown = without_secrets(url)
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from prismhouse.kit import json
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.postgres import readers
+from prismhouse.telemetry import traces
 
 __all__ = [
     "Database",
@@ -29,6 +31,7 @@ __all__ = [
     "FateUnknown",
     "NamespaceReader",
     "NamespaceWriter",
+    "PoolUse",
     "Reader",
     "Record",
     "StatementTooSlow",
@@ -39,6 +42,8 @@ __all__ = [
 Record = dict[str, Any]
 Parameters = Mapping[str, Any]
 Statement = str | sql.Composed
+
+_SPAN = {"db.system.name": "postgresql"}
 
 set_json_dumps(json.dumps)
 set_json_loads(json.loads)
@@ -208,6 +213,21 @@ class NamespaceWriter(NamespaceReader):
             yield self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUse:
+    """Connections of a pool, and how many units of work had to wait for one since it was opened."""
+
+    used: int
+    idle: int
+    waited: int
+
+
+def _use(pool: AsyncConnectionPool[Any]) -> PoolUse:
+    stats = pool.get_stats()
+    idle = stats.get("pool_available", 0)
+    return PoolUse(used=stats.get("pool_size", 0) - idle, idle=idle, waited=stats.get("requests_queued", 0))
+
+
 class Database:
     """Two pools to one PostgreSQL: one read-only in autocommit, one for transactions."""
 
@@ -258,6 +278,10 @@ class Database:
         except PoolTimeout as error:
             raise DatabaseUnavailable(reason="no connection in time") from error
 
+    def use(self) -> dict[str, PoolUse]:
+        """Return how far each pool is used."""
+        return {name: _use(pool) for name, pool in (("read", self._reads), ("write", self._writes))}
+
     async def close(self) -> None:
         """Return all connections."""
         await self._reads.close()
@@ -270,13 +294,14 @@ class Database:
         For an end user, `documents` holds only what this user may read (readers.py).
         """
         try:
-            async with self._reads.connection() as connection:
-                if (principal := readers.principal()) is None:
-                    yield Reader(connection)
-                else:
-                    async with connection.transaction():
-                        await connection.execute(readers.BEGIN_AS, {"principal": principal})
+            with traces.span("postgresql read", "client", current=False, attributes=_SPAN):
+                async with self._reads.connection() as connection:
+                    if (principal := readers.principal()) is None:
                         yield Reader(connection)
+                    else:
+                        async with connection.transaction():
+                            await connection.execute(readers.BEGIN_AS, {"principal": principal})
+                            yield Reader(connection)
         except psycopg.OperationalError as error:
             raise _explained(error) from error
 
@@ -285,11 +310,12 @@ class Database:
         """Give a transaction: committed when the block ends, rolled back when it raises."""
         committing = False
         try:
-            async with self._writes.connection() as connection:
-                yield Writer(connection)
-                if connection.closed:  # psycopg would skip the commit without a word
-                    raise DatabaseUnavailable(reason="the connection was lost")
-                committing = True
+            with traces.span("postgresql write", "client", current=False, attributes=_SPAN):
+                async with self._writes.connection() as connection:
+                    yield Writer(connection)
+                    if connection.closed:  # psycopg would skip the commit without a word
+                        raise DatabaseUnavailable(reason="the connection was lost")
+                    committing = True
         except psycopg.OperationalError as error:
             # A server that says why it refuses a commit has not committed; a silent one may have.
             raise FateUnknown if committing and error.sqlstate is None else _explained(error) from error

@@ -15,3 +15,4 @@ class Lock(IntEnum):
     BUILD_INDEXES = 7_270_002
     BOOTSTRAP = 7_270_003
     ANNOTATE = 7_270_004
+    SUBMIT = 7_270_005

@@ -7,6 +7,7 @@ from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_statuses
 from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch, TriggerCollection
+from prismhouse.api.batches.service.audit import audit_batch
 from prismhouse.api.batches.service.auto import AutoProcess
 from prismhouse.api.batches.service.create import (
     By,
@@ -17,12 +18,21 @@ from prismhouse.api.batches.service.create import (
     insert,
 )
 from prismhouse.api.batches.service.describe import answers
+from prismhouse.api.batches.service.find import (
+    BatchEnded,
+    BatchIsActive,
+    BatchNotFound,
+    BatchResumes,
+    find_batch,
+    lock_batch,
+)
 from prismhouse.api.batches.service.finish import end_batch
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.stop import cancel, outcome_of
 from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, submit
 from prismhouse.api.batches.service.trigger import trigger
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import ledger
+from prismhouse.api.batches.store import control, ledger
 from prismhouse.api.buckets.service import BatchStats
 from prismhouse.api.web.caller import NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
@@ -34,27 +44,6 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 __all__ = ["BatchEnded", "BatchIsActive", "BatchNotFound", "Batches", "NamespaceConflict"]
 
 _NAMED = 10
-
-
-class BatchNotFound(WarehouseError):
-    """No batch {batch_id} here."""
-
-    code = Code.NOT_FOUND
-    hint = "List the bucket's batches, or check the X-Namespace header."
-
-
-class BatchEnded(WarehouseError):
-    """Batch {batch_id} is {status}: it has ended and cannot be cancelled."""
-
-    code = Code.BAD_REQUEST
-    hint = "Its documents stay; create another batch to process the objects again."
-
-
-class BatchIsActive(WarehouseError):
-    """Batch {batch_id} is {status}."""
-
-    code = Code.CONFLICT
-    hint = "Cancel it first, or wait until it has ended."
 
 
 class NamespaceConflict(WarehouseError):
@@ -109,6 +98,8 @@ class Batches:
             batch = await self._locked(tx, batch_id, bucket=bucket)
             if batch.status is not BatchStatus.DRAFT:
                 raise BatchNotDraft(batch_id=batch_id, status=batch.status.value, verb="filled")
+            if batch.from_tier:
+                raise BatchResumes(batch_id=batch_id, tier=batch.from_tier)
             if check:
                 await check_objects(self._parts, tx, batch.bucket_id, list(dict.fromkeys(object_ids)))
             await add(self._parts, tx, batch, list(dict.fromkeys(object_ids)))
@@ -174,7 +165,9 @@ class Batches:
         """Delete the record of a draft or of a batch that has ended; its documents stay."""
         async with self._parts.db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            batch = await self._locked(tx, batch_id, bucket=bucket)
+            await self._found(tx, batch_id, bucket=bucket)
+            await control.hold_chunks(tx, batch_id)
+            batch = await self._locked(tx, batch_id)
             if batch.status in ACTIVE:
                 raise BatchIsActive(batch_id=batch_id, status=batch.status.value)
             await store.delete(tx, batch.batch_id)
@@ -182,21 +175,24 @@ class Batches:
     async def cancel(
         self, scope: Scope, batch_id: str, *, bucket: str | None = None, reason: str | None = None
     ) -> dict[str, Any]:
-        """Stop a batch: chunks that have not been written never will be; written documents stay."""
+        """Stop a batch: what has not been written never will be, what runs is stopped; written documents stay."""
         async with self._parts.db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            batch = await self._locked(tx, batch_id, bucket=bucket)
-            if batch.is_terminal:
+            await find_batch(self._parts, tx, batch_id, bucket=bucket)
+            stopped = await cancel(self._parts, tx, batch_id, reason=reason or "Cancelled by request.")
+            batch = await find_batch(self._parts, tx, batch_id)
+            if stopped is None:
                 raise BatchEnded(batch_id=batch_id, status=batch.status.value)
-            text = reason or "Cancelled by request."
-            await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason=text)
             written = (await self._answer(tx, batch_id))["documents_written"] or 0
-        stopped = int(batch.status in ACTIVE)
-        task: dict[str, Any] = {"task_id": batch.batch_id, "task_type": TASK_TYPE, "status": "CANCELED"}
-        if batch.task_id is not None:
-            task = await self._parts.tasks.read(scope.organization_id, batch.task_id)
+        outcome = await outcome_of(self._parts, scope.namespace_id, batch_id, stopped)
         more = {"batch_id": batch_id, "message": f"Cancelled; the {written} documents already written stay."}
-        outcome = {"ray_jobs_requested": stopped, "ray_jobs_accepted": stopped, "ray_jobs_refused": 0}
+        if batch.task_id is None:
+            task: dict[str, Any] = {"task_id": batch.batch_id, "task_type": TASK_TYPE, "status": "CANCELED"}
+            return {**task, "additional_data": more, "cancellation": outcome}
+        async with self._parts.db.write() as unit:
+            noted = {"cancellation": outcome, "message": more["message"]}
+            await self._parts.tasks.update(unit, batch.task_id, additional_data=noted)
+            task = await self._parts.tasks.seen(unit, scope.organization_id, batch.task_id)
         return {**task, "additional_data": {**(task.get("additional_data") or {}), **more}, "cancellation": outcome}
 
     async def failed_rows(
@@ -209,18 +205,10 @@ class Batches:
             return await ledger.failed_rows(tx, batch_id, **page)
 
     async def audit(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
-        """Return the books of a batch: what was submitted and how it ended, tier by tier."""
+        """Return the books of a batch: what was submitted against what is there, tier by tier."""
         async with self._parts.db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            await self._found(tx, batch_id, bucket=bucket)
-            shown = await self._answer(tx, batch_id)
-        tiers = [tier["audit"] for tier in shown["tier_tasks"]]
-        return {
-            "batch_id": batch_id,
-            "all_balanced": all(tier["balanced"] for tier in tiers),
-            "has_lost_objects": any(tier["lost"] for tier in tiers),
-            "tiers": tiers,
-        }
+            return await audit_batch(tx, await self._found(tx, batch_id, bucket=bucket))
 
     async def active_of_collection(self, tx: NamespaceReader, collection_id: str) -> list[str]:
         """Return active batches that run a collection: it must not be deleted under them."""
@@ -256,32 +244,22 @@ class Batches:
         batch_id, namespace_id = task["additional_data"].get("batch_id"), task["namespace_id"]
         async with self._parts.db.write() as unit:
             tx = unit.within(namespace_id)
-            batch = await store.lock(tx, batch_id or "")
-            if batch is not None and batch.organization_id == organization_id and not batch.is_terminal:
-                await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason="Its task was killed.")
+            batch = await store.find(tx, batch_id or "")
+            if batch is not None and batch.organization_id == organization_id and batch.task_id == task["task_id"]:
+                await cancel(self._parts, tx, batch.batch_id, reason="Its task was killed.")
 
     async def _on_bucket_delete(self, scope: Scope, bucket_id: BucketId) -> None:
         """Cancel what still wants to read the bucket; drafts go the same way."""
         async with self._parts.db.write() as unit:
             tx = unit.within(scope.namespace_id)
             for batch_id in await store.open_of_bucket(tx, bucket_id):
-                batch = await store.lock(tx, batch_id)
-                if batch is not None and not batch.is_terminal:
-                    await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason="The bucket was deleted.")
+                await cancel(self._parts, tx, batch_id, reason="The bucket was deleted.")
 
     async def _found(self, tx: NamespaceReader, batch_id: str, *, bucket: str | None) -> BatchRow:
-        bucket_id = (await self._parts.buckets.resolve(tx, bucket)).bucket_id if bucket is not None else None
-        found = await store.find(tx, batch_id, bucket_id=bucket_id) if "\x00" not in batch_id else None
-        if found is None:
-            raise BatchNotFound(batch_id=batch_id)
-        return found
+        return await find_batch(self._parts, tx, batch_id, bucket=bucket)
 
     async def _locked(self, tx: NamespaceWriter, batch_id: str, *, bucket: str | None = None) -> BatchRow:
-        await self._found(tx, batch_id, bucket=bucket)
-        batch = await store.lock(tx, batch_id)
-        if batch is None:
-            raise BatchNotFound(batch_id=batch_id)
-        return batch
+        return await lock_batch(self._parts, tx, batch_id, bucket=bucket)
 
     async def _answer(self, tx: NamespaceReader, batch_id: str) -> dict[str, Any]:
         return (await answers(tx, [await self._found(tx, batch_id, bucket=None)]))[0]

@@ -11,6 +11,8 @@ from prismhouse.api.batches.schemas import CreateBatch
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import plan
 from prismhouse.api.batches.store import batches as store
+from prismhouse.api.batches.store import journal
+from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.api.buckets.service import BucketRow
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import BatchId, KeyId, OrganizationId
@@ -75,6 +77,8 @@ async def insert(
         **more,
     }
     batch = await store.insert(tx, store.new_batch_id(), values)
+    message = f"A draft with dedup_strategy {dedup} was made."
+    await journal.record(tx, batch.batch_id, tier=None, level="info", event=JournalEvent.BATCH_CREATED, message=message)
     if requested is not None:
         await plan(parts, tx, batch)
     return batch

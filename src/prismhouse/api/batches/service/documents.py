@@ -46,6 +46,7 @@ async def documents_of(
     written = []
     for name, item in zip(ids, result.documents, strict=True):
         files = [await _store(parts, batch, artifact) for artifact in item.artifacts]
+        files += _linked(origin, item)
         document = NewDocument(
             collection_id=collection.collection_id,
             document_id=name,
@@ -82,6 +83,16 @@ def _internal(batch: BatchRow, tier: int, collection: Any, origin: Origin, item:
         step = {"extractor": collection.extractor_id, "tier": tier, "batch_id": batch.batch_id, "at": utc_now()}
         known["processing_history"] = [step]
     return known
+
+
+def _linked(origin: Origin, item: ExtractedDocument) -> list[dict[str, Any]]:
+    """Return the files of the source that a document links to."""
+    return [
+        {**reference, "field": name, "role": "aux"}
+        for name, blob_id in item.sources.items()
+        for reference in origin.references
+        if blob_id in (reference.get("source_blob_id"), reference.get("checksum"))
+    ]
 
 
 async def _store(parts: Parts, batch: BatchRow, artifact: Artifact) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prismhouse.api.batches.model import ACTIVE, BatchStatus
-from prismhouse.api.batches.service.finish import end_batch
+from prismhouse.api.batches.model import ACTIVE
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.stop import cancel
 from prismhouse.api.batches.store import batches as store
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
@@ -33,6 +33,4 @@ class RunningBatches:
         """Cancel them all, in the transaction that hides the namespace."""
         while ids := await self.active(tx):
             for batch_id in ids:
-                batch = await store.lock(tx, batch_id)
-                if batch is not None and not batch.is_terminal:
-                    await end_batch(self._parts, tx, batch, BatchStatus.CANCELED, reason="Its namespace was deleted.")
+                await cancel(self._parts, tx, batch_id, reason="Its namespace was deleted.")

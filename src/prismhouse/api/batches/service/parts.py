@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+from prismhouse.api.batches.service.turns import Turns
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
@@ -12,6 +14,7 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
@@ -28,6 +31,8 @@ EXTRACT = "prismhouse.engine.extractors.run:run_rows"
 class _Catalogue(Protocol):
     def get(self, name: str, version: str) -> ExtractorRecord: ...
 
+    def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractorSettings:
@@ -36,6 +41,7 @@ class ExtractorSettings:
     threads: int = 1
     cache_dir: str = ""
     function: str = EXTRACT
+    media: MediaLimits = field(default_factory=MediaLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +65,4 @@ class Parts:
     chunks_in_flight: int
     limits: LimitSettings
     extraction: ExtractorSettings
+    turns: Turns = field(default_factory=lambda: Turns(2))

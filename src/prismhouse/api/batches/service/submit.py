@@ -8,14 +8,27 @@ from typing import Any
 from prismhouse.api.batches.model import BatchRow, BatchStatus
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store import chunks, journal, ledger
+from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.engine.pipeline.plan import Node, downstream_of, plan_tiers
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import TaskId
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
-__all__ = ["TASK_TYPE", "BatchIsEmpty", "BatchNotDraft", "BatchRunsAlready", "NothingToProcess", "plan", "submit"]
+__all__ = [
+    "TASK_TYPE",
+    "BatchIsEmpty",
+    "BatchNotDraft",
+    "BatchRunsAlready",
+    "NothingToProcess",
+    "create_tasks",
+    "job_arguments",
+    "job_id",
+    "plan",
+    "refuse_overlap",
+    "submit",
+]
 
 TASK_TYPE = "api_buckets_batches_process"
 _SAMPLE = 5
@@ -68,7 +81,14 @@ async def plan(parts: Parts, tx: NamespaceReader, batch: BatchRow) -> tuple[list
         nodes = downstream_of([name for name in batch.requested_collections if name in rows], nodes)
     if not nodes:
         raise NothingToProcess(bucket_id=batch.bucket_id)
-    return plan_tiers(nodes), rows
+    if not batch.from_tier:
+        return plan_tiers(nodes), rows
+    kept = [list(tier) for tier in (batch.dag_tiers or ())[: batch.from_tier]]
+    done = {name for tier in kept for name in tier}
+    rest = plan_tiers([node for node in nodes if node.collection_id not in done])
+    if not rest:
+        raise NothingToProcess(bucket_id=batch.bucket_id)
+    return kept + rest, rows
 
 
 async def submit(
@@ -89,14 +109,19 @@ async def submit(
     if collection_ids is not None:
         await _check_scope(parts, tx, collection_ids, tiers)
     names = [name for tier in tiers for name in tier]
-    if not force and (other := await store.conflicting(tx, batch, names)):
-        raise BatchRunsAlready(other=other)
-    task_ids = await _create_tasks(parts, tx, batch, tiers)
-    await chunks.insert_tiers(tx, batch.batch_id, task_ids)
+    await refuse_overlap(tx, batch, names, force=force)
+    first = batch.from_tier
+    task_ids = await create_tasks(parts, tx, batch, tiers, range(first, len(tiers)))
+    await chunks.insert_tiers(tx, batch.batch_id, task_ids, first=first)
     await ledger.insert_counts(
         tx,
         batch.batch_id,
-        [(number, name, rows[name].extractor_id) for number, tier in enumerate(tiers) for name in tier],
+        [
+            (number, name, rows[name].extractor_id)
+            for number, tier in enumerate(tiers)
+            for name in tier
+            if number >= first
+        ],
     )
     await store.update(
         tx,
@@ -107,13 +132,37 @@ async def submit(
         task_id=task_ids[0],
         queued_at=utc_now(),
     )
-    await parts.queue.enqueue(tx.unscoped, "batches.start_tier", [job_arguments(batch, task_ids[0], tier=0)])
+    await journal.record(
+        tx,
+        batch.batch_id,
+        tier=None,
+        level="info",
+        event=JournalEvent.BATCH_SUBMITTED,
+        message=f"{batch.object_count} objects were queued for {len(names)} collections in {len(tiers)} tiers.",
+        details={"dag_tiers": tiers, "dedup_strategy": batch.dedup_strategy, "force": force},
+    )
+    await parts.queue.enqueue(tx.unscoped, "batches.start_tier", [job_arguments(batch, task_ids[0], tier=first)])
     return task_ids[0]
+
+
+async def refuse_overlap(tx: NamespaceWriter, batch: BatchRow, collection_ids: Sequence[str], *, force: bool) -> None:
+    """Raise BatchRunsAlready when an active batch does some of the same work; two that ask at once are told apart."""
+    if force:
+        return
+    await store.hold_submissions(tx, batch.bucket_id)
+    if other := await store.conflicting(tx, batch, collection_ids):
+        raise BatchRunsAlready(other=other)
 
 
 def job_arguments(batch: BatchRow, task_id: TaskId | None, **more: int) -> dict[str, Any]:
     """Return what every job of a batch carries: enough to end its task even when the batch is gone."""
-    return {"namespace_id": batch.namespace_id, "batch_id": batch.batch_id, "task_id": task_id, **more}
+    known = {"namespace_id": batch.namespace_id, "batch_id": batch.batch_id, "task_id": task_id}
+    return {**known, "run": batch.run, **more}
+
+
+def job_id(batch_id: str, tier: int, collection_id: str) -> str:
+    """Return the name of one collection's extraction in a tier: what `extractor_jobs` shows as `ray_job_id`."""
+    return f"{batch_id}-{tier}-{collection_id}"
 
 
 async def _check_scope(
@@ -128,14 +177,17 @@ async def _check_scope(
         raise Invalid([field_fault(["body", "collection_ids"], message)])
 
 
-async def _create_tasks(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tiers: list[list[str]]) -> list[TaskId]:
+async def create_tasks(
+    parts: Parts, tx: NamespaceWriter, batch: BatchRow, tiers: Sequence[Sequence[str]], numbers: Sequence[int]
+) -> list[TaskId]:
+    """Return a new task for each of these tiers; the first one stands for the whole run."""
     sample = await store.object_ids(tx, batch.batch_id, limit=_SAMPLE)
     return [
         await parts.tasks.create(
             tx.unscoped,
             organization_id=batch.organization_id,
             namespace_id=batch.namespace_id,
-            task_type=TASK_TYPE if number == 0 else "engine_feature_extractor_run",
+            task_type=TASK_TYPE if number == numbers[0] else "engine_feature_extractor_run",
             description=f"Batch of {batch.object_count} objects, tier {number + 1} of {len(tiers)}",
             inputs=[batch.batch_id],
             additional_data={
@@ -150,5 +202,5 @@ async def _create_tasks(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier
                 "job_id": f"{batch.batch_id}-{number}",
             },
         )
-        for number in range(len(tiers))
+        for number in numbers
     ]

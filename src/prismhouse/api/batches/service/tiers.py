@@ -11,7 +11,8 @@ from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
 from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store import chunks, control, journal, ledger
+from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.engine.pipeline.plan import cut_work
 from prismhouse.kit.clock import utc_now
@@ -24,7 +25,7 @@ __all__ = ["start_tier"]
 _FILTER_AT_ONCE = 1000
 
 
-async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int) -> bool:
+async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, tier: int, run: int = 0) -> bool:
     """Start a tier once; return False when the batch is gone. A second delivery of the job does nothing."""
     async with parts.db.write() as unit:
         tx = unit.within(namespace_id)
@@ -32,27 +33,57 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         if batch is None:
             return False
         rows = await chunks.tiers(tx, batch_id)
-        if batch.status not in ACTIVE or rows[tier].status != "PENDING":
+        if batch.status not in ACTIVE or batch.run != run or rows[tier].status != "PENDING":
+            return True
+        if any(row.completed_at is None for row in rows[:tier]):
             return True
         await _announce(parts, tx, batch, tier)
+        names = list((batch.dag_tiers or ())[tier])
+        before = await parts.collections.document_counts(tx, names)
+        await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
-        for name in (batch.dag_tiers or ())[tier]:
-            ids, counts = await _sources(parts, tx, batch, await parts.collections.resolve(tx, name))
+        found: dict[str, Counts] = {}
+        for name, had in (await _running(tx, batch, tier)).items():
+            collection = await parts.collections.resolve(tx, name)
+            fed_run = rows[tier].fed_run if had.fetched else None
+            ids, counts = await _sources(parts, tx, batch, collection, fed_run=fed_run)
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
+            found[name] = counts
             work += [(name, part) for part in cut_work(ids, parts.worker.chunk_rows, shares=parts.chunks_in_flight)]
-        if not work:
+        await control.fed(tx, batch.batch_id, tier, run=batch.run)
+        await _record_start(tx, batch, tier, found, chunks_made=len(work))
+        await chunks.insert_chunks(tx, batch.batch_id, tier, work, run=batch.run)
+        if not await chunks.open_chunks(tx, batch.batch_id, tier):
             await end_tier(parts, tx, batch, tier)
             return True
-        await chunks.insert_chunks(tx, batch.batch_id, tier, work)
         await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
     return True
 
 
+async def _record_start(
+    tx: NamespaceWriter, batch: BatchRow, tier: int, found: Mapping[str, Counts], *, chunks_made: int
+) -> None:
+    total = Counts.total(found.values())
+    by_collection = {
+        name: {"fetched": each.fetched, "after_filter": each.after_filter, "submitted": each.submitted}
+        for name, each in found.items()
+    }
+    await journal.record(
+        tx,
+        batch.batch_id,
+        tier=tier,
+        level="info",
+        event=JournalEvent.TIER_STARTED,
+        message=f"{total.submitted} of {total.fetched} rows go to extraction, in {chunks_made} chunks.",
+        details={"chunks": chunks_made, "collections": by_collection},
+    )
+
+
 async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
-    """Queue the next chunks of a tier, at most `limit`."""
+    """Queue the next chunks of a tier, until `limit` wait or run."""
     numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
     jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
-    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs)
+    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs, priority=batch.priority)
 
 
 async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
@@ -62,18 +93,32 @@ async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: in
     if batch.started_at is None:
         values["started_at"] = utc_now()
     await store.update(tx, batch.batch_id, **values)
+    await store.replaces_from_now(tx, batch.batch_id)
     await parts.tasks.update(tx.unscoped, row.task_id, status="IN_PROGRESS")
     if tier and batch.task_id:
         await parts.tasks.update(tx.unscoped, batch.task_id, additional_data={"current_tier": tier + 1})
 
 
-async def _sources(parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any) -> tuple[list[str], Counts]:
+async def _running(tx: NamespaceWriter, batch: BatchRow, tier: int) -> dict[str, Counts]:
+    """Return the collections of a tier, but for those that were stopped one by one, with what they did so far."""
+    rows = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
+    return {row.collection_id: row.counts for row in rows if row.tier == tier and row.canceled_at is None}
+
+
+async def _sources(
+    parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any, *, fed_run: int | None
+) -> tuple[list[str], Counts]:
     upstream = collection.source_type == "collection"
-    if upstream:
+    if fed_run is not None:
+        # It has run before: only what earlier tiers have made since then is new to it.
+        names = list(collection.source_ids) if upstream else []
+        fetched = await control.new_upstream_documents(tx, batch.batch_id, names, after_run=fed_run)
+    elif upstream:
         # What this batch made anew, where it made it; what stands there already, where it starts in the middle.
         names = list(collection.source_ids)
         own_only = batch.dedup_strategy != "skip" and not set(names).isdisjoint(batch.collection_ids)
-        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only)
+        kept = [name for number in (batch.dag_tiers or ())[: batch.from_tier] for name in number]
+        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only, kept=kept)
     else:
         fetched = await store.object_ids(tx, batch.batch_id)
     asked = batch.source_filters if collection.collection_id in (batch.requested_collections or ()) else None

@@ -11,12 +11,15 @@ from prismhouse.api.batches.model import BatchRow
 from prismhouse.api.buckets.service import BatchStats
 from prismhouse.kit.ids import BatchId, new_id
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
+from prismhouse.storage.postgres.locks import Lock
 
 __all__ = [
     "add_objects",
     "conflicting",
     "delete",
+    "drafts_of",
     "find",
+    "hold_submissions",
     "idle_seconds",
     "insert",
     "list_batches",
@@ -25,6 +28,7 @@ __all__ = [
     "object_ids",
     "object_ids_of",
     "open_of_bucket",
+    "replaces_from_now",
     "stats_of_buckets",
     "update",
 ]
@@ -90,6 +94,15 @@ async def lock(tx: NamespaceWriter, batch_id: str) -> BatchRow | None:
     return BatchRow.from_record(row) if row else None
 
 
+async def replaces_from_now(tx: NamespaceWriter, batch_id: BatchId) -> None:
+    """Note, unless it is noted already, when the batch began: what ended before is old to it."""
+    await tx.execute(
+        "UPDATE batches SET replaces_before = now()"
+        " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND replaces_before IS NULL",
+        {"batch_id": batch_id},
+    )
+
+
 async def idle_seconds(tx: NamespaceReader, batch_id: BatchId) -> float:
     """Return for how long nobody touched a batch."""
     return float(
@@ -140,6 +153,16 @@ async def open_of_bucket(tx: NamespaceReader, bucket_id: str) -> list[str]:
     return [row["batch_id"] for row in rows]
 
 
+async def drafts_of(tx: NamespaceReader, bucket_id: str, *, limit: int) -> list[str]:
+    """Return the drafts of a bucket, oldest first."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id FROM batches WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
+        " AND status = 'DRAFT' ORDER BY sequence LIMIT %(limit)s",
+        {"bucket_id": bucket_id, "limit": limit},
+    )
+    return [row["batch_id"] for row in rows]
+
+
 async def delete(tx: NamespaceWriter, batch_id: BatchId) -> None:
     """Delete the record and its ledger."""
     await tx.execute(
@@ -181,28 +204,47 @@ async def object_ids(tx: NamespaceReader, batch_id: str, limit: int | None = Non
     return [row["object_id"] for row in rows]
 
 
-async def object_ids_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return the objects of several batches."""
+async def object_ids_of(
+    tx: NamespaceReader, batch_ids: Sequence[str], *, limit: int | None = None
+) -> dict[str, list[str]]:
+    """Return the objects of several batches in order, of each the first `limit`."""
     rows = await tx.fetch_all(
-        "SELECT batch_id, array_agg(object_id ORDER BY ordinal, object_id) AS ids FROM batch_objects"
-        " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) GROUP BY batch_id",
-        {"batch_ids": list(batch_ids)},
+        """
+        SELECT asked.batch_id, array_agg(first.object_id ORDER BY first.ordinal, first.object_id) AS ids
+        FROM unnest(%(batch_ids)b::text[]) AS asked (batch_id), LATERAL (
+          SELECT o.object_id, o.ordinal FROM batch_objects AS o
+          WHERE o.namespace_id = %(namespace_id)s AND o.batch_id = asked.batch_id
+          ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS first
+        GROUP BY asked.batch_id
+        """,
+        {"batch_ids": list(batch_ids), "limit": limit},
     )
     return {row["batch_id"]: row["ids"] for row in rows}
+
+
+async def hold_submissions(tx: NamespaceWriter, bucket_id: str) -> None:
+    """Let no other batch of the bucket be compared with the running ones until the transaction ends."""
+    await tx.fetch_value(
+        "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(namespace_id)s || '/' || %(bucket_id)s))",
+        {"lock": int(Lock.SUBMIT), "bucket_id": bucket_id},
+    )
 
 
 async def conflicting(tx: NamespaceReader, batch: BatchRow, collection_ids: Sequence[str]) -> str | None:
     """Return another active batch of the bucket that sends one of the same objects to one of `collection_ids`."""
     value = await tx.fetch_value(
         """
-        SELECT other.batch_id FROM batches other
-        WHERE other.namespace_id = %(namespace_id)s AND other.bucket_id = %(bucket_id)s
-          AND other.status IN ('QUEUED', 'PROCESSING') AND other.batch_id <> %(batch_id)s
-          AND EXISTS (SELECT 1 FROM jsonb_array_elements(other.dag_tiers) tier, jsonb_array_elements_text(tier) name
-                      WHERE name = ANY(%(collection_ids)b))
-          AND EXISTS (SELECT 1 FROM batch_objects theirs JOIN batch_objects ours USING (namespace_id, object_id)
-                      WHERE theirs.namespace_id = %(namespace_id)s AND theirs.batch_id = other.batch_id
-                        AND ours.batch_id = %(batch_id)s)
+        WITH running AS MATERIALIZED (
+          SELECT batch_id FROM batches other
+          WHERE other.namespace_id = %(namespace_id)s AND other.bucket_id = %(bucket_id)s
+            AND other.status IN ('QUEUED', 'PROCESSING') AND other.batch_id <> %(batch_id)s
+            AND EXISTS (SELECT 1 FROM jsonb_array_elements(other.dag_tiers) tier, jsonb_array_elements_text(tier) name
+                        WHERE name = ANY(%(collection_ids)b))
+        )
+        SELECT theirs.batch_id FROM batch_objects ours
+        JOIN batch_objects theirs ON theirs.namespace_id = %(namespace_id)s AND theirs.object_id = ours.object_id
+        WHERE ours.namespace_id = %(namespace_id)s AND ours.batch_id = %(batch_id)s
+          AND theirs.batch_id IN (SELECT batch_id FROM running) AND EXISTS (SELECT 1 FROM running)
         LIMIT 1
         """,
         {"bucket_id": batch.bucket_id, "batch_id": batch.batch_id, "collection_ids": list(collection_ids)},

@@ -24,8 +24,10 @@ __all__ = [
     "insert_counts",
     "messages_of_objects",
     "newest_of_object",
+    "note_documents_before",
     "partial_objects_of",
     "summary_of",
+    "take_failures",
 ]
 
 _NAMES = tuple(Counts.__dataclass_fields__)
@@ -42,6 +44,7 @@ class FailedRow:
     failure: RowFailure
     attempts: int = 1
     part: int = 0
+    retry_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,26 +76,50 @@ async def insert_counts(tx: NamespaceWriter, batch_id: BatchId, rows: Sequence[t
     )
 
 
-async def add_counts(tx: NamespaceWriter, batch_id: BatchId, tier: int, collection_id: str, counts: Counts) -> None:
-    """Add to the counts of a collection in a tier."""
+async def add_counts(
+    tx: NamespaceWriter,
+    batch_id: BatchId,
+    tier: int,
+    collection_id: str,
+    counts: Counts,
+    *,
+    began_at: datetime | None = None,
+) -> None:
+    """Add to the counts of a collection in a tier; `began_at` is when the chunk began that they come from."""
     sets = ", ".join(f"{name} = {name} + %({name})s" for name in _NAMES)
     await tx.execute(
-        f"UPDATE batch_counts SET updated_at = now(), {sets}"
+        f"UPDATE batch_counts SET updated_at = clock_timestamp(),"
+        f" started_at = least(started_at, %(began_at)s::timestamptz), {sets}"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s"
         " AND collection_id = %(collection_id)s",
         {
             "batch_id": batch_id,
             "tier": tier,
             "collection_id": collection_id,
+            "began_at": began_at,
             **{name: getattr(counts, name) for name in _NAMES},
         },
+    )
+
+
+async def note_documents_before(tx: NamespaceWriter, batch_id: BatchId, tier: int, numbers: Mapping[str, int]) -> None:
+    """Note how many documents collections hold before a tier begins."""
+    await tx.execute(
+        """
+        UPDATE batch_counts AS c SET documents_before = given.number
+        FROM unnest(%(names)b::text[], %(numbers)b::bigint[]) AS given (name, number)
+        WHERE c.namespace_id = %(namespace_id)s AND c.batch_id = %(batch_id)s AND c.tier = %(tier)s
+          AND c.collection_id = given.name
+        """,
+        {"batch_id": batch_id, "tier": tier, "names": list(numbers), "numbers": list(numbers.values())},
     )
 
 
 async def counts_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[CountsRow]]:
     """Return the counts of batches, by tier."""
     rows = await tx.fetch_all(
-        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, {', '.join(_NAMES)}"
+        "SELECT batch_id, tier, collection_id, extractor_id, started_at, documents_before, updated_at, canceled_at,"
+        f" {', '.join(_NAMES)}"
         " FROM batch_counts WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)"
         " ORDER BY batch_id, tier, collection_id",
         {"batch_ids": list(batch_ids)},
@@ -113,11 +140,11 @@ async def add_failures(
     await tx.execute(
         """
         INSERT INTO row_failures (namespace_id, batch_id, tier, collection_id, source_id, object_id, document_id,
-                                  part, missing_feature, stage, code, message, error_type, attempts)
+                                  part, missing_feature, stage, code, message, error_type, attempts, retry_count)
         SELECT %(namespace_id)s, %(batch_id)s, %(tier)s, %(collection_id)s, given.*
         FROM unnest(%(sources)b::text[], %(objects)b::text[], %(documents)b::text[], %(parts)b::smallint[],
                     %(features)b::text[], %(stages)b::text[], %(codes)b::text[], %(messages)b::text[],
-                    %(types)b::text[], %(attempts)b::int[]) AS given
+                    %(types)b::text[], %(attempts)b::int[], %(retries)b::int[]) AS given
         ON CONFLICT DO NOTHING
         """,
         {
@@ -134,8 +161,24 @@ async def add_failures(
             "messages": [row.failure.message.replace("\x00", "")[:2000] for row in rows],
             "types": [str(row.failure.error_type) for row in rows],
             "attempts": [row.attempts for row in rows],
+            "retries": [row.retry_count for row in rows],
         },
     )
+
+
+async def take_failures(
+    tx: NamespaceWriter, batch_id: BatchId, tier: int, collection_id: str, source_ids: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Forget that these rows failed, where they did: return attempts, retry_count and code by source."""
+    rows = await tx.fetch_all(
+        """
+        DELETE FROM row_failures WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
+          AND tier = %(tier)s AND collection_id = %(collection_id)s AND source_id = ANY(%(source_ids)b) AND part = 0
+        RETURNING source_id, attempts, retry_count, code
+        """,
+        {"batch_id": batch_id, "tier": tier, "collection_id": collection_id, "source_ids": list(source_ids)},
+    )
+    return {row["source_id"]: row for row in rows}
 
 
 async def failed_objects_of(
@@ -218,7 +261,7 @@ async def failed_rows(
     }
     rows = await tx.fetch_all(
         "SELECT tier, collection_id, object_id, document_id, part,"
-        " stage, code, message, error_type, attempts, created_at"
+        " stage, code, message, error_type, attempts, retry_count, created_at"
         f" {where} ORDER BY created_at, tier, collection_id, source_id, part LIMIT %(limit)s OFFSET %(offset)s",
         parameters,
     )

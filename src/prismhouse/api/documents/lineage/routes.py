@@ -47,11 +47,6 @@ def _documents(router: APIRouter, service: Lineage, callers: Callers) -> None:
     ) -> Answer:
         return answer(await service.diagnostics(caller.scope, collection_identifier, document_id))
 
-    @router.get(f"{_ONE}/download", operation_id="download_document_media", tags=_TAGS, summary="Download Scene")
-    async def download(collection_identifier: str, document_id: str, caller: NamespaceCaller = Depends(read)) -> Answer:
-        await service.scene(caller.scope, collection_identifier, document_id)
-        return answer({})
-
 
 def _lineage(router: APIRouter, service: Lineage, callers: Callers) -> None:
     read = callers.namespace("read")

@@ -9,7 +9,6 @@ from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents import store as documents_store
 from prismhouse.api.documents.lineage import store
 from prismhouse.api.documents.lineage.diagnose import RowFailures, diagnose
-from prismhouse.api.documents.lineage.errors import NotAScene, VideoUnsupported
 from prismhouse.api.documents.lineage.tree import depth_of, grow
 from prismhouse.api.documents.service import DocumentNotFound, Documents
 from prismhouse.api.documents.service.documents import SourceObjects
@@ -33,7 +32,7 @@ _STEP = ("collection_id", "feature_extractor_id", "document_id", "timestamp")
 
 
 class Lineage:
-    """Ancestors, descendants, lineage, diagnostics and scenes of documents, and the tree of an object."""
+    """Ancestors, descendants, lineage and diagnostics of documents, and the tree of an object."""
 
     def __init__(
         self,
@@ -91,17 +90,6 @@ class Lineage:
             root = row["root_object_id"]
             source = (await self._objects.load(tx, [root])).get(root) if root else None
             return await diagnose(tx, row, owner, source=source, failures=self._failures)
-
-    async def scene(self, scope: Scope, collection: str, document_id: str) -> None:
-        """Raise NotAScene, or VideoUnsupported for a scene."""
-        async with self._db.read() as unit:
-            row = await self._find(unit.within(scope.namespace_id), collection, document_id)
-        fields = json.loads(row["payload"])
-        times = [fields.get("start_time"), fields.get("end_time")]
-        blobs = [*json.loads(row["document_blobs"]), *json.loads(row["source_blobs"])]
-        if not all(isinstance(time, int | float) for time in times) or "video" not in {b.get("type") for b in blobs}:
-            raise NotAScene(id=document_id)
-        raise VideoUnsupported(id=document_id)
 
     async def tree(self, scope: Scope, object_id: str, *, include_document_ids: bool) -> dict[str, Any]:
         """Return the collections an object went through, as a tree with counts; raise SourceObjectNotFound."""

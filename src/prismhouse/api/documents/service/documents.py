@@ -19,7 +19,7 @@ from prismhouse.api.documents.service.errors import (
     DocumentNotFound,
     SourceObjectNotFound,
 )
-from prismhouse.api.documents.service.listing import plan
+from prismhouse.api.documents.service.listing import CURSOR_SECONDS, plan
 from prismhouse.api.documents.service.lists import DocumentList, Lists, read_page
 from prismhouse.api.documents.service.shaping import AnnotationsOf, Shaping
 from prismhouse.api.documents.service.vectors import NOTHING, Wanted
@@ -56,13 +56,20 @@ class Documents:
         link_blob: LinkBlob | None = None,
         indexes: PayloadIndexes | None = None,
         filter_depth: int = MAX_DEPTH,
+        cursor_seconds: float = CURSOR_SECONDS,
     ) -> None:
         self._db = db
         self._collections = collections
         self._objects = objects
         self._shaping = Shaping(collections, link_blob)
+        self._cursor_seconds = cursor_seconds
         self._lists = Lists(
-            db, collections=collections, shaping=self._shaping, indexes=indexes, filter_depth=filter_depth
+            db,
+            collections=collections,
+            shaping=self._shaping,
+            indexes=indexes,
+            filter_depth=filter_depth,
+            cursor_seconds=cursor_seconds,
         )
 
     def use(self, annotations: AnnotationsOf) -> None:
@@ -204,7 +211,12 @@ class Documents:
                 raise CollectionNotFound(", ".join(collections))
             ids = [row.collection_id for row in known.values()]
             listing = plan(
-                ListDocuments(), page, namespace_id=scope.namespace_id, collection_ids=ids, object_id=object_id
+                ListDocuments(),
+                page,
+                namespace_id=scope.namespace_id,
+                collection_ids=ids,
+                object_id=object_id,
+                cursor_seconds=self._cursor_seconds,
             )
             total = await store.total(tx, listing.selection)
             if not total and self._objects is not None and not await self._objects.load(tx, [object_id]):

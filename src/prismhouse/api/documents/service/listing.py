@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +11,18 @@ from typing import Any
 from prismhouse.api.documents.schemas import MOST_PARTITIONS, ListDocuments
 from prismhouse.api.web.paging import Page
 from prismhouse.kit import json
-from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
+from prismhouse.kit.cursors import BadCursor, check_age, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.query.filters import EVERYTHING, MAX_DEPTH, Filter, parse
 from prismhouse.query.filters.values import ValueFault, checked_field
 from prismhouse.query.listing import After, Order, Selection, order_of
 
-__all__ = ["Listing", "plan"]
+__all__ = ["CURSOR_SECONDS", "Listing", "plan"]
 
-_CURSOR_LENGTH = 4
+CURSOR_SECONDS = 7 * 86_400.0
+"""How long a cursor is good for where nothing else is set."""
+
+_CURSOR_LENGTH = 5
 # A key of the order is cut before it is so long (migration 0010); only a forged cursor holds more.
 _LONGEST_KEY = 4_000
 
@@ -35,7 +39,8 @@ class Listing:
 
     def cursor_after(self, value: str | None, document_id: str) -> str:
         """Return the cursor of the page that starts after this place; it stays in its partition."""
-        return encode_cursor([value, document_id, *(self.selection.share or (None, None))], self.mark)
+        place = [value, document_id, *(self.selection.share or (None, None))]
+        return encode_cursor([*place, int(time.time())], self.mark)
 
 
 def plan(
@@ -47,8 +52,9 @@ def plan(
     object_id: str | None = None,
     filter_: Filter | None = None,
     indexed: frozenset[str] = frozenset(),
+    cursor_seconds: float = CURSOR_SECONDS,
 ) -> Listing:
-    """Return what a request asks for; raise Invalid or BadCursor.
+    """Return what a request asks for; raise Invalid, BadCursor or CursorExpired.
 
     Unsorted lists are ordered by document id, sorted ones by value, absent values last, then by document id: so a
     cursor finds its place again whatever is inserted and deleted meanwhile. `filter_` is the parsed filter.
@@ -56,7 +62,7 @@ def plan(
     mark = _mark(request, [namespace_id, *collection_ids, object_id or ""])
     share, after = _share(request), None
     if page.cursor:
-        after, held = _decoded(page.cursor, mark)
+        after, held = _decoded(page.cursor, mark, cursor_seconds)
         if share not in (None, held):
             raise BadCursor
         share = held
@@ -82,9 +88,10 @@ def filter_of(request: ListDocuments, *, max_depth: int = MAX_DEPTH) -> Filter:
     return parse(request.filters, max_depth=max_depth) if request.filters else EVERYTHING
 
 
-def _decoded(cursor: str, mark: str) -> tuple[After, tuple[int, int] | None]:
-    """Return the place and the partition of a cursor; raise BadCursor."""
-    value, document_id, index, count = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
+def _decoded(cursor: str, mark: str, limit_seconds: float) -> tuple[After, tuple[int, int] | None]:
+    """Return the place and the partition of a cursor; raise BadCursor or CursorExpired."""
+    value, document_id, index, count, issued_at = decode_cursor(cursor, length=_CURSOR_LENGTH, fingerprint=mark)
+    check_age(issued_at, now=time.time(), limit_seconds=limit_seconds)
     if not isinstance(value, str | None) or not isinstance(document_id, str) or len(value or "") > _LONGEST_KEY:
         raise BadCursor
     if index is None and count is None:

@@ -15,7 +15,7 @@ from prismhouse.api.collections.service import CollectionNotFound, Collections
 from prismhouse.api.documents import store
 from prismhouse.api.documents.indexes.service import PayloadIndexes
 from prismhouse.api.documents.schemas import ListDocuments, ListNamespaceDocuments, joined
-from prismhouse.api.documents.service.listing import Listing, filter_of, group_key, plan
+from prismhouse.api.documents.service.listing import CURSOR_SECONDS, Listing, filter_of, group_key, plan
 from prismhouse.api.documents.service.shaping import Shaping
 from prismhouse.api.documents.service.vectors import Wanted
 from prismhouse.api.web.caller import Scope
@@ -57,12 +57,14 @@ class Lists:
         shaping: Shaping,
         indexes: PayloadIndexes | None,
         filter_depth: int = MAX_DEPTH,
+        cursor_seconds: float = CURSOR_SECONDS,
     ) -> None:
         self._db = db
         self._collections = collections
         self._shaping = shaping
         self._indexes = indexes
         self._filter_depth = filter_depth
+        self._cursor_seconds = cursor_seconds
 
     async def inside(self, scope: Scope, identifier: str, *, request: ListDocuments, page: Page) -> DocumentList:
         """List the documents of one collection."""
@@ -105,6 +107,7 @@ class Lists:
             collection_ids=collection_ids,
             filter_=filter_,
             indexed=ready,
+            cursor_seconds=self._cursor_seconds,
         )
         async with guarded(tx, filter_):
             if request.grouped_by:

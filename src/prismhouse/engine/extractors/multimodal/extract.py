@@ -1,0 +1,128 @@
+"""Goes through the inputs of a row: texts, images, animations, videos and sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.multimodal.film import film_documents
+from prismhouse.engine.extractors.multimodal.sound import sound_documents
+from prismhouse.engine.extractors.pictures import look, picture_fields, read_picture, shown
+from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, read_text, settled
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import CONSE
+from prismhouse.engine.inference.session import require
+from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.image import Picture, is_animation, thumbnail
+
+__all__ = ["MultimodalExtractor"]
+
+_PACKAGES = ("av",)
+_Made = tuple[list[ExtractedDocument], list[RowFailure]]
+
+
+@dataclass(frozen=True, slots=True)
+class MultimodalExtractor:
+    """Both versions: they differ in names and accepted inputs only."""
+
+    parameters: Mapping[str, Any]
+    resources: Resources
+
+    def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
+        """Return one result per row, in the same order."""
+        return [result for row in rows for result in guarded([row], self._extract)]
+
+    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Row) -> RowResult:
+        documents: list[ExtractedDocument] = []
+        failures: list[RowFailure] = []
+        for make, feature in self._steps(row):
+            try:
+                made, missing = make()
+            except (MediaFault, OSError, MemoryError) as error:
+                failures.append(replace(failure_of(row, error, "decode"), missing_feature=feature))
+            else:
+                documents += made
+                failures += missing
+        empty = "There is no image, text, video or sound."
+        return settled(row, documents, failures, empty=empty)
+
+    def _steps(self, row: Row) -> Iterator[tuple[Callable[[], _Made], str | None]]:
+        """Yield what makes the documents, one step for each value, so that a bad value spares the others.
+
+        With a step comes the feature that documents lack when it fails; without one, it loses input.
+        """
+        images, animations = parts(row, "image"), parts(row, "gif")
+        custom = next((part for part in parts(row, "custom_thumbnail") if part not in images), None)
+        for part in parts(row, "video"):
+            yield partial(self._watched, part, "video", custom), None
+        for part in parts(row, "audio"):
+            yield partial(self._heard, part), None
+        for part in images:
+            yield partial(self._seen, part, "image", custom), None
+        for part in animations:
+            if part not in images:
+                yield partial(self._animated, part, custom), None
+        if custom is not None and self.parameters["enable_thumbnails"]:
+            yield partial(self._check_face, custom), "thumbnail"
+        for part in parts(row, "text"):
+            yield partial(self._read, part), None
+
+    def _watched(self, part: Part, modality: str, custom: Part | None) -> _Made:
+        face = self._face(custom) if self.parameters["enable_thumbnails"] else None
+        cover = thumbnail(face.image) if face is not None else None
+        require(_PACKAGES, extra="media", needed_for="Reading videos and sounds")
+        with file_of(part) as path:
+            return film_documents(
+                part, path, modality, parameters=self.parameters, resources=self.resources, cover=cover
+            )
+
+    def _heard(self, part: Part) -> _Made:
+        require(_PACKAGES, extra="media", needed_for="Reading videos and sounds")
+        with file_of(part) as path:
+            return sound_documents(part, path, parameters=self.parameters, resources=self.resources)
+
+    def _animated(self, part: Part, custom: Part | None) -> _Made:
+        """An animation is a video; one of a single picture, or of a format that FFmpeg does not play, an image."""
+        if is_animation(read_bytes(part)):
+            return self._watched(part, "gif", custom)
+        return self._seen(part, "gif", custom)
+
+    def _seen(self, part: Part, modality: str, custom: Part | None) -> _Made:
+        picture = read_picture(part, self.resources)
+        ((vectors, labels),) = look([picture], self.resources)
+        fields = {"modality": modality, **picture_fields(picture, labels)}
+        artifacts: tuple[Artifact, ...] = ()
+        if self.parameters["enable_thumbnails"]:
+            artifacts = (shown(self._face(custom) or picture),)
+        return [ExtractedDocument(position=(modality, 0, 0), fields=fields, vectors=vectors, artifacts=artifacts)], []
+
+    def _check_face(self, custom: Part) -> _Made:
+        """Raise MediaFault for a thumbnail that cannot be read, so that the row tells of it."""
+        read_picture(custom, self.resources)
+        return [], []
+
+    def _face(self, custom: Part | None) -> Picture | None:
+        """Return the picture to show instead, or None where there is none that can be read."""
+        try:
+            return read_picture(custom, self.resources) if custom is not None else None
+        except MediaFault:
+            return None
+
+    def _read(self, part: Part) -> _Made:
+        text = read_text(part)
+        if not text.strip():
+            return [], []
+        model = loaded(CONSE, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
+        made = model.text.embed_texts([text])
+        fields: dict[str, Any] = {"modality": "text", "text": text}
+        if made.truncated[0]:
+            fields["embedding_truncated"] = True
+        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={CONSE: made.vectors[0]})], []

@@ -1,0 +1,251 @@
+"""A video becomes segments: one pass over its pictures gives cuts, vectors, labels and thumbnails."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
+from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
+from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
+from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, every
+from prismhouse.engine.inference.registry import MINILM
+from prismhouse.engine.media.container import Media, opened
+from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.film import Film, FilmFrame
+from prismhouse.engine.media.image import thumbnail
+from prismhouse.engine.media.sound import Sound, pauses, read_sound
+
+__all__ = ["SAMPLES_PER_SECOND", "film_documents"]
+
+SAMPLES_PER_SECOND = 1.0
+"""Pictures that are embedded, beside the first of each segment."""
+
+_SHORTEST_PAUSE_SECONDS = 0.5
+_LONGEST_SIDE = 640
+_LABELS_TOLD = 5
+_EARLY_SECONDS = 1e-4
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What is known of a segment: sums over its sampled pictures."""
+
+    sums: dict[str, FloatArray] = field(default_factory=dict)
+    labels: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    thumbnails: list[bytes] = field(default_factory=list)
+    thumbnail: bytes | None = None
+    samples: int = 0
+
+
+class _Eye:
+    """Looks at sampled pictures, some at a time, for the segment that each belongs to."""
+
+    def __init__(self, resources: Resources, *, thumbnails: bool) -> None:
+        self._resources = resources
+        self._thumbnails = thumbnails
+        self._waiting: list[tuple[int, Any]] = []
+        self.seen: dict[int, _Looked] = defaultdict(_Looked)
+
+    def take(self, segment: int, frame: FilmFrame) -> None:
+        """Note a picture of a segment."""
+        picture = frame.picture(_LONGEST_SIDE)
+        self._waiting.append((segment, picture))
+        if self._thumbnails:
+            self.seen[segment].thumbnails.append(thumbnail(picture))
+        if len(self._waiting) >= DECODED_AT_ONCE:
+            self.look()
+
+    def end(self, segment: int) -> None:
+        """Keep the thumbnail in the middle of a segment, since its ends are where the picture changes."""
+        held = self.seen[segment]
+        if held.thumbnails:
+            held.thumbnail = held.thumbnails[len(held.thumbnails) // 2]
+            held.thumbnails.clear()
+
+    def look(self) -> None:
+        """Embed what waits."""
+        waiting, self._waiting = self._waiting, []
+        looked = look_at([picture for _, picture in waiting], self._resources)
+        for (segment, _), (vectors, labels) in zip(waiting, looked, strict=True):
+            held = self.seen[segment]
+            held.samples += 1
+            for name, vector in vectors.items():
+                held.sums[name] = held.sums[name] + vector if name in held.sums else vector
+            for label in labels:
+                held.labels[label["label"]] += label["confidence"]
+
+
+def film_documents(
+    part: Part, path: Path, modality: str, *, parameters: Mapping[str, Any], resources: Resources, cover: bytes | None
+) -> tuple[list[ExtractedDocument], list[RowFailure]]:
+    """Return a document for each segment, and what of the video is missing from them.
+
+    Args:
+        part: the input, for its blob.
+        path: the same as a file.
+        modality: `video` or `gif`.
+        parameters: as the extractor was given them.
+        resources: of the process.
+        cover: a JPEG to show for every segment instead of its own picture.
+
+    Raises:
+        MediaFault: the video gives nothing.
+    """
+    with opened(path, modality, resources.media, threads=resources.threads) as media:
+        sound, heard = _listen(path, media, parameters, resources)
+        film, segmenter = Film(media), _segmenter(sound, parameters)
+        eye = _Eye(resources, thumbnails=parameters["enable_thumbnails"] and cover is None)
+        segments = _watch(film, segmenter, eye)
+        size = _size(media)
+    documents = [
+        _document(
+            segment,
+            eye.seen[segment.number],
+            fields={"modality": modality, **size, "source_fps": round(film.fps, 6), "fps": SAMPLES_PER_SECOND},
+            heard=heard,
+            cover=cover,
+            part=part,
+            embed_speech=parameters["run_transcription_embedding"],
+            resources=resources,
+        )
+        for segment in segments
+    ]
+    failures = [heard.failure] if heard.failure else []
+    return documents, [*failures, *_losses(film, sound)]
+
+
+def _watch(film: Film, segmenter: Segmenter, eye: _Eye) -> list[Segment]:
+    """Go through the video once."""
+    segments: list[Segment] = []
+    number, sampled_at = -1, 0.0
+    for frame in film:
+        is_first, ended = segmenter.take(frame)
+        if ended is not None:
+            segments.append(ended)
+            eye.end(ended.number)
+        number += is_first
+        if is_first or frame.time - sampled_at >= 1 / SAMPLES_PER_SECOND - _EARLY_SECONDS:
+            eye.take(number, frame)
+            sampled_at = frame.time
+    last = segmenter.close(film.end, film.count)
+    if last is not None:
+        segments.append(last)
+        eye.end(last.number)
+    eye.look()
+    return segments
+
+
+def _listen(
+    path: Path, media: Media, parameters: Mapping[str, Any], resources: Resources
+) -> tuple[Sound | None, Heard]:
+    """Return the sound where something needs it, and what is said in it. It is read before the pictures are."""
+    wanted = parameters["run_transcription"]
+    if not wanted and parameters["split_method"] != "silence":
+        return None, Heard()
+    if media.audio is None:
+        message = "The video has no sound, so nothing can be transcribed."
+        return None, without_speech("no_audio_stream", message) if wanted else Heard()
+    try:
+        with opened(path, "video", media.limits, threads=resources.threads) as again:
+            sound = read_sound(again)
+    except MediaFault as fault:
+        return None, without_speech(fault.code, fault.message) if wanted else Heard()
+    return sound, transcribe(sound, parameters, resources) if wanted else Heard()
+
+
+def _segmenter(sound: Sound | None, parameters: Mapping[str, Any]) -> Segmenter:
+    method, longest = parameters["split_method"], parameters["max_segment_duration"]
+    if method == "time":
+        interval = parameters["time_split_interval"]
+        return Segmenter(every(interval) if interval else at_times(()))
+    begins: Begins = at_scenes(shot_threshold(parameters))
+    if method == "silence":
+        begins = at_times(quiet_moments(sound, parameters) if sound is not None else ())
+    return Segmenter(begins, longest=longest)
+
+
+def quiet_moments(sound: Sound, parameters: Mapping[str, Any]) -> list[float]:
+    """Return the middle of each pause."""
+    found = pauses(sound, threshold_db=silence_threshold(parameters), shortest=_SHORTEST_PAUSE_SECONDS)
+    return [round((start + end) / 2, 6) for start, end in found if start > 0 and end < sound.seconds - _EARLY_SECONDS]
+
+
+def _document(
+    segment: Segment,
+    looked: _Looked,
+    *,
+    fields: Mapping[str, Any],
+    heard: Heard,
+    cover: bytes | None,
+    part: Part,
+    embed_speech: bool,
+    resources: Resources,
+) -> ExtractedDocument:
+    told = heard.fields(segment.start, segment.end)
+    vectors = {name: _unit(total) for name, total in looked.sums.items()}
+    if embed_speech and told.get("transcription"):
+        vectors[MINILM] = speech_vector(told["transcription"], resources)
+    likeliest = sorted(looked.labels.items(), key=lambda item: -item[1])[:_LABELS_TOLD]
+    jpeg = cover or looked.thumbnail
+    return ExtractedDocument(
+        position=(fields["modality"], segment.start, segment.end),
+        fields={
+            **fields,
+            "start_time": segment.start,
+            "end_time": segment.end,
+            "duration": round(segment.end - segment.start, 6),
+            "start_frame": segment.start_frame,
+            "end_frame": segment.end_frame,
+            "labels": [
+                {"label": name, "confidence": round(total / max(1, looked.samples), 4)} for name, total in likeliest
+            ],
+            **told,
+        },
+        vectors=vectors,
+        artifacts=(_thumbnail(jpeg),) if jpeg else (),
+        sources={"source_video_url": part.blob_id} if part.blob_id else {},
+    )
+
+
+def _unit(total: FloatArray) -> FloatArray:
+    norm = float(np.linalg.norm(total))
+    return (total / norm).astype(np.float32) if norm > 0 else total
+
+
+def _thumbnail(jpeg: bytes) -> Artifact:
+    return Artifact(
+        field="thumbnail_url",
+        role="thumbnail",
+        type="image",
+        data=jpeg,
+        content_type="image/jpeg",
+        filename="thumbnail.jpg",
+    )
+
+
+def _size(media: Media) -> dict[str, int]:
+    context = media.video.codec_context
+    return {"width": context.width, "height": context.height}
+
+
+def _losses(film: Film, sound: Sound | None) -> list[RowFailure]:
+    """Return what of the file could not be read."""
+    lost: Sequence[tuple[bool, str, str]] = (
+        (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says."),
+        (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded."),
+        (bool(sound and sound.damaged), "sound_damaged", "Parts of the sound could not be decoded."),
+    )
+    kind = ErrorType.PERMANENT
+    return [
+        RowFailure(stage="decode", code=code, message=f"{message} Upload it again.", error_type=kind)
+        for is_so, code, message in lost
+        if is_so
+    ]

@@ -1,0 +1,130 @@
+"""What the catalogue says of the multimodal extractors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
+from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
+from prismhouse.engine.extractors.multimodal.speech import speech_model
+from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, visual_outputs
+from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.inference.registry import MINILM, all_models, check_installed
+
+__all__ = ["DEFINITION", "DEFINITION_V2"]
+
+_NAME = "multimodal_extractor"
+_INPUTS = {
+    "video": ("video",),
+    "image": ("image",),
+    "text": ("text", "string"),
+    "gif": ("image",),
+    "audio": ("audio", "video"),
+    "custom_thumbnail": ("image",),
+}
+_INPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "video": {"type": "string", "description": "A stored video: one document for each segment."},
+        "image": {"type": "string", "description": "A stored image file; the first picture of an animation."},
+        "text": {"type": "string", "description": "Text, or a stored text file in UTF-8."},
+        "gif": {"type": "string", "description": "An animation: one document for each segment."},
+        "audio": {"type": "string", "description": "A stored sound, or a video of which the sound is meant."},
+        "custom_thumbnail": {"type": "string", "description": "An image to show instead."},
+    },
+}
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "modality": {
+            "type": "string",
+            "description": "Input the document comes from: image, gif, text, video or audio.",
+        },
+        "text": {"type": "string", "description": "The text, for texts."},
+        "embedding_truncated": {
+            "type": "boolean",
+            "description": "True when the text is longer than the model reads.",
+        },
+        "start_time": {"type": "number", "description": "Seconds from the first picture to that of the segment."},
+        "end_time": {"type": "number", "description": "Seconds to the first picture after the segment."},
+        "duration": {"type": "number", "description": "Seconds that the segment lasts."},
+        "start_frame": {"type": "integer", "description": "Number of its first picture, from 0."},
+        "end_frame": {"type": "integer", "description": "Number of the first picture after it."},
+        "fps": {"type": "number", "description": "Pictures a second that were embedded."},
+        "source_fps": {"type": "number", "description": "Pictures a second of the video, on average."},
+        "transcription": {"type": "string", "description": "What is said in the segment."},
+        "transcription_language": {"type": "string", "description": "ISO 639-1 code of what is said."},
+        "source_video_url": {"type": "string", "description": "The video that the segment is of."},
+        "source_audio_url": {"type": "string", "description": "The sound that the segment is of."},
+        "video_segment_url": {
+            "type": "string",
+            "description": "The segment as a file of its own, once it was downloaded for the first time.",
+        },
+        **PICTURE_FIELDS,
+    },
+}
+
+
+def _outputs(version: str) -> tuple[VectorOutput, ...]:
+    stored = f"{_NAME}_{version}"
+    return visual_outputs(f"{stored}_multimodal_embedding", f"{stored}_visual_embedding")
+
+
+def _configured(version: str, parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
+    if not parameters["run_transcription_embedding"]:
+        return _outputs(version)
+    spoken = VectorOutput(
+        name=MINILM,
+        storage_name=f"{_NAME}_{version}_transcription_embedding",
+        dimensions=all_models()[MINILM].dimensions,
+        distance="cosine",
+        model=MINILM,
+        query_modalities=("text",),
+        primary=False,
+    )
+    return (*_outputs(version), spoken)
+
+
+def _load(parameters: Mapping[str, Any], resources: Resources) -> MultimodalExtractor:
+    """Return the extractor; raise ModelMissing for what its parameters need, before a file is read."""
+    if parameters["run_transcription"]:
+        check_installed(speech_model(parameters))
+    return MultimodalExtractor(parameters, resources)
+
+
+def _definition(version: str, description: str) -> Definition:
+    record = ExtractorRecord(
+        name=_NAME,
+        version=version,
+        description=description,
+        category="multimodal",
+        icon="layers",
+        input_schema=_INPUT_SCHEMA,
+        output_schema=_OUTPUT_SCHEMA,
+        parameter_schema=MultimodalParameters.model_json_schema(),
+        default_parameters=MultimodalParameters().model_dump(mode="json"),
+        input_types=_INPUTS,
+        vector_outputs=_outputs(version),
+        position_fields=("modality", "start_time", "end_time"),
+        type_mode="multimodal",
+        costs=priced(2, "moderate", {"minute": 50, "image": 5, "1k_tokens": 2}),
+        example_usage={
+            "feature_extractor_name": _NAME,
+            "version": version,
+            "input_mappings": {"video": "film"},
+            "parameters": {"split_method": "scene", "run_transcription": True, "transcription_language": "en"},
+        },
+    )
+    return Definition(
+        record=record,
+        parameters=MultimodalParameters,
+        load=_load,
+        outputs=lambda parameters: _configured(version, parameters),
+    )
+
+
+_DESCRIPTION = "Puts texts, images, and segments of videos and speech into one space, so that each finds the other."
+DEFINITION = _definition("v1", _DESCRIPTION)
+DEFINITION_V2 = _definition("v2", f"{_DESCRIPTION} The same models as v1, under the newer version's names.")

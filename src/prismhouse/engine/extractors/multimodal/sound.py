@@ -1,0 +1,77 @@
+"""A sound becomes segments: what is said in each, and its vector, where something is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.multimodal.film import quiet_moments
+from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
+from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, RowFailure
+from prismhouse.engine.extractors.segments import spans
+from prismhouse.engine.inference.registry import CONSE, MINILM
+from prismhouse.engine.media.container import opened
+from prismhouse.engine.media.sound import Sound, read_sound
+
+__all__ = ["sound_documents"]
+
+_NO_VECTOR = RowFailure(
+    stage="embed",
+    code="no_sound_model",
+    message="No model here puts sounds into the vector space; speech gets there as text. Set run_transcription.",
+    error_type=ErrorType.PERMANENT,
+    missing_feature="multimodal_embedding",
+)
+
+
+def sound_documents(
+    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources
+) -> tuple[list[ExtractedDocument], list[RowFailure]]:
+    """Return a document for each segment, and what is missing from them.
+
+    The vector of a segment is that of its words, which is of the same space as those of images and texts.
+
+    Raises:
+        MediaFault: the file gives no sound.
+    """
+    with opened(path, "audio", resources.media, threads=resources.threads) as media:
+        sound = read_sound(media)
+    heard = transcribe(sound, parameters, resources) if parameters["run_transcription"] else Heard()
+    failures = [] if heard.failure is None else [heard.failure]
+    if heard.speech is None:
+        failures.append(_NO_VECTOR)
+    if sound.damaged:
+        message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
+        kind = ErrorType.PERMANENT
+        failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
+    embed = parameters["run_transcription_embedding"]
+    documents = [
+        _document(start, end, heard, part=part, embed_speech=embed, resources=resources)
+        for start, end in _segments(sound, parameters)
+    ]
+    return documents, failures
+
+
+def _segments(sound: Sound, parameters: Mapping[str, Any]) -> list[tuple[float, float]]:
+    if parameters["split_method"] == "silence":
+        cuts = quiet_moments(sound, parameters)
+        return spans(sound.seconds, cuts, longest=parameters["max_segment_duration"])
+    return spans(sound.seconds, (), longest=parameters["time_split_interval"])
+
+
+def _document(
+    start: float, end: float, heard: Heard, *, part: Part, embed_speech: bool, resources: Resources
+) -> ExtractedDocument:
+    told = heard.fields(start, end)
+    vectors = {}
+    if told.get("transcription"):
+        vector = speech_vector(told["transcription"], resources)
+        vectors = {CONSE: vector, MINILM: vector} if embed_speech else {CONSE: vector}
+    return ExtractedDocument(
+        position=("audio", start, end),
+        fields={"modality": "audio", "start_time": start, "end_time": end, "duration": round(end - start, 6), **told},
+        vectors=vectors,
+        sources={"source_audio_url": part.blob_id} if part.blob_id else {},
+    )

@@ -1,0 +1,95 @@
+"""The server that is killed again and again, and the ways to kill it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from tests.fault.flow import victims
+from tests.running import RunningServer, launch
+
+from prismhouse.storage.postgres.embedded import running_dsn
+
+__all__ = ["Stage"]
+
+_ROOT = Path(__file__).parents[3]
+_SITE = Path(__file__).parent / "site"
+_SETTINGS = {
+    "PRISMHOUSE_WORKER__CHUNK_ROWS": "3",
+    "PRISMHOUSE_WORKER__STALLED_AFTER_SECONDS": "3",
+    "PRISMHOUSE_DATABASE__CONNECT_TIMEOUT_SECONDS": "3",
+}
+
+
+class Stage:
+    """One server for many rounds. Points that are armed kill its processes from within."""
+
+    def __init__(self, folder: Path) -> None:
+        self.faults = folder / "faults"
+        marks = folder / "marks"
+        for made in (self.faults / "hits", self.faults / "reached", marks):
+            made.mkdir(parents=True)
+        data = folder / "data"
+        (self.faults / "postgres-pid").symlink_to(data / "postgres" / "cluster" / "postmaster.pid")
+        environment = {
+            **_SETTINGS,
+            "FAULTS_IN": str(self.faults),
+            "PYTHONPATH": os.pathsep.join([str(_ROOT / "src"), str(_ROOT), str(_SITE)]),
+            "PRISMHOUSE_INFERENCE__CACHE_DIR": str(marks),
+        }
+        self.server: RunningServer = launch(data, environment)
+        self._lock = threading.Lock()
+        self.server.wait_until_healthy()
+
+    def arm(self, points: Mapping[str, Mapping[str, Any]]) -> None:
+        """Let each named point kill `victim` (self or postgres) at its `hit`-th hit, once."""
+        for folder in ("hits", "reached"):
+            shutil.rmtree(self.faults / folder)
+            (self.faults / folder).mkdir()
+        draft = self.faults / "armed.draft"
+        draft.write_text(json.dumps(points))
+        draft.replace(self.faults / "armed.json")
+
+    def reached(self) -> dict[str, int]:
+        """Return the points at which a process died, with its id."""
+        return {file.name: int(file.read_text()) for file in (self.faults / "reached").iterdir()}
+
+    def kill(self, kind: str) -> bool:
+        """Kill a process of a kind, or the supervisor and start it again; say False where none of the kind runs."""
+        with self._lock:
+            if kind == "supervisor":
+                self.server.process.kill()
+                self.server.process.wait()
+                self.server = self.server.again()
+                return True
+            try:
+                pids = victims(self.server.process.pid, kind)
+            except AssertionError:
+                return False
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            return True
+
+    @contextmanager
+    def database(self) -> Any:
+        """Give a connection that reads rows as dictionaries."""
+        dsn = running_dsn(self.server.data_dir / "postgres") or ""
+        with psycopg.connect(dsn, row_factory=dict_row, autocommit=True) as connection:
+            yield connection
+
+    def stop(self) -> None:
+        """Disarm and end it."""
+        self.arm({})
+        self.server.stop()
