@@ -14,7 +14,7 @@ UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
 .PHONY: help
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
@@ -25,8 +25,13 @@ serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhou
 	@$(BIN)/prismhouse serve
 
 .PHONY: test
+test: $(MODELS) ## Formatting, lint, types, layers, then every test but the slow ones; stops at the first that fails
 test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test; stops at the first that fails
 	@./scripts/check "$(BIN)"
+
+.PHONY: test-ray
+test-ray: $(MODELS) ## Everything that needs Ray, the slow tests too
+	@$(BIN)/python -m pytest -q -m ray --durations 10
 
 .PHONY: lint
 lint: $(READY) ## Formatting, lint, types and layers, without the tests

@@ -13,9 +13,11 @@ import httpx2
 from tests.extractors import SmallCatalogue
 from tests.web import KeysAreNames, add_tenant, application, client_of
 
+from prismhouse.api.batches.control.routes import routes as control_routes
 from prismhouse.api.batches.jobs import register_jobs
 from prismhouse.api.batches.routes import routes
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.buckets.service import Buckets
@@ -32,14 +34,15 @@ from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
+from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
 NAMESPACE = NamespaceId("ns_one")
-SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, stalled_after_seconds=1)
+SMALL = WorkerSettings(chunk_rows=4, max_attempts=2, retry_seconds=0.05, stalled_after_seconds=1)
 
 
 @dataclass
@@ -170,6 +173,9 @@ async def open_house(
     tenant: bool = True,
     blobs: BlobStore | None = None,
     copies_bytes: int = 1 << 30,
+    worker: WorkerSettings = SMALL,
+    limits: LimitSettings | None = None,
+    compute: Compute | None = None,
 ) -> AsyncIterator[House]:
     """Yield a house whose compute processes run `fake_rows`; its files are in `folder` or in given `blobs`."""
     if tenant:
@@ -177,11 +183,11 @@ async def open_house(
     queue, tasks, events = ProcrastinateQueue(dsn, max_attempts=2), Tasks(db), Events()
     catalogue, fetcher, blobs = SmallCatalogue(), Fetcher(OutboundSettings()), blobs or LocalBlobStore(folder / "blobs")
     buckets = Buckets(db, tasks=tasks, jobs=queue)
-    limits = LimitSettings()
+    limits = limits or LimitSettings()
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=limits.filter_depth)
-    compute = LocalCompute(2)
+    compute = compute or LocalCompute(2)
     parts = Parts(
         db=db,
         queue=queue,
@@ -190,12 +196,13 @@ async def open_house(
         copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,
         events=events,
+        sender=Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=())),
         buckets=buckets,
         objects=objects,
         collections=collections,
         documents=documents,
         catalogue=catalogue,
-        worker=SMALL,
+        worker=worker,
         chunks_in_flight=2,
         limits=limits,
         extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),
@@ -205,7 +212,12 @@ async def open_house(
     collections.guard_deletion(batches.active_of_collection)
     callers = Callers(KeysAreNames())
     app = application(
-        [bucket_routes(buckets, callers), collection_routes(collections, callers), routes(batches, callers)]
+        [
+            bucket_routes(buckets, callers),
+            collection_routes(collections, callers),
+            control_routes(Control(parts), callers),
+            routes(batches, callers),
+        ]
     )
     async with client_of(app) as client:
         yield House(db, queue, batches, objects, tasks, client, parts)

@@ -99,3 +99,13 @@ def where(mark: str | None = None, seconds: float = 0) -> tuple[str, int]:
 def return_unpicklable() -> Any:
     """Return what cannot travel."""
     return lambda: None
+
+
+def exist(paths: list[str]) -> list[bool]:
+    """Return which of the files are here."""
+    return [Path(path).exists() for path in paths]
+
+
+def read_sizes(paths: list[Path]) -> list[int]:
+    """Return the sizes of files."""
+    return [path.stat().st_size for path in paths]

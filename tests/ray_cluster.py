@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -54,6 +53,13 @@ class TwoNodes:
         self.nodes.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
 
+    def actors(self, node: Any) -> list[int]:
+        """Return the extraction processes of a node."""
+        raylet = node.all_processes["raylet"][0].process.pid
+        tasks = Path(f"/proc/{raylet}/task").glob("*/children")
+        pids = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in pids if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::Extraction")]
+
     def mend(self) -> None:
         """Bring the cluster back to two nodes."""
         while len(self.nodes) < 2:
@@ -61,22 +67,50 @@ class TwoNodes:
 
 
 @contextmanager
-def two_nodes() -> Iterator[TwoNodes]:
-    """Yield a cluster whose nodes import what this process can."""
+def _environment() -> Iterator[None]:
+    """Nodes import what this process can, and tell nobody of it."""
     given = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), *sys.path]))}
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
-    cluster = TwoNodes()
     try:
-        yield cluster
+        yield
     finally:
-        with contextlib.suppress(Exception):
-            cluster.cluster.shutdown()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def two_nodes() -> Iterator[TwoNodes]:
+    """Yield a new cluster."""
+    with _environment():
+        cluster = TwoNodes()
+        try:
+            yield cluster
+        finally:
+            cluster.cluster.shutdown()
+
+
+@contextmanager
+def one_node(port: int) -> Iterator[str]:
+    """Run a cluster of one node whose head listens at `port`, and end it as a power cut would; give its address."""
+    from ray.cluster_utils import Cluster
+
+    with _environment():
+        cluster = Cluster()
+        cluster.add_node(
+            num_cpus=1,
+            gcs_server_port=port,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            _system_config=_QUICK,
+        )
+        try:
+            yield str(cluster.address)
+        finally:
+            cluster.remove_node(cluster.head_node, allow_graceful=False)
 
 
 @pytest.fixture(scope="session")

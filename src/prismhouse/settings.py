@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TracingSettings",
+    "WebhookSettings",
     "WorkerSettings",
 ]
 
@@ -101,11 +102,39 @@ class BlobSettings(_Group):
 
 class ComputeSettings(_Group):
     kind: Literal["local", "ray"] = Field(
-        "local", description="Where extractors run: a pool of local processes. `ray` is not built yet."
+        "local", description="Where extractors run: in processes of this machine, or on a Ray cluster (docs/ray.md)."
     )
-    processes: int | None = Field(None, ge=1, le=256, description="Processes for extraction. Unset: one per core.")
+    processes: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Processes for extraction of one worker. Unset: one per core of this machine, on Ray too.",
+    )
     call_timeout_seconds: float = Field(
         600, gt=0, description="Longest one extraction call may run before it is killed."
+    )
+    process_memory_bytes: int | None = Field(
+        None, ge=2**26, description="Memory that an extraction process may take. Unset: what the machine has."
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Head of the Ray cluster as `host:port`, or `auto` for the one that this machine is a node of. "
+        "Unset: each worker starts one of its own on this machine.",
+    )
+    ray_patience_seconds: float = Field(
+        600, ge=0, description="How long an extraction call waits for a Ray cluster that does not answer."
+    )
+    ray_message_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="Largest arguments, and largest result, of an extraction call on Ray."
+    )
+    ray_file_bytes: int = Field(
+        8 * 2**30,
+        ge=2**20,
+        description="Most bytes of files that one call sends to a Ray node without access to them; kept in its "
+        "temporary folder while the call runs.",
+    )
+    ray_object_store_bytes: int = Field(
+        2**30, ge=80 * 2**20, description="Shared memory of Ray, where a worker starts it. A cluster has its own."
     )
 
 
@@ -124,11 +153,24 @@ class WorkerSettings(_Group):
         None, ge=1, le=256, description="Jobs a worker process runs at once. Unset: two per extraction process."
     )
     chunk_rows: int = Field(128, ge=1, le=5000, description="Most rows of a batch in one job.")
+    chunk_seconds: float = Field(5, gt=0, description="Computing time that a job of a batch is cut for.")
+    chunk_bytes: int = Field(
+        64 * 2**20, ge=1, description="Most bytes of sources in one job; a larger source is alone in its own."
+    )
+    chunk_documents: int = Field(
+        5000, ge=1, description="Documents after which a job writes what it has, and leaves its other rows to another."
+    )
+    call_seconds: float = Field(
+        0.5, gt=0, description="Computing time after which a job lets others have the extraction process."
+    )
     chunks_in_flight: int | None = Field(
         None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."
     )
     max_attempts: int = Field(
         3, ge=1, le=20, description="Attempts for a row or chunk that failed for a passing reason."
+    )
+    retry_seconds: float = Field(
+        2, gt=0, description="Pause before such a row's second attempt; four times as long before each later one."
     )
     draft_minutes: float | None = Field(
         None, gt=0, description="A draft that nobody touches for so many minutes is cancelled. Unset: drafts stay."
@@ -144,6 +186,9 @@ class LimitSettings(_Group):
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
+    )
+    row_documents: int = Field(
+        100_000, ge=1, description="Most documents that one row may give; one that gives more fails."
     )
     batch_objects: int = Field(50_000, ge=1, description="Most objects in a batch.")
     image_pixels: int = Field(100_000_000, ge=1, description="Largest image that is decoded, in pixels.")
@@ -181,6 +226,31 @@ class OutboundSettings(_Group):
     connect_timeout_seconds: float = Field(5, gt=0, description="Longest a connection attempt may take.")
     max_redirects: int = Field(3, ge=0, le=20, description="Redirects followed, each checked as the first address was.")
     max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
+
+
+class WebhookSettings(_Group):
+    allow_http: bool = Field(
+        False, description="Whether webhooks may use plain http, which anybody on the way can read."
+    )
+    secrets_key: SecretStr | None = Field(
+        None,
+        description="Key that encrypts stored secrets: 32 bytes in base64, the same for all machines of one database. "
+        "Unset: `secrets-key` in the data folder, made at the first use.",
+    )
+    max_attempts: int = Field(
+        12, ge=1, le=100, description="Attempts for an event before it is given up and can be delivered again by hand."
+    )
+    first_retry_seconds: float = Field(
+        10, gt=0, description="Pause after a first failed attempt; it doubles with each further one."
+    )
+    longest_retry_seconds: float = Field(3600, gt=0, description="Longest pause between two attempts.")
+    pause_after: int = Field(
+        20, ge=1, description="A webhook that gave up so many events in a row is paused until it is made active again."
+    )
+    concurrency: int = Field(32, ge=1, le=100, description="Deliveries a worker process sends at once.")
+    concurrency_of_one: int = Field(8, ge=1, le=100, description="Deliveries to one webhook that it sends at once.")
+    retention_days: float = Field(90, gt=0, description="How long events, and deliveries that failed, are kept.")
+    log_days: float = Field(7, gt=0, description="How long deliveries that succeeded stay in the log of a webhook.")
 
 
 class LogSettings(_Group):
@@ -240,6 +310,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.fault.flow import QUICK, Flow, kill, victims
+from conditions import eventually
+from tests.fault.flow import QUICK, Flow, kill, processes_under, victims
 
 
 @pytest.mark.timeout(240)
@@ -58,3 +59,22 @@ def test_batch_completes_exactly_once_when_three_workers_share_it_and_two_are_ki
     kill([victims(server.process.pid, "worker")[0], worker.pid])
 
     flow.check_end()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("ready", [True, False], ids=["ready", "starting"])
+def test_server_starts_again_on_its_port_when_the_supervisor_was_killed(private_server, ready):
+    server = private_server()
+    if not ready:
+        assert server.stop() == 0
+        server = private_server(data_dir=server.data_dir, wait=False)
+        eventually(lambda: processes_under(server.process.pid), until=lambda found: len(found) > 3)
+
+    kill([server.process.pid])
+    server.process.wait()
+    again = server.again()
+
+    try:
+        again.wait_until_healthy()
+    finally:
+        again.stop()

@@ -30,6 +30,7 @@ class _Group:
 _GROUPS = (
     _Group("serve", "serve", "run the API, workers and, unless a URL replaces it, PostgreSQL"),
     _Group("worker", "worker", "run one more worker on the same database"),
+    _Group("batch", "batch", "follow, list and show batches of a running server"),
     _Group("demo", "demo_command", "show the main job on real files, with a server of its own"),
     _Group("keys", "keys", "create, list and revoke API keys"),
     _Group("models", "models", "install and list model weights"),
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command named on the command line and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _HIDDEN:
+        from prismhouse.server import lifeline
+
+        lifeline.hold()
         sys.exit(importlib.import_module(_HIDDEN[arguments[0]]).run())
     sys.exit(_run(arguments))
 

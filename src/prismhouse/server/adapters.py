@@ -25,6 +25,8 @@ from prismhouse.storage.blobs.signing_keys import SigningKeys
 from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
+from prismhouse.storage.compute.ray import RayCompute, check_address
+from prismhouse.storage.sealing import Sealer
 from prismhouse.telemetry import traces
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "concurrency",
     "files",
     "processes",
+    "sealer",
     "signing_keys",
 ]
 
@@ -76,16 +79,17 @@ class DatabaseURLMalformed(WarehouseError):
 def check_adapters(settings: Settings) -> None:
     """Raise for a choice that this version or installation does not have, before anything starts."""
     _check_files(settings)
+    sealer(settings)
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
     if settings.tracing.endpoint is not None and not traces.is_installed():
         raise ExtraMissing(
             variable="PRISMHOUSE_TRACING__ENDPOINT", wanted="traces", package="opentelemetry-sdk", extra="otel"
         )
-    if settings.compute.kind != "local":
-        raise AdapterNotBuilt(
-            variable="PRISMHOUSE_COMPUTE__KIND", wanted=f"`{settings.compute.kind}`", accepted="`local`"
-        )
+    if settings.compute.kind == "ray":
+        check_address(settings.compute.ray_address)
+        if find_spec("ray") is None:
+            raise ExtraMissing(variable="PRISMHOUSE_COMPUTE__KIND", wanted="`ray`", package="ray", extra="ray")
 
 
 def _check_database_url(url: str) -> None:
@@ -141,6 +145,12 @@ def _check_files(settings: Settings) -> None:
         raise ExtraMissing(variable="PRISMHOUSE_BLOBS__URL", wanted="`s3` storage", package="obstore", extra="s3")
 
 
+def sealer(settings: Settings) -> Sealer:
+    """Return what encrypts stored secrets; raise SealingKeyMalformed."""
+    key = settings.webhooks.secrets_key
+    return Sealer(settings.data_dir / "secrets-key", key=None if key is None else key.get_secret_value())
+
+
 def _scheme(settings: Settings) -> str:
     return urlsplit(settings.blobs.url).scheme if settings.blobs.url else "file"
 
@@ -166,9 +176,20 @@ def _blob_folder(settings: Settings) -> Path:
 
 
 def compute(settings: Settings) -> Compute:
-    """Return where extraction runs; raise AdapterNotBuilt."""
+    """Return where extraction runs; raise what `check_adapters` does."""
     check_adapters(settings)
-    return LocalCompute(processes(settings), call_timeout_seconds=settings.compute.call_timeout_seconds)
+    given = settings.compute
+    if given.kind == "local":
+        return LocalCompute(processes(settings), call_timeout_seconds=given.call_timeout_seconds)
+    return RayCompute(
+        given.ray_address,
+        processes=processes(settings),
+        call_timeout_seconds=given.call_timeout_seconds,
+        patience_seconds=given.ray_patience_seconds,
+        message_bytes=given.ray_message_bytes,
+        file_bytes=given.ray_file_bytes,
+        object_store_bytes=given.ray_object_store_bytes,
+    )
 
 
 def processes(settings: Settings) -> int:

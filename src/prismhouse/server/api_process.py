@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -31,9 +31,10 @@ _log = structlog.get_logger(__name__)
 class _Server(uvicorn.Server):
     """Uvicorn, which says when it is ready, and stops on SIGTERM or when the supervisor is gone."""
 
-    def __init__(self, config: uvicorn.Config, line: Line) -> None:
+    def __init__(self, config: uvicorn.Config, line: Line, *, on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._line = line
+        self._on_end = on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -43,6 +44,7 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """Finish what runs and return from `serve`."""
         self.should_exit = True
+        self._on_end()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -100,7 +102,9 @@ async def _serve(handover: Handover, line: Line) -> None:
         config.load()
         _settle_memory()
         async with sampling.sampled(house, process="api"):
-            await _Server(config, line).serve(sockets=[socket.socket(fileno=handover.listener)])
+            await _Server(config, line, on_end=house.streams.end_all).serve(
+                sockets=[socket.socket(fileno=handover.listener)]
+            )
     finally:
         await house.close()
 

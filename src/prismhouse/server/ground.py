@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
+import time
 from pathlib import Path
 
 from prismhouse.kit.errors import Code, WarehouseError
@@ -12,6 +14,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 __all__ = ["DataFolderUnusable", "PortTaken", "listen", "make_folder"]
 
 _BACKLOG = 2048
+_PAUSE_SECONDS = 0.05
 
 
 class PortTaken(WarehouseError):
@@ -39,11 +42,18 @@ def make_folder(folder: Path) -> None:
         raise DataFolderUnusable(folder=folder, reason=reason.lower()) from error
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raise PortTaken."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise PortTaken(host=host, port=port, reason=reason.lower()) from error
+def listen(host: str, port: int, *, patience_seconds: float = 3) -> socket.socket:
+    """Return a socket that listens; raise PortTaken.
+
+    A taken port is waited for a little: children of a server that was killed give it back when they notice.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+                raise PortTaken(host=host, port=port, reason=reason.lower()) from error
+        time.sleep(_PAUSE_SECONDS)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import orjson
 from pydantic import SecretStr
 
+from prismhouse.server import lifeline
 from prismhouse.settings import Settings
 
 __all__ = ["Handover", "Line"]
@@ -73,6 +74,7 @@ class Line:
 
     def watch(self, on_end: Callable[[], object]) -> None:
         """Call `on_end` in the running event loop, once, when the supervisor is gone."""
+        lifeline.release()
         loop = asyncio.get_running_loop()
 
         def look() -> None:

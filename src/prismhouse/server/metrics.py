@@ -120,7 +120,10 @@ def is_local(request: Request) -> bool:
     """Say whether a program of this machine asks, directly: not a proxy, and not a page that a browser shows."""
     if any(name in request.headers for name in _SIGNS_OF_A_PROXY) or "origin" in request.headers:
         return False
-    named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    try:
+        named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
     peer = request.client.host if request.client else ""
     return _is_loopback(peer) and (named == "localhost" or _is_loopback(named))
 

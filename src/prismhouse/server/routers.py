@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter
 
 from prismhouse.api.annotations.routes import routes as annotation_routes
 from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
+from prismhouse.api.batches.control.routes import routes as batch_control_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
@@ -26,9 +28,12 @@ from prismhouse.api.retrievers.routes import routes as retriever_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
+from prismhouse.api.webhooks.feed.routes import routes as feed_routes
+from prismhouse.api.webhooks.routes import routes as webhook_routes
 from prismhouse.engine.inference.registry import listed
 from prismhouse.server import files, health, metrics
 from prismhouse.server.wiring import House
+from prismhouse.storage.compute.port import Compute
 
 __all__ = ["routers"]
 
@@ -45,7 +50,7 @@ def routers(house: House) -> list[APIRouter]:
             access=house.settings.metrics.access,
             proxied=house.settings.server.public_url is not None,
         ),
-        health.routes(house.db, object_storage=house.blobs.fault, inference=_missing_models),
+        health.routes(house.db, object_storage=house.blobs.fault, inference=partial(_inference_fault, house.compute)),
         audit_routes(house.audit, callers),
         organization_routes(house.organizations, callers),
         brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
@@ -54,7 +59,8 @@ def routers(house: House) -> list[APIRouter]:
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
         upload_routes(house.uploads, callers),
-        batch_routes(house.batches, callers),
+        batch_routes(house.batches, callers, watching=house.watching, streams=house.streams),
+        batch_control_routes(house.batch_control, callers),
         collection_routes(house.collections, callers),
         document_routes(house.documents, callers),
         document_lineage_routes(house.document_lineage, callers),
@@ -64,7 +70,13 @@ def routers(house: House) -> list[APIRouter]:
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
+        webhook_routes(house.webhooks, house.deliveries, callers),
+        feed_routes(house.feed, callers),
     ]
+
+
+async def _inference_fault(compute: Compute) -> str | None:
+    return await compute.fault() or await _missing_models()
 
 
 async def _missing_models() -> str | None:

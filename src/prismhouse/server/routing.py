@@ -63,6 +63,7 @@ class RouteTable:
         if route is None and scope["method"] == "HEAD" and "GET" in routes:
             route = routes["GET"]
             scope, send = dict(scope, method="GET"), _without_body(send)
+            scope.setdefault("state", {})["head"] = True
         if route is None and routes:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(routes))})
         if route is None:

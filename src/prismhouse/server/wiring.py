@@ -11,9 +11,12 @@ from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.service import Batches
+from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
 from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+from prismhouse.api.batches.service.turns import Turns
+from prismhouse.api.batches.service.watch import Watching
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.service import BulkChanges, DocumentChanges, SeveralDocuments
@@ -34,7 +37,13 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.links import Downloads
+from prismhouse.api.web.streams import EventStreams
+from prismhouse.api.webhooks.deliveries.deliverer import Deliverer
+from prismhouse.api.webhooks.deliveries.service import Deliveries
 from prismhouse.api.webhooks.events import Events
+from prismhouse.api.webhooks.feed.service import Feed
+from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
+from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.media.limits import MediaLimits
@@ -47,10 +56,12 @@ from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.observed import ObservedCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["House", "build", "models_dir"]
+
+_CACHE_ON_NODES = "~/.cache/prismhouse/models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,7 @@ class House:
     links: BlobLinks
     local_files: LocalFiles | None
     fetcher: Fetcher
+    sender: Sender
     compute: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
@@ -75,6 +87,10 @@ class House:
     namespace_deletion: Deletion
     tasks: Tasks
     events: Events
+    feed: Feed
+    webhooks: Webhooks
+    deliveries: Deliveries
+    deliverer: Deliverer
     buckets: Buckets
     objects: Objects
     uploads: Uploads
@@ -90,6 +106,9 @@ class House:
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    watching: Watching
+    streams: EventStreams
+    batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
 
@@ -98,17 +117,22 @@ class House:
         await self.db.open()
 
     async def run_jobs(self, stop: asyncio.Event) -> None:
-        """Run queued jobs, and keep house, until `stop` is set; then finish or give back what runs."""
+        """Run queued jobs, deliver events, and keep house, until `stop` is set; then finish or give back what runs."""
         from prismhouse.storage.jobs.worker import run_worker
 
-        worker = self.settings.worker
-        await run_worker(
-            self.jobs,
-            stop=stop,
-            concurrency=adapters.concurrency(self.settings),
-            stalled_after_seconds=worker.stalled_after_seconds,
-            stop_timeout_seconds=self.settings.server.shutdown_timeout_seconds,
-        )
+        await self.compute.open()
+        worker, stop_timeout = self.settings.worker, self.settings.server.shutdown_timeout_seconds
+        async with asyncio.TaskGroup() as together:
+            together.create_task(self.deliverer.run(stop, stop_timeout_seconds=stop_timeout))
+            together.create_task(
+                run_worker(
+                    self.jobs,
+                    stop=stop,
+                    concurrency=adapters.concurrency(self.settings),
+                    stalled_after_seconds=worker.stalled_after_seconds,
+                    stop_timeout_seconds=stop_timeout,
+                )
+            )
 
     async def close(self) -> None:
         """Give back connections and stop helper processes."""
@@ -117,6 +141,7 @@ class House:
         await self.embedder.close()
         await self.compute.close()
         await self.fetcher.close()
+        await self.sender.close()
         await self.namespaces.settle()
         await self.payload_indexes.settle()
         await self.db.close()
@@ -140,6 +165,11 @@ def build(settings: Settings, dsn: str) -> House:
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
+    feed = Feed(db, retention_days=settings.webhooks.retention_days)
+    sender = Sender(settings.outbound, allow_http=settings.webhooks.allow_http)
+    webhooks = Webhooks(db, audit=audit, sealer=adapters.sealer(settings), sender=sender)
+    deliveries = Deliveries(db, webhooks=webhooks, audit=audit, sender=sender, settings=settings.webhooks)
+    register_webhook_jobs(jobs, feed, deliveries)
     organizations = Organizations(db, audit=audit)
     tasks = Tasks(db)
     deletion = Deletion(db, jobs=jobs, receipts=tasks, blobs=blobs, staging=files.staging, audit=audit)
@@ -191,6 +221,7 @@ def build(settings: Settings, dsn: str) -> House:
         copies=copies,
         tasks=tasks,
         events=events,
+        sender=sender,
         buckets=buckets,
         objects=objects,
         collections=collections,
@@ -200,6 +231,7 @@ def build(settings: Settings, dsn: str) -> House:
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
+        turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
     register_batch_jobs(parts, batches)
@@ -216,6 +248,7 @@ def build(settings: Settings, dsn: str) -> House:
         links=files.links,
         local_files=files.local,
         fetcher=fetcher,
+        sender=sender,
         compute=compute,
         jobs=jobs,
         catalogue=catalogue,
@@ -226,6 +259,10 @@ def build(settings: Settings, dsn: str) -> House:
         namespace_deletion=deletion,
         tasks=tasks,
         events=events,
+        feed=feed,
+        webhooks=webhooks,
+        deliveries=deliveries,
+        deliverer=Deliverer(db, feed=feed, webhooks=webhooks, sender=sender, settings=settings.webhooks),
         buckets=buckets,
         objects=objects,
         uploads=uploads,
@@ -255,6 +292,9 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        watching=Watching(parts),
+        streams=EventStreams(limit=settings.limits.event_streams),
+        batch_control=Control(parts),
         retrievers=Retrievers(
             db,
             collections=collections,
@@ -272,9 +312,16 @@ def _extraction(settings: Settings) -> ExtractorSettings:
     share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
     return ExtractorSettings(
         threads=settings.inference.threads or share,
-        cache_dir=str(models_dir(settings)),
+        cache_dir=_extraction_cache(settings),
         media=MediaLimits.of(settings.media),
     )
+
+
+def _extraction_cache(settings: Settings) -> str:
+    """Nodes of a cluster have no data folder, and may not make one: there each user keeps models at home."""
+    if settings.compute.kind == "ray" and settings.inference.cache_dir is None:
+        return _CACHE_ON_NODES
+    return str(models_dir(settings).absolute())
 
 
 def models_dir(settings: Settings) -> Path:

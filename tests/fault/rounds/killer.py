@@ -29,15 +29,16 @@ _within: contextvars.ContextVar[tuple[Point, ...]] = contextvars.ContextVar("wit
 
 
 def install() -> None:
-    """Wrap what the points of this process name; leave every other process alone."""
+    """Wrap what the points of this process name, and cut pauses short: a round has no patience for them."""
     kind = _kind(sys.orig_argv)
     if kind == "supervisor":
         from prismhouse.server import children
 
-        # A supervisor waits longer each time a child dies soon; a round has no patience for that.
-        children._LONGEST_PAUSE_SECONDS = 0.1
+        # It waits longer each time a child dies soon.
+        _set(children, "_LONGEST_PAUSE_SECONDS", 0.1)
     elif kind is not None:
-        _use_fake_rows(kind)
+        if kind == "worker":
+            _prepare_worker()
         _wrap([point for point in POINTS if point.process == kind])
 
 
@@ -47,15 +48,26 @@ def _kind(command: list[str]) -> str | None:
     return next((kind for mark, kind in _MARKS.items() if mark in command[1:4]), None)
 
 
-def _use_fake_rows(kind: str) -> None:
-    if kind == "extraction":
-        return
+def _prepare_worker() -> None:
     from dataclasses import replace
 
+    from prismhouse.api.batches.service import extract
     from prismhouse.server import wiring
+    from prismhouse.storage.jobs import procrastinate
 
     chosen = wiring._extraction
-    wiring._extraction = lambda settings: replace(chosen(settings), function="tests.fault.rounds.rows:fake_rows")
+    _set(
+        wiring, "_extraction", lambda settings: replace(chosen(settings), function="tests.fault.rounds.rows:fake_rows")
+    )
+    _set(procrastinate, "_LONGEST_BACKOFF_SECONDS", 0.5)
+    _set(extract, "_FIRST_PAUSE_SECONDS", 0.1)
+
+
+def _set(module: Any, name: str, value: Any) -> None:
+    """Replace what must be there: a name that is gone ends the process, and the suite with it."""
+    if not hasattr(module, name):
+        raise AttributeError(f"{module.__name__} has no {name} any more: mend tests/fault/rounds")
+    setattr(module, name, value)
 
 
 def _wrap(points: list[Point]) -> None:

@@ -10,17 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.fault.flow import processes_under
 from tests.fault.rounds.books import Books, Submitted
 from tests.fault.rounds.client import Client
-from tests.fault.rounds.points import Point
+from tests.fault.rounds.points import POINTS, Point
 from tests.fault.rounds.stage import Stage
 from tests.fault.rounds.texts import TIERS, Expected, expected, material
 from tests.running import Api
 
-__all__ = ["Kill", "Round", "at_points", "by_the_clock", "play"]
+__all__ = ["Kill", "Round", "at_points", "by_the_clock", "play", "rounds"]
 
 _RANDOM_KINDS = ("worker", "worker", "api", "postgres", "extraction", "supervisor")
-_LONGEST_SECONDS = 4.0
+_LONGEST_SECONDS = 5.0
+_SHARE_OF_POSTGRES = 0.3
+_POINTS_AT_ONCE = 7
 _ENDED = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 
 
@@ -55,10 +58,38 @@ def at_points(name: str, points: Sequence[Point], dice: random.Random, *, postgr
     return Round(name, chosen)
 
 
-def by_the_clock(name: str, dice: random.Random) -> Round:
-    """Return a round in which one to four processes die at any time."""
+def by_the_clock(name: str, dice: random.Random, *, points: Sequence[Point] = ()) -> Round:
+    """Return a round in which one to four processes die at any time, and others at the points."""
     kills = [Kill(dice.uniform(0.0, _LONGEST_SECONDS), dice.choice(_RANDOM_KINDS)) for _ in range(dice.randint(1, 4))]
-    return Round(name, {}, tuple(sorted(kills, key=lambda kill: kill.after_seconds)))
+    chosen = at_points(name, points, dice, postgres=_SHARE_OF_POSTGRES).points
+    return Round(name, chosen, tuple(sorted(kills, key=lambda kill: kill.after_seconds)))
+
+
+def rounds(seed: int, count: int) -> list[Round]:
+    """Return rounds: every point once, every point with PostgreSQL once where there is room for it, and the clock's.
+
+    Args:
+        seed: of everything that is drawn.
+        count: how many rounds; at least one in two goes by the clock.
+    """
+    dice = random.Random(seed)
+    most = -(-len(POINTS) // _POINTS_AT_ONCE)
+    at_self = min(most, max(1, count // 2))
+    at_postgres = min(most, count // 2 - at_self)
+    return [
+        *_spread("points", at_self, dice, postgres=0.0),
+        *_spread("points, PostgreSQL", at_postgres, dice, postgres=1.0),
+        *(
+            by_the_clock(f"clock {number}", dice, points=dice.sample(POINTS, dice.choice((0, 0, 1, 2))))
+            for number in range(count - at_self - at_postgres)
+        ),
+    ]
+
+
+def _spread(name: str, count: int, dice: random.Random, *, postgres: float) -> list[Round]:
+    """Share all points among some rounds."""
+    points = dice.sample(POINTS, len(POINTS))
+    return [at_points(f"{name} {number}", points[number::count], dice, postgres=postgres) for number in range(count)]
 
 
 def play(stage: Stage, game: Round) -> list[str]:
@@ -81,8 +112,9 @@ def play(stage: Stage, game: Round) -> list[str]:
         stopped.set()
         killer.join()
         stage.arm({})
-    missed = [name for name in game.points if _file_name(name) not in reached]
-    return [*wrong, *(f"the point was not reached: {name}" for name in missed)]
+    wrong += [f"nobody died at: {name}" for name in game.points if _file_name(name) not in reached]
+    alive = processes_under(stage.server.process.pid)
+    return [*wrong, *(f"process {pid} lives after: {name}" for name, pid in reached.items() if pid in alive)]
 
 
 def _file_name(point: str) -> str:

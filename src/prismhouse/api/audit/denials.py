@@ -20,6 +20,10 @@ _TRIED: dict[str, tuple[Action, ResourceType, str | None]] = {
     "delete_key_organizations_users_email_name": ("api_key_revoked", "api_key", "key_name"),
     "rotate_key_organizations_users_email_name": ("api_key_rotated", "api_key", "key_name"),
     "update_audit_settings_organizations": ("permission_updated", "organization", None),
+    "create_webhook_organizations": ("webhook_created", "organization", None),
+    "update_webhook_organizations": ("webhook_updated", "webhook", "identifier"),
+    "delete_webhook_organizations": ("webhook_deleted", "webhook", "identifier"),
+    "redeliver_webhook_organizations": ("webhook_updated", "webhook", "identifier"),
 }
 
 

@@ -70,6 +70,7 @@ class BatchRow:
     replaces_before: datetime | None
     retry_count: int
     last_retry_at: datetime | None
+    priority: int
     failure_reason: str | None
     failure_category: str | None
     created_at: datetime
@@ -106,6 +107,7 @@ class TierRow:
     started_at: datetime | None
     completed_at: datetime | None
     fed_run: int | None = None
+    audit: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,3 +120,10 @@ class CountsRow:
     updated_at: datetime
     counts: Counts
     canceled_at: datetime | None = None
+    started_at: datetime | None = None
+    documents_before: int | None = None
+
+    @property
+    def done(self) -> int:
+        """Rows that have been heard of."""
+        return self.counts.processed + self.counts.failed + self.counts.skipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from prismhouse.api.batches.schemas import (
     AddObjects,
@@ -15,10 +15,13 @@ from prismhouse.api.batches.schemas import (
     TriggerCollection,
 )
 from prismhouse.api.batches.service.batches import Batches
+from prismhouse.api.batches.service.moments import Seen
+from prismhouse.api.batches.service.watch import Watching
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Callers, NamespaceCaller
 from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.api.web.streams import EventStreams, asks_for_events
 from prismhouse.kit.clock import iso
 
 __all__ = ["routes"]
@@ -28,12 +31,34 @@ _ALL: list[Any] = ["Batches"]
 _AT = "/v1/buckets/{bucket_identifier}/batches"
 
 
-def routes(service: Batches, callers: Callers) -> APIRouter:
-    """Return the router of batches."""
+def routes(
+    service: Batches, callers: Callers, *, watching: Watching | None = None, streams: EventStreams | None = None
+) -> APIRouter:
+    """Return the router of batches. With `watching` and `streams`, a batch is also read as a stream of events."""
     router = APIRouter()
     _writing(router, service, callers)
     _reading(router, service, callers)
+    _reading_one(router, service, callers, _Live(watching, streams) if watching and streams else None)
     return router
+
+
+class _Live:
+    """A batch as events, for who asks for them."""
+
+    def __init__(self, watching: Watching, streams: EventStreams) -> None:
+        self._watching = watching
+        self._streams = streams
+
+    async def answer(self, request: Request, caller: NamespaceCaller, batch_id: str, bucket: str | None) -> Response:
+        """Return the stream; 204, which tells a browser not to come again, when the client has seen the end."""
+        moment = await self._watching.find(caller.scope, batch_id, bucket=bucket)
+        seen = Seen.of(request.headers.get("last-event-id"))
+        if moment.batch.is_terminal and moment.seen == seen:
+            return Response(status_code=204)
+        return self._streams.answer(
+            lambda: self._watching.events(caller.namespace_id, moment, seen=seen),
+            organization_id=caller.caller.organization_id,
+        )
 
 
 def _writing(router: APIRouter, service: Batches, callers: Callers) -> None:
@@ -208,16 +233,6 @@ def _reading(router: APIRouter, service: Batches, callers: Callers) -> None:
     ) -> Answer:
         return await listed(request, caller, body, None)
 
-    @router.get(f"{_AT}/{{batch_id}}", operation_id="get_batch_buckets_batches", summary="Get Batch", tags=_BUCKET)
-    async def get(
-        bucket_identifier: str, batch_id: str, caller: NamespaceCaller = Depends(callers.namespace("read"))
-    ) -> Answer:
-        return answer(await service.read(caller.scope, batch_id, bucket=bucket_identifier))
-
-    @router.get("/v1/batches/{batch_id}", operation_id="get_batch_by_id_batches", summary="Get Batch By Id", tags=_ALL)
-    async def get_by_id(batch_id: str, caller: NamespaceCaller = Depends(callers.namespace("read"))) -> Answer:
-        return answer(await service.read(caller.scope, batch_id))
-
     @router.get(
         f"{_AT}/{{batch_id}}/failed-documents",
         operation_id="get_failed_documents_buckets_batches_batch",
@@ -254,6 +269,28 @@ def _reading(router: APIRouter, service: Batches, callers: Callers) -> None:
         return answer(await service.audit(caller.scope, bucket_identifier, batch_id))
 
 
+def _reading_one(router: APIRouter, service: Batches, callers: Callers, live: _Live | None) -> None:
+    async def read(request: Request, caller: NamespaceCaller, batch_id: str, bucket: str | None = None) -> Response:
+        if live is not None and asks_for_events(request):
+            return await live.answer(request, caller, batch_id, bucket)
+        return answer(await service.read(caller.scope, batch_id, bucket=bucket), headers={"Vary": "Accept"})
+
+    @router.get(f"{_AT}/{{batch_id}}", operation_id="get_batch_buckets_batches", summary="Get Batch", tags=_BUCKET)
+    async def get(
+        request: Request,
+        bucket_identifier: str,
+        batch_id: str,
+        caller: NamespaceCaller = Depends(callers.namespace("read")),
+    ) -> Response:
+        return await read(request, caller, batch_id, bucket_identifier)
+
+    @router.get("/v1/batches/{batch_id}", operation_id="get_batch_by_id_batches", summary="Get Batch By Id", tags=_ALL)
+    async def get_by_id(
+        request: Request, batch_id: str, caller: NamespaceCaller = Depends(callers.namespace("read"))
+    ) -> Response:
+        return await read(request, caller, batch_id)
+
+
 def _failed(row: Any) -> dict[str, Any]:
     return {
         "object_id": row["object_id"],
@@ -265,6 +302,7 @@ def _failed(row: Any) -> dict[str, Any]:
         "code": row["code"],
         "error": row["message"],
         "error_type": row["error_type"],
-        "retry_count": row["attempts"] - 1,
+        "attempts": row["attempts"],
+        "retry_count": row["retry_count"],
         "created_at": iso(row["created_at"]),
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,16 +14,24 @@ from prismhouse.api.web.paging import PagingKeys
 __all__ = [
     "AddObjects",
     "BatchMetadata",
+    "BulkSubmit",
     "CreateBatch",
     "Dedup",
+    "HealAction",
+    "HealTier",
     "ListBatches",
     "PatchBatch",
+    "ResubmitBatch",
+    "RetryBatch",
+    "RetryTier",
     "SubmitBatch",
     "TriggerCollection",
 ]
 
 Dedup = Literal["skip", "replace", "force"]
+HealAction = Literal["kill_duplicates", "detect_stuck", "sync_status"]
 _MAX_OBJECTS = 50_000
+_MAX_URL = 2_083
 
 
 class BatchMetadata(BaseModel):
@@ -74,8 +84,17 @@ class SubmitBatch(RequestModel):
     @field_validator("webhook_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError as error:
+            raise ValueError("must be an http or https URL") from error
+        if parts.scheme not in {"http", "https"} or not named or re.search(r"[\s\x00-\x1f]", value):
             raise ValueError("must be an http or https URL")
+        if len(value) > _MAX_URL:
+            raise ValueError(f"must have at most {_MAX_URL} characters")
         return value
 
 
@@ -103,3 +122,49 @@ class TriggerCollection(RequestModel):
     source_filters: Any = None
     dedup_strategy: Dedup | None = None
     reembed: dict[str, Any] | None = None
+
+
+class RetryBatch(RequestModel):
+    """Which failed rows to try again: without `tier_nums`, of every tier."""
+
+    retry_mode: Literal["transient_only", "all"] = "transient_only"
+    tier_nums: list[Annotated[int, Field(ge=0, le=32_767)]] | None = None
+    max_retry_count: int = Field(3, ge=1, le=10)
+
+
+class ResubmitBatch(RequestModel):
+    """What the query says too, and wins."""
+
+    from_tier: int | None = Field(None, ge=0, le=32_767)
+    auto_submit: bool | None = None
+    trigger_processing: bool | None = None
+
+
+class RetryTier(RequestModel):
+    """Overrides that other engines know; here a process takes what it needs, and the answer says so."""
+
+    requires_gpu: bool | None = None
+    worker_groups: list[str] | None = None
+    priority: int | None = None
+    num_cpus: float | None = Field(None, ge=0)
+    num_gpus: float | None = Field(None, ge=0)
+    memory: int | None = Field(None, ge=0)
+    memory_gb: float | None = Field(None, ge=0)
+    batch_size: int | None = Field(None, ge=1)
+    concurrency: int | None = Field(None, ge=1)
+
+
+class HealTier(RequestModel):
+    """What to look for and put right."""
+
+    action: HealAction
+
+
+class BulkSubmit(RequestModel):
+    """A bucket, or what passes a filter, in batches of `chunk_size` objects."""
+
+    collection_ids: list[str] | None = None
+    filters: Any = None
+    chunk_size: int = Field(1_000, ge=1, le=_MAX_OBJECTS)
+    dedup_strategy: Dedup | None = None
+    max_objects: int | None = Field(None, ge=1)

@@ -119,6 +119,10 @@ class RowResult:
 
     `partial_failures` says what could not be done beside the documents that were: the object is partial. Unless it
     names a `missing_feature`, a part of the input was lost, and the batch ends with errors.
+
+    `dropped` counts pages and segments that were left out, by reason: `{"pages": {"max_document_pages_cap": 3}}`.
+    `units` says what the row is to be paid for, in units of the record's rates, where that cannot be seen from its
+    inputs and documents.
     """
 
     row_id: str
@@ -126,6 +130,8 @@ class RowResult:
     failure: RowFailure | None = None
     skipped: str | None = None
     partial_failures: Sequence[RowFailure] = ()
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    units: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def run_rows(
         parameters: as `Catalogue.validate_parameters` gave them.
         rows: any number; memory is bounded by the largest row, not by their number.
         threads: threads of each model.
-        cache_dir: folder that keeps converted models between processes.
+        cache_dir: folder that keeps converted models between processes; `~` is the home of who runs the process.
         image_pixels: larger images fail.
         media: limits of videos and sounds.
 
@@ -41,6 +41,9 @@ def run_rows(
     definition = Catalogue().definition(extractor_id)
     complete = {**definition.record.default_parameters, **parameters}
     resources = Resources(
-        threads=threads, cache_dir=Path(cache_dir), image_pixels=image_pixels, media=media or MediaLimits()
+        threads=threads,
+        cache_dir=Path(cache_dir).expanduser(),
+        image_pixels=image_pixels,
+        media=media or MediaLimits(),
     )
     return definition.load(complete, resources)(rows)

@@ -18,13 +18,21 @@ class ObservedCompute:
     def __init__(self, compute: Compute) -> None:
         self.compute = compute
 
-    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None) -> Any:
+    async def fault(self) -> str | None:
+        """See `Compute.fault`."""
+        return await self.compute.fault()
+
+    async def open(self) -> None:
+        """See `Compute.open`."""
+        await self.compute.open()
+
+    async def run(self, function: str, *arguments: Any, timeout_seconds: float | None = None, group: str = "") -> Any:
         """See `Compute.run`."""
         started = time.perf_counter()
         outcome = "returned"
         try:
             with traces.span(f"compute {function.rpartition(':')[2]}", "client"):
-                return await self.compute.run(function, *arguments, timeout_seconds=timeout_seconds)
+                return await self.compute.run(function, *arguments, timeout_seconds=timeout_seconds, group=group)
         except (WorkerLost, ComputeTimedOut) as error:
             outcome = "died" if isinstance(error, WorkerLost) else "timed_out"
             COMPUTE_PROCESSES_LOST.add(outcome)

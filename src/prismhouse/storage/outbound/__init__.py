@@ -1,8 +1,11 @@
-"""Fetches from the internet on a user's behalf, which never reach the networks the server stands in.
+"""Requests to the internet on a user's behalf, which never reach the networks the server stands in.
 
-addresses.py says which addresses are open; fetcher.py connects only to those and bounds time and bytes.
+addresses.py says which addresses are open, guard.py connects only to those; fetcher.py gets files and sender.py posts
+messages, both within bounds of time and bytes.
 """
 
-from prismhouse.storage.outbound.fetcher import Fetched, Fetcher, URLRefused, URLUnreachable
+from prismhouse.storage.outbound.fetcher import Fetched, Fetcher
+from prismhouse.storage.outbound.guard import URLRefused, URLUnreachable
+from prismhouse.storage.outbound.sender import Posted, Sender
 
-__all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable"]
+__all__ = ["Fetched", "Fetcher", "Posted", "Sender", "URLRefused", "URLUnreachable"]

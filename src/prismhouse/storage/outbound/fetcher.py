@@ -1,25 +1,30 @@
-"""GET with limits. The guard sits where sockets are opened, so a name is resolved once and connected as checked."""
+"""GET with limits, to where guard.py lets it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import re
-import socket
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import IO, Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from typing import IO
+from urllib.parse import unquote, urljoin, urlsplit
 
-import httpcore2
 import httpx2
 
-from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.settings import OutboundSettings
-from prismhouse.storage.outbound.addresses import Network, is_open, networks_of
+from prismhouse.storage.outbound.addresses import networks_of
+from prismhouse.storage.outbound.guard import (
+    Refusal,
+    URLRefused,
+    URLUnreachable,
+    check,
+    guarded_transport,
+    reason_of,
+    without_secrets,
+)
 from prismhouse.storage.outbound.observed import observed
 
 __all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable"]
@@ -31,20 +36,6 @@ _GZIP = 31  # zlib's window size for a stream with a gzip header
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {"User-Agent": "prismhouse", "Accept": "*/*", "Accept-Encoding": "gzip, identity"}
 _FILENAME = re.compile(r"filename\*=(?:UTF-8|utf-8)''([^;]+)|filename=\"([^\"]*)\"|filename=([^;\s]+)")
-
-
-class URLRefused(WarehouseError):
-    """{url} is not fetched: {reason}."""
-
-    code = Code.UNREACHABLE_URL
-    hint = "Use a public http(s) URL, or send the bytes as data."
-
-
-class URLUnreachable(WarehouseError):
-    """{url} could not be fetched: {reason}."""
-
-    code = Code.UNREACHABLE_URL
-    hint = "Check that the URL answers without credentials, or send the bytes as data."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,58 +66,6 @@ class Fetched:
         self.file.close()
 
 
-class _GuardedNetwork(httpcore2.AsyncNetworkBackend):  # type: ignore[misc, unused-ignore]
-    """Opens sockets to checked addresses only."""
-
-    def __init__(
-        self, inner: httpcore2.AsyncNetworkBackend, networks: tuple[Network, ...], ports: tuple[int, ...]
-    ) -> None:
-        self._inner = inner
-        self._networks = networks
-        self._ports = ports
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        if self._ports and port not in self._ports:
-            raise _Refusal(f"port {port} is not open to fetches")
-        addresses = await self._resolve(host, port)
-        if not all(is_open(address, self._networks) for address in addresses):
-            # The address is left out on purpose: answers must not map the inside of a network.
-            raise _Refusal("its host is in a private or reserved network")
-        for address in addresses[:-1]:
-            with contextlib.suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError("the host name does not resolve") from error
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ARG002 - the signature is the library's
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
-    ) -> httpcore2.AsyncNetworkStream:
-        raise _Refusal(f"sockets such as {path} are never opened")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-
-class _Refusal(Exception):
-    """The guard said no."""
-
-
 class Fetcher:
     """Fetches URLs that users give. One per process; `close` at shutdown."""
 
@@ -153,21 +92,21 @@ class Fetcher:
             return await self._fetched(url, limit)
 
     async def _fetched(self, url: str, limit: int) -> Fetched:
-        shown = _without_secrets(url)
+        shown = without_secrets(url)
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 return await self._follow(url, limit)
-        except _Refusal as error:
+        except Refusal as error:
             raise URLRefused(url=shown, reason=str(error)) from error
         except TimeoutError as error:
             seconds = f"{self._settings.timeout_seconds:g}"
             raise URLUnreachable(url=shown, reason=f"it took longer than {seconds} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, zlib.error) as error:
-            raise URLUnreachable(url=shown, reason=_reason(error)) from error
+            raise URLUnreachable(url=shown, reason=reason_of(error)) from error
 
     async def _follow(self, url: str, limit: int) -> Fetched:
         for _ in range(self._settings.max_redirects + 1):
-            _check(url, self._settings.allow_ports)
+            check(url, self._settings.allow_ports)
             request = httpx2.Request("GET", url, headers=_HEADERS, extensions={"timeout": self._timeouts()})
             response = await self._open().handle_async_request(request)
             try:
@@ -176,23 +115,16 @@ class Fetcher:
                     url = urljoin(url, location)
                     continue
                 if response.status_code != 200:
-                    raise URLUnreachable(url=_without_secrets(url), reason=f"it answers {response.status_code}")
+                    raise URLUnreachable(url=without_secrets(url), reason=f"it answers {response.status_code}")
                 return await _receive(response, url, limit)
             finally:
                 await response.aclose()
-        raise _Refusal(f"it redirects more than {self._settings.max_redirects} times")
+        raise Refusal(f"it redirects more than {self._settings.max_redirects} times")
 
     def _open(self) -> httpx2.AsyncHTTPTransport:
-        # The transport itself, not a client: no cookies between users, no proxies, no redirects of its own.
         if self._transport is None:
             limits = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=5)
-            self._transport = httpx2.AsyncHTTPTransport(retries=0, trust_env=False, limits=limits)
-            pool: Any = self._transport._pool  # noqa: SLF001 - the one place to guard sockets; the version is pinned
-            pool._network_backend = _GuardedNetwork(  # noqa: SLF001
-                pool._network_backend,  # noqa: SLF001
-                self._networks,
-                self._settings.allow_ports,
-            )
+            self._transport = guarded_transport(self._networks, self._settings.allow_ports, limits=limits)
         return self._transport
 
     def _timeouts(self) -> dict[str, float]:
@@ -200,32 +132,10 @@ class Fetcher:
         return {"connect": self._settings.connect_timeout_seconds, "read": total, "write": total, "pool": total}
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise _Refusal("it is not a valid URL") from error
-    return parts
-
-
-def _check(url: str, ports: tuple[int, ...]) -> None:
-    parts = _split(url)
-    if parts.scheme not in {"http", "https"}:
-        raise _Refusal(f"only http and https are fetched, not {parts.scheme or 'a URL without a scheme'}")
-    if parts.username is not None or parts.password is not None:
-        raise _Refusal("it carries a user name or password")
-    if not parts.hostname:
-        raise _Refusal("it names no host")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    if ports and port not in ports:
-        raise _Refusal(f"port {port} is not open to fetches")
-
-
 async def _receive(response: httpx2.Response, url: str, limit: int) -> Fetched:
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise _Refusal(f"the answer has {declared} bytes; at most {limit} are accepted")
+        raise Refusal(f"the answer has {declared} bytes; at most {limit} are accepted")
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by the receiver
     size, head, sha256 = 0, b"", hashlib.sha256()
     try:
@@ -248,14 +158,14 @@ async def _receive(response: httpx2.Response, url: str, limit: int) -> Fetched:
         sha256=sha256.hexdigest(),
         content_type=content_type.strip().lower() or None,
         charset=charset[1].lower() if charset else None,
-        final_url=_without_secrets(url),
+        final_url=without_secrets(url),
         filename=_filename(response.headers.get("content-disposition", ""), url),
     )
 
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise _Refusal(f"the answer has more than {limit} bytes")
+        raise Refusal(f"the answer has more than {limit} bytes")
 
 
 async def _decoded(response: httpx2.Response) -> AsyncIterator[bytes]:
@@ -266,7 +176,7 @@ async def _decoded(response: httpx2.Response) -> AsyncIterator[bytes]:
             yield raw
         return
     if encoding not in {"gzip", "x-gzip"}:
-        raise _Refusal(f"the answer is encoded as {encoding}; accepted are gzip and none")
+        raise Refusal(f"the answer is encoded as {encoding}; accepted are gzip and none")
     inflater = zlib.decompressobj(wbits=_GZIP)
     async for raw in response.aiter_raw(_CHUNK_BYTES):
         left = raw
@@ -287,25 +197,3 @@ def _filename(disposition: str, url: str) -> str | None:
     named = unquote(next(group for group in match.groups() if group is not None)) if match else ""
     name = re.split(r"[\\/]", named or unquote(urlsplit(url).path))[-1]
     return "".join(character for character in name if character.isprintable())[:255] or None
-
-
-def _without_secrets(url: str) -> str:
-    """Return the URL without user, password, query and fragment, and no longer than a line."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, "", ""))[:500]
-    except ValueError:
-        return "The URL"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, httpx2.TimeoutException | httpcore2.TimeoutException):
-        return "it did not answer in time"
-    if isinstance(error, httpx2.ConnectError):
-        return str(error) if "resolve" in str(error) else "the connection failed"
-    if isinstance(error, httpx2.InvalidURL):
-        return "it is not a valid URL"
-    if isinstance(error, zlib.error):
-        return "the answer is not valid gzip"
-    return "the connection broke or the answer was not HTTP"

@@ -7,6 +7,7 @@ from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_statuses
 from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch, TriggerCollection
+from prismhouse.api.batches.service.audit import audit_batch
 from prismhouse.api.batches.service.auto import AutoProcess
 from prismhouse.api.batches.service.create import (
     By,
@@ -204,18 +205,10 @@ class Batches:
             return await ledger.failed_rows(tx, batch_id, **page)
 
     async def audit(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
-        """Return the books of a batch: what was submitted and how it ended, tier by tier."""
+        """Return the books of a batch: what was submitted against what is there, tier by tier."""
         async with self._parts.db.read() as unit:
             tx = unit.within(scope.namespace_id)
-            await self._found(tx, batch_id, bucket=bucket)
-            shown = await self._answer(tx, batch_id)
-        tiers = [tier["audit"] for tier in shown["tier_tasks"]]
-        return {
-            "batch_id": batch_id,
-            "all_balanced": all(tier["balanced"] for tier in tiers),
-            "has_lost_objects": any(tier["lost"] for tier in tiers),
-            "tiers": tiers,
-        }
+            return await audit_batch(tx, await self._found(tx, batch_id, bucket=bucket))
 
     async def active_of_collection(self, tx: NamespaceReader, collection_id: str) -> list[str]:
         """Return active batches that run a collection: it must not be deleted under them."""

@@ -1,24 +1,24 @@
-"""Rows through the compute pool: what fails for a passing reason is tried again, what kills a process is found."""
+"""Rows through the compute pool: what kills a process, hangs or raises is found among its neighbours."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import structlog
 
 from prismhouse.api.batches.service.parts import Parts
-from prismhouse.engine.extractors.port import ErrorType, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowFailure, RowResult
+from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.kit.errors import WarehouseError
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.compute.port import ComputeTimedOut, WorkerLost
 
-__all__ = ["Extracted", "extract"]
+__all__ = ["Extracted", "Extraction", "is_transient", "size_of"]
 
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 10.0
 _log = structlog.get_logger(__name__)
 
 
@@ -30,78 +30,88 @@ class Extracted:
     attempts: int
 
 
-async def extract(
-    parts: Parts, extractor_id: str, parameters: Mapping[str, Any], rows: Sequence[Row]
-) -> dict[str, Extracted]:
-    """Return what became of each row, by row id.
+@dataclass(slots=True, kw_only=True)
+class Extraction:
+    """Calls for rows of one collection. `measured` sums what they cost; `isolated` names rows that had to run alone."""
 
-    Raises:
-        WarehouseError: when extraction as a whole cannot run (a model is missing), which no row is to blame for.
-    """
-    done: dict[str, Extracted] = {}
-    waiting = list(rows)
-    pause = _FIRST_PAUSE_SECONDS
-    for attempt in range(1, parts.worker.max_attempts + 1):
-        results = await _run(parts, extractor_id, dict(parameters), waiting)
-        done.update({result.row_id: Extracted(result, attempt) for result in results})
-        waiting = [row for row in waiting if _is_transient(done[row.row_id].result)]
-        if not waiting or attempt == parts.worker.max_attempts:
-            break
-        await asyncio.sleep(pause)
-        pause = min(pause * 4, _LONGEST_PAUSE_SECONDS)
-    return done
+    parts: Parts
+    namespace_id: NamespaceId
+    collection: Any
+    attempt: int = 1
+    measured: Rate = field(default_factory=Rate)
+    isolated: list[str] = field(default_factory=list)
+
+    async def run(self, rows: Sequence[Row]) -> dict[str, Extracted]:
+        """Return what became of each row, by row id. When they fail together, each runs once more, alone.
+
+        Raises:
+            WarehouseError: when extraction as a whole cannot run (a model is missing), which no row is to blame for.
+        """
+        if not rows:
+            return {}
+        try:
+            results = await self._call(rows)
+        except (WorkerLost, ComputeTimedOut, MemoryError) as error:
+            # Once more even if it was alone: the death may have had another cause, such as a neighbour's hunger.
+            retry = len(rows) > 1 or isinstance(error, WorkerLost)
+            results = await self._one_by_one(rows) if retry else [_failed(rows[0], _resource_failure(error))]
+        except WarehouseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - recorded, and it becomes a failed row
+            results = await self._one_by_one(rows) if len(rows) > 1 else [_raised(rows[0], error)]
+        return {result.row_id: Extracted(result, self.attempt) for result in results}
+
+    async def _one_by_one(self, rows: Sequence[Row]) -> list[RowResult]:
+        return [await self._alone(row) for row in rows]
+
+    async def _alone(self, row: Row) -> RowResult:
+        try:
+            return (await self._call([row]))[0]
+        except (WorkerLost, ComputeTimedOut, MemoryError) as error:
+            failure = _failed(row, _resource_failure(error))
+        except WarehouseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - recorded, and it becomes a failed row
+            failure = _raised(row, error)
+        self.isolated.append(row.row_id)
+        return failure
+
+    async def _call(self, rows: Sequence[Row]) -> list[RowResult]:
+        extraction, parts = self.parts.extraction, self.parts
+        async with parts.turns.turn(self.namespace_id):
+            began = time.perf_counter()
+            results: list[RowResult] = await parts.compute.run(
+                extraction.function,
+                self.collection.extractor_id,
+                dict(self.collection.parameters),
+                list(rows),
+                extraction.threads,
+                extraction.cache_dir,
+                parts.limits.image_pixels,
+                extraction.media,
+                group=self.collection.extractor_id,
+            )
+            seconds = time.perf_counter() - began
+        documents = sum(len(result.documents) for result in results)
+        self.measured += Rate(seconds, len(rows), sum(map(size_of, rows)), documents)
+        return _complete(rows, results, most_documents=parts.limits.row_documents)
 
 
-def _is_transient(result: RowResult) -> bool:
+def size_of(row: Row) -> int:
+    """Return the bytes that a row brings along: of its texts, and of its files."""
+    given = [part for value in row.inputs.values() for part in ([value] if isinstance(value, Part) else value)]
+    return sum(part.size_bytes or len(part.text or "") for part in given)
+
+
+def is_transient(result: RowResult) -> bool:
+    """Whether something failed that may pass by itself."""
     failures = [*result.partial_failures, *([result.failure] if result.failure else [])]
     return any(failure.error_type is ErrorType.TRANSIENT for failure in failures)
 
 
-async def _run(
-    parts: Parts, extractor_id: str, parameters: dict[str, Any], rows: Sequence[Row], *, again: bool = False
-) -> list[RowResult]:
-    """Run rows together; when that fails as a whole, in halves, so that only the guilty row pays."""
-    if not rows:
-        return []
-    extraction = parts.extraction
-    try:
-        results: list[RowResult] = await parts.compute.run(
-            extraction.function,
-            extractor_id,
-            parameters,
-            list(rows),
-            extraction.threads,
-            extraction.cache_dir,
-            parts.limits.image_pixels,
-            extraction.media,
-            group=extractor_id,
-        )
-    except (WorkerLost, ComputeTimedOut, MemoryError) as error:
-        if len(rows) == 1:
-            # Once more: the death may have had another cause, such as a neighbour that took all memory.
-            if isinstance(error, WorkerLost) and not again:
-                return await _run(parts, extractor_id, parameters, rows, again=True)
-            return [_failed(rows[0], _resource_failure(error))]
-    except WarehouseError:
-        raise
-    except Exception as error:  # noqa: BLE001 - recorded, and it becomes a failed row
-        _log.warning("extractor raised", extractor_id=extractor_id, rows=len(rows), error=type(error).__name__)
-        if len(rows) == 1:
-            message = f"The extractor failed on it: {type(error).__name__}: {error}"
-            kind = ErrorType.PERMANENT
-            return [
-                _failed(rows[0], RowFailure(stage="extract", code="extractor_error", message=message, error_type=kind))
-            ]
-    else:
-        return _complete(rows, results)
-    middle = len(rows) // 2
-    halves = [await _run(parts, extractor_id, parameters, half) for half in (rows[:middle], rows[middle:])]
-    return halves[0] + halves[1]
-
-
-def _complete(rows: Sequence[Row], results: Sequence[RowResult]) -> list[RowResult]:
+def _complete(rows: Sequence[Row], results: Sequence[RowResult], *, most_documents: int) -> list[RowResult]:
     """A row that came back without a result is a failure, not a silence."""
-    known = {result.row_id: _with_numbers(result) for result in results}
+    known = {result.row_id: _checked(result, most_documents) for result in results}
     lost = RowFailure(
         stage="extract",
         code="no_result",
@@ -111,14 +121,29 @@ def _complete(rows: Sequence[Row], results: Sequence[RowResult]) -> list[RowResu
     return [known.get(row.row_id) or _failed(row, lost) for row in rows]
 
 
-def _with_numbers(result: RowResult) -> RowResult:
-    """A vector that holds no number could not be stored, and would take its whole chunk along."""
+def _checked(result: RowResult, most_documents: int) -> RowResult:
+    """A vector that holds no number could not be stored, and would take its whole chunk along; so would too many."""
+    kind = ErrorType.PERMANENT
+    if len(result.documents) > most_documents:
+        message = (
+            f"It gives {len(result.documents)} documents; {most_documents} are allowed. Send smaller parts of it, or"
+            " raise PRISMHOUSE_LIMITS__ROW_DOCUMENTS."
+        )
+        failure = RowFailure(stage="extract", code="too_many_documents", message=message, error_type=kind)
+        return RowResult(row_id=result.row_id, failure=failure)
     vectors = [vector for item in result.documents for vector in item.vectors.values()]
     if all(np.isfinite(vector).all() for vector in vectors):
         return result
     message = "The model gave a vector that holds no number for it."
-    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=ErrorType.PERMANENT)
+    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=kind)
     return RowResult(row_id=result.row_id, failure=failure)
+
+
+def _raised(row: Row, error: Exception) -> RowResult:
+    _log.warning("extractor raised", row_id=row.row_id, error=type(error).__name__)
+    message = f"The extractor failed on it: {type(error).__name__}: {error}"
+    kind = ErrorType.PERMANENT
+    return _failed(row, RowFailure(stage="extract", code="extractor_error", message=message, error_type=kind))
 
 
 def _failed(row: Row, failure: RowFailure) -> RowResult:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from prismhouse.api.batches.model import BatchRow, BatchStatus, TierRow
+from prismhouse.api.batches.service.audit import audit_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import job_arguments
+from prismhouse.api.batches.service.telling import tell_end
+from prismhouse.api.batches.store import amounts, chunks, control, journal, ledger
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import chunks, control, journal, ledger
 from prismhouse.api.batches.store.journal import JournalEvent, Level
 from prismhouse.engine.pipeline.ledger import (
     Counts,
@@ -35,9 +38,8 @@ async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int
     """End a tier whose chunks are done: start the next one, or end the batch, which `tx` has locked."""
     rows = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
     by_tier = [Counts.total(row.counts for row in rows if row.tier == number) for number in range(tier + 1)]
-    outcome = tier_outcome(by_tier[tier])
-    status = "CANCELED" if _was_stopped(by_tier[tier]) else str(outcome)
-    await chunks.update_tier(tx, batch.batch_id, tier, status=status)
+    stopped = all(row.canceled_at is not None for row in rows if row.tier == tier)
+    outcome, status = await _close_tier(tx, batch, tier, by_tier[tier], stopped=stopped)
     await _record_tier(tx, batch, tier, outcome, by_tier[tier])
     await _go_on(parts, tx, batch, tier, failed=outcome is Outcome.FAILED, status=status)
 
@@ -60,7 +62,7 @@ async def _go_on(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, 
     rows = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
     by_tier = [Counts.total(row.counts for row in rows if row.tier == item.tier) for item in tiers]
     stopped = [row.tier for row in tiers if row.status == "CANCELED"]
-    outcome = batch_outcome(by_tier)
+    outcome = _honest(batch_outcome(by_tier), lost=sum((row.audit or {}).get("lost", 0) for row in tiers))
     reason = category = None
     if stopped and not failed:
         names = ", ".join(str(number) for number in stopped)
@@ -79,6 +81,23 @@ async def _go_on(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, 
 def _was_stopped(counts: Counts) -> bool:
     """Whether everything that a tier was to do was taken back."""
     return bool(counts.canceled and not counts.submitted and not counts.deduplicated)
+
+
+async def _close_tier(
+    tx: NamespaceWriter, batch: BatchRow, tier: int, counts: Counts, *, stopped: bool
+) -> tuple[Outcome, str]:
+    """Set the end of a tier, with its books: what was counted is held against what is really there."""
+    outcome = tier_outcome(counts)
+    row = replace((await chunks.tiers(tx, batch.batch_id))[tier], status=outcome, completed_at=utc_now())
+    audit = await audit_tier(tx, batch, row, counts)
+    outcome = _honest(outcome, lost=audit["lost"])
+    status = "CANCELED" if stopped or _was_stopped(counts) else str(outcome)
+    await chunks.update_tier(tx, batch.batch_id, tier, status=status, audit=audit)
+    return outcome, status
+
+
+def _honest(outcome: Outcome, *, lost: int) -> Outcome:
+    return Outcome.COMPLETED_WITH_ERRORS if lost and outcome is Outcome.COMPLETED else outcome
 
 
 def _why(counts: Counts) -> str:
@@ -103,16 +122,16 @@ async def end_batch(
 ) -> None:
     """Set the terminal state of a batch that `tx` has locked, and tell everyone."""
     reason = reason and reason.replace("\x00", "")[:_REASON_CHARACTERS]
-    replaced = batch.documents_replaced
+    values: dict[str, Any] = {}
     if batch.dedup_strategy == "replace" and status in (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_ERRORS):
-        replaced += await chunks.remove_replaced(tx, batch.batch_id, await _complete(tx, batch))
+        values = await _replace(tx, batch)
     await store.update(
         tx,
         batch.batch_id,
         status=status,
         failure_reason=reason,
         failure_category=category,
-        documents_replaced=replaced,
+        **values,
         completed_at=utc_now(),
     )
     if status is BatchStatus.CANCELED:
@@ -132,6 +151,7 @@ async def end_batch(
             resource_id=batch.batch_id,
             payload=result,
         )
+    await tell_end(parts, tx, batch, result, counts)
     if result["documents_written"]:
         await parts.queue.enqueue(
             tx.unscoped, "batches.build_indexes", [{"namespace_id": batch.namespace_id}], priority=-10
@@ -173,6 +193,19 @@ async def _record_batch(tx: NamespaceWriter, batch: BatchRow, status: BatchStatu
             "failure_category": result["failure_category"],
         },
     )
+
+
+async def _replace(tx: NamespaceWriter, batch: BatchRow) -> dict[str, int]:
+    """Delete what the batch has replaced; return how many documents it wrote in their place, and how many went."""
+    complete, deleted = set(await _complete(tx, batch)), 0
+    for tier, names in enumerate(batch.dag_tiers or ()):
+        for name in complete.intersection(names):
+            if number := await chunks.remove_replaced(tx, batch.batch_id, [name]):
+                await amounts.add(tx, batch.batch_id, tier, name, {("documents", "deleted"): number})
+                deleted += number
+    found = (await amounts.of_batches(tx, [batch.batch_id])).get(batch.batch_id, {})
+    replaced = sum(item.get(("documents", "replaced"), 0) for item in found.values())
+    return {"documents_replaced": int(replaced), "documents_deleted": (batch.documents_deleted or 0) + deleted}
 
 
 def _result(

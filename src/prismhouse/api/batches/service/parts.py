@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from prismhouse.api.batches.service.turns import Turns
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
@@ -19,6 +20,7 @@ from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.queue import JobQueue
+from prismhouse.storage.outbound import Sender
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["EXTRACT", "ExtractorSettings", "Parts"]
@@ -53,6 +55,7 @@ class Parts:
     copies: LocalCopies
     tasks: Tasks
     events: Events
+    sender: Sender
     buckets: Buckets
     objects: Objects
     collections: Collections
@@ -62,3 +65,4 @@ class Parts:
     chunks_in_flight: int
     limits: LimitSettings
     extraction: ExtractorSettings
+    turns: Turns = field(default_factory=lambda: Turns(2))

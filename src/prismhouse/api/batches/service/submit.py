@@ -24,6 +24,7 @@ __all__ = [
     "NothingToProcess",
     "create_tasks",
     "job_arguments",
+    "job_id",
     "plan",
     "refuse_overlap",
     "submit",
@@ -157,6 +158,11 @@ def job_arguments(batch: BatchRow, task_id: TaskId | None, **more: int) -> dict[
     """Return what every job of a batch carries: enough to end its task even when the batch is gone."""
     known = {"namespace_id": batch.namespace_id, "batch_id": batch.batch_id, "task_id": task_id}
     return {**known, "run": batch.run, **more}
+
+
+def job_id(batch_id: str, tier: int, collection_id: str) -> str:
+    """Return the name of one collection's extraction in a tier: what `extractor_jobs` shows as `ray_job_id`."""
+    return f"{batch_id}-{tier}-{collection_id}"
 
 
 async def _check_scope(

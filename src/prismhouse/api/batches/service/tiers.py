@@ -38,6 +38,9 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         if any(row.completed_at is None for row in rows[:tier]):
             return True
         await _announce(parts, tx, batch, tier)
+        names = list((batch.dag_tiers or ())[tier])
+        before = await parts.collections.document_counts(tx, names)
+        await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
         found: dict[str, Counts] = {}
         for name, had in (await _running(tx, batch, tier)).items():
@@ -77,10 +80,10 @@ async def _record_start(
 
 
 async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
-    """Queue the next chunks of a tier, at most `limit`."""
+    """Queue the next chunks of a tier, until `limit` wait or run."""
     numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
     jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
-    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs)
+    await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs, priority=batch.priority)
 
 
 async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
@@ -114,7 +117,8 @@ async def _sources(
         # What this batch made anew, where it made it; what stands there already, where it starts in the middle.
         names = list(collection.source_ids)
         own_only = batch.dedup_strategy != "skip" and not set(names).isdisjoint(batch.collection_ids)
-        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only)
+        kept = [name for number in (batch.dag_tiers or ())[: batch.from_tier] for name in number]
+        fetched = await chunks.upstream_documents(tx, batch.batch_id, names, own_only=own_only, kept=kept)
     else:
         fetched = await store.object_ids(tx, batch.batch_id)
     asked = batch.source_filters if collection.collection_id in (batch.requested_collections or ()) else None

@@ -17,6 +17,7 @@ __all__ = [
     "add_objects",
     "conflicting",
     "delete",
+    "drafts_of",
     "find",
     "hold_submissions",
     "idle_seconds",
@@ -152,6 +153,16 @@ async def open_of_bucket(tx: NamespaceReader, bucket_id: str) -> list[str]:
     return [row["batch_id"] for row in rows]
 
 
+async def drafts_of(tx: NamespaceReader, bucket_id: str, *, limit: int) -> list[str]:
+    """Return the drafts of a bucket, oldest first."""
+    rows = await tx.fetch_all(
+        "SELECT batch_id FROM batches WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s"
+        " AND status = 'DRAFT' ORDER BY sequence LIMIT %(limit)s",
+        {"bucket_id": bucket_id, "limit": limit},
+    )
+    return [row["batch_id"] for row in rows]
+
+
 async def delete(tx: NamespaceWriter, batch_id: BatchId) -> None:
     """Delete the record and its ledger."""
     await tx.execute(
@@ -193,12 +204,20 @@ async def object_ids(tx: NamespaceReader, batch_id: str, limit: int | None = Non
     return [row["object_id"] for row in rows]
 
 
-async def object_ids_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return the objects of several batches."""
+async def object_ids_of(
+    tx: NamespaceReader, batch_ids: Sequence[str], *, limit: int | None = None
+) -> dict[str, list[str]]:
+    """Return the objects of several batches in order, of each the first `limit`."""
     rows = await tx.fetch_all(
-        "SELECT batch_id, array_agg(object_id ORDER BY ordinal, object_id) AS ids FROM batch_objects"
-        " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) GROUP BY batch_id",
-        {"batch_ids": list(batch_ids)},
+        """
+        SELECT asked.batch_id, array_agg(first.object_id ORDER BY first.ordinal, first.object_id) AS ids
+        FROM unnest(%(batch_ids)b::text[]) AS asked (batch_id), LATERAL (
+          SELECT o.object_id, o.ordinal FROM batch_objects AS o
+          WHERE o.namespace_id = %(namespace_id)s AND o.batch_id = asked.batch_id
+          ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS first
+        GROUP BY asked.batch_id
+        """,
+        {"batch_ids": list(batch_ids), "limit": limit},
     )
     return {row["batch_id"]: row["ids"] for row in rows}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
 
 from prismhouse.api.batches.model import TierRow
 from prismhouse.kit.ids import BatchId, TaskId
@@ -11,11 +14,13 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 
 __all__ = [
     "Chunk",
+    "Outcome",
     "find_chunk",
     "finish_chunk",
     "insert_chunks",
     "insert_tiers",
     "lock_chunk",
+    "objects_left_out",
     "objects_with_documents",
     "open_chunks",
     "remove_replaced",
@@ -29,7 +34,7 @@ __all__ = [
 ]
 
 _CHUNK = """
-SELECT tier, chunk, collection_id, source_ids, state, run, retry FROM batch_chunks
+SELECT tier, chunk, collection_id, source_ids, state, run, retry, attempt, deaths FROM batch_chunks
 WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s
 """
 
@@ -45,11 +50,21 @@ class Chunk:
     state: str
     run: int = 0
     retry: bool = False
+    attempt: int = 1
+    deaths: int = 0
 
     @property
     def is_open(self) -> bool:
         """Whether it is still to be run."""
         return self.state in {"pending", "queued"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a row ended: p(rocessed), f(ailed) or s(kipped); and the first document that was made of it."""
+
+    letter: Literal["p", "f", "s"]
+    witness: str | None = None
 
 
 async def insert_tiers(tx: NamespaceWriter, batch_id: BatchId, task_ids: Sequence[TaskId], *, first: int = 0) -> None:
@@ -67,7 +82,7 @@ async def insert_tiers(tx: NamespaceWriter, batch_id: BatchId, task_ids: Sequenc
 async def tiers_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[TierRow]]:
     """Return the tiers of batches, in order."""
     rows = await tx.fetch_all(
-        "SELECT batch_id, tier, task_id, status, started_at, completed_at, fed_run FROM batch_tiers"
+        "SELECT batch_id, tier, task_id, status, started_at, completed_at, fed_run, audit FROM batch_tiers"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b) ORDER BY batch_id, tier",
         {"batch_ids": list(batch_ids)},
     )
@@ -82,13 +97,17 @@ async def tiers(tx: NamespaceReader, batch_id: str) -> list[TierRow]:
     return (await tiers_of(tx, [batch_id])).get(batch_id, [])
 
 
-async def update_tier(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, status: str) -> None:
-    """Set the status of a tier, and when it began or ended."""
-    moment = "started_at" if status == "IN_PROGRESS" else "completed_at"
+async def update_tier(
+    tx: NamespaceWriter, batch_id: BatchId, tier: int, *, status: str, audit: Mapping[str, Any] | None = None
+) -> None:
+    """Set the status of a tier, when it began or ended, and its books at the end."""
+    starts = status == "IN_PROGRESS"
+    moment = "started_at" if starts else "completed_at"
+    books = "NULL" if starts else "coalesce(%(audit)s::jsonb, audit)"
     await tx.execute(
-        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now()"
+        f"UPDATE batch_tiers SET status = %(status)s, {moment} = now(), audit = {books}"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s",
-        {"batch_id": batch_id, "tier": tier, "status": status},
+        {"batch_id": batch_id, "tier": tier, "status": status, "audit": None if audit is None else Jsonb(dict(audit))},
     )
 
 
@@ -120,14 +139,23 @@ async def insert_chunks(
 
 
 async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit: int) -> list[int]:
-    """Mark the next pending chunks as queued and return their numbers; who stops the batch may hold some of them."""
+    """Mark pending chunks as queued, until `limit` that are due are, and return their numbers.
+
+    Who stops the batch may hold some of them.
+    """
     rows = await tx.fetch_all(
         """
-        UPDATE batch_chunks SET state = 'queued'
-        WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk IN (
+        WITH next AS MATERIALIZED (
           SELECT chunk FROM batch_chunks
           WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND state = 'pending'
-          ORDER BY chunk LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+          ORDER BY chunk LIMIT greatest(0, %(limit)s - (
+            SELECT count(*) FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
+              AND tier = %(tier)s AND state = 'queued' AND (not_before IS NULL OR not_before <= now())))
+          FOR UPDATE SKIP LOCKED
+        )
+        UPDATE batch_chunks SET state = 'queued', not_before = NULL
+        WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
+          AND chunk IN (SELECT chunk FROM next)
         RETURNING chunk
         """,
         {"batch_id": batch_id, "tier": tier, "limit": limit},
@@ -158,12 +186,21 @@ async def lock_chunk(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) 
     return Chunk(**row) if row else None
 
 
-async def finish_chunk(tx: NamespaceWriter, batch_id: BatchId, tier: int, chunk: int) -> None:
-    """Mark a chunk as done: a second delivery of its job does nothing."""
+async def finish_chunk(
+    tx: NamespaceWriter, batch_id: BatchId, tier: int, chunk: int, outcomes: Sequence[Outcome | None]
+) -> None:
+    """Mark a chunk as done, with the outcome of each of its sources in order: a second delivery does nothing."""
     await tx.execute(
-        "UPDATE batch_chunks SET state = 'done'"
+        "UPDATE batch_chunks SET state = 'done', outcomes = %(outcomes)s, witnesses = %(witnesses)b::text[],"
+        " done_at = clock_timestamp()"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s",
-        {"batch_id": batch_id, "tier": tier, "chunk": chunk},
+        {
+            "batch_id": batch_id,
+            "tier": tier,
+            "chunk": chunk,
+            "outcomes": "".join(item.letter if item else "?" for item in outcomes),
+            "witnesses": [item.witness if item else None for item in outcomes],
+        },
     )
 
 
@@ -188,20 +225,50 @@ async def objects_with_documents(tx: NamespaceReader, batch_id: str) -> set[str]
 
 
 async def upstream_documents(
-    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, own_only: bool
+    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, own_only: bool, kept: Sequence[str] = ()
 ) -> list[str]:
-    """Return documents of `collection_ids` made from the batch's objects: by this batch, or by any."""
+    """Return documents of `collection_ids` made from the batch's objects: by this batch, or by any.
+
+    What the batch itself made before it was resubmitted does not count, but for the collections in `kept`.
+    """
     rows = await tx.fetch_all(
         """
         SELECT document_id FROM documents JOIN batch_objects ON batch_objects.namespace_id = %(namespace_id)s
           AND batch_objects.batch_id = %(batch_id)s AND batch_objects.object_id = documents.root_object_id
         WHERE documents.namespace_id = %(namespace_id)s AND documents.collection_id = ANY(%(collection_ids)b)
-          AND (NOT %(own_only)s OR documents.batch_id = %(batch_id)s)
+          AND (NOT %(own_only)s OR documents.batch_id = %(batch_id)s AND (
+            documents.collection_id = ANY(%(kept)b) OR documents.updated_at >= (SELECT replaces_before FROM batches
+              WHERE batches.namespace_id = %(namespace_id)s AND batches.batch_id = %(batch_id)s)))
         ORDER BY batch_objects.ordinal, document_id
         """,
-        {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only},
+        {"batch_id": batch_id, "collection_ids": list(collection_ids), "own_only": own_only, "kept": list(kept)},
     )
     return [row["document_id"] for row in rows]
+
+
+async def objects_left_out(
+    tx: NamespaceReader, batch_id: str, collection_ids: Sequence[str], *, limit: int
+) -> dict[str, list[str]]:
+    """Return, by collection, objects of the batch with documents there that no chunk of its first tier holds."""
+    rows = await tx.fetch_all(
+        """
+        SELECT asked.collection_id, found.object_id FROM unnest(%(collection_ids)b::text[]) AS asked (collection_id),
+          LATERAL (
+            SELECT o.object_id FROM batch_objects AS o
+            WHERE o.namespace_id = %(namespace_id)s AND o.batch_id = %(batch_id)s
+              AND o.object_id <> ALL (SELECT unnest(c.source_ids) FROM batch_chunks AS c
+                WHERE c.namespace_id = %(namespace_id)s AND c.batch_id = %(batch_id)s AND c.tier = 0
+                  AND c.collection_id = asked.collection_id)
+              AND EXISTS (SELECT 1 FROM documents AS d WHERE d.namespace_id = %(namespace_id)s
+                AND d.root_object_id = o.object_id AND d.collection_id = asked.collection_id)
+            ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS found
+        """,
+        {"batch_id": batch_id, "collection_ids": list(collection_ids), "limit": limit},
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["collection_id"], []).append(row["object_id"])
+    return found
 
 
 async def root_objects(tx: NamespaceReader, collection_ids: Sequence[str]) -> dict[str, list[str]]:

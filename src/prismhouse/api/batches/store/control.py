@@ -14,15 +14,21 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 __all__ = [
     "cancel_counts",
     "clear",
+    "delete_documents",
     "fail_open",
     "failures_to_retry",
     "fed",
+    "first_run",
     "hold_chunks",
     "new_upstream_documents",
     "objects_taken_back",
+    "open_numbers",
+    "queued_numbers",
     "reopen",
     "reset_tier",
     "restore",
+    "stopped_collections",
+    "stopped_tiers",
     "take_back",
     "taken_back",
     "written_objects",
@@ -101,15 +107,15 @@ async def objects_taken_back(tx: NamespaceReader, batch_id: str) -> set[str]:
     return {row["object_id"] for row in rows}
 
 
-async def restore(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, run: int) -> int:
-    """Submit again what was withdrawn from a tier, as work of `run`; return how many rows."""
+async def restore(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, run: int, since_run: int = 0) -> int:
+    """Submit again what was withdrawn from a tier, of runs since that one, as work of `run`; return how many rows."""
     return int(
         await tx.fetch_value(
             """
             WITH given AS (
               UPDATE batch_chunks SET state = 'pending', run = %(run)s
               WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
-                AND state = 'canceled'
+                AND state = 'canceled' AND run >= %(since_run)s
               RETURNING collection_id, cardinality(source_ids) AS rows
             ), summed AS (
               SELECT collection_id, sum(rows)::int AS rows FROM given GROUP BY collection_id
@@ -120,9 +126,18 @@ async def restore(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, run: int
             )
             SELECT coalesce(sum(rows), 0) FROM summed
             """,
-            {"batch_id": batch_id, "tier": tier, "run": run},
+            {"batch_id": batch_id, "tier": tier, "run": run, "since_run": since_run},
         )
     )
+
+
+async def first_run(tx: NamespaceReader, batch_id: str, *, from_tier: int) -> int:
+    """Return the run that began with the newest submission: later ones are retries."""
+    value = await tx.fetch_value(
+        f"SELECT coalesce(min(run), 0) FROM batch_chunks WHERE {_SCOPE} AND tier >= %(from_tier)s",
+        {"batch_id": batch_id, "from_tier": from_tier},
+    )
+    return int(value)
 
 
 async def fail_open(tx: NamespaceWriter, batch_id: BatchId, failure: RowFailure) -> int:
@@ -207,6 +222,42 @@ async def reopen(tx: NamespaceWriter, batch_id: BatchId, tiers: Sequence[int], t
     )
 
 
+async def open_numbers(tx: NamespaceReader, batch_id: str, tier: int, collection_id: str) -> set[int]:
+    """Return the numbers of the chunks that one collection has still to run in a tier."""
+    rows = await tx.fetch_all(
+        f"SELECT chunk FROM batch_chunks WHERE {_WHICH} AND {_OPEN}",
+        {"batch_id": batch_id, "tier": tier, "name": collection_id},
+    )
+    return {row["chunk"] for row in rows}
+
+
+async def queued_numbers(tx: NamespaceReader, batch_id: str, tier: int) -> list[int]:
+    """Return the numbers of the chunks of a tier that should stand in the queue."""
+    rows = await tx.fetch_all(
+        f"SELECT chunk FROM batch_chunks WHERE {_SCOPE} AND tier = %(tier)s AND state = 'queued' ORDER BY chunk",
+        {"batch_id": batch_id, "tier": tier},
+    )
+    return [row["chunk"] for row in rows]
+
+
+async def stopped_collections(tx: NamespaceReader, batch_id: str, tier: int) -> set[str]:
+    """Return the collections of a tier that were stopped by themselves."""
+    rows = await tx.fetch_all(
+        f"SELECT collection_id FROM batch_counts WHERE {_SCOPE} AND tier = %(tier)s AND canceled_at IS NOT NULL",
+        {"batch_id": batch_id, "tier": tier},
+    )
+    return {row["collection_id"] for row in rows}
+
+
+async def stopped_tiers(tx: NamespaceReader, batch_id: str) -> set[int]:
+    """Return the tiers of which every collection was stopped by itself, not with the batch."""
+    rows = await tx.fetch_all(
+        f"SELECT tier FROM batch_counts WHERE {_SCOPE} GROUP BY tier HAVING bool_and(canceled_at IS NOT NULL)",
+        {"batch_id": batch_id},
+    )
+    return {row["tier"] for row in rows}
+
+
 async def reset_tier(tx: NamespaceWriter, batch_id: BatchId, tier: int) -> None:
     """Forget that collections of a tier were stopped."""
     await tx.execute(
@@ -262,6 +313,21 @@ async def clear(tx: NamespaceWriter, batch_id: BatchId, *, from_tier: int) -> No
             f"DELETE FROM {table} WHERE {_SCOPE} AND tier >= %(from_tier)s",
             {"batch_id": batch_id, "from_tier": from_tier},
         )
+
+
+async def delete_documents(tx: NamespaceWriter, batch_id: BatchId, *, limit: int) -> int:
+    """Delete documents that a batch wrote, at most `limit`, and return how many."""
+    return await tx.execute(
+        """
+        WITH doomed AS MATERIALIZED (
+          SELECT document_id FROM documents WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
+          ORDER BY document_id LIMIT %(limit)s FOR UPDATE
+        )
+        DELETE FROM documents
+        WHERE namespace_id = %(namespace_id)s AND document_id IN (SELECT document_id FROM doomed)
+        """,
+        {"batch_id": batch_id, "limit": limit},
+    )
 
 
 async def written_objects(tx: NamespaceReader, batch_id: str) -> set[str]:

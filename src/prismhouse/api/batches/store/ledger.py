@@ -24,6 +24,7 @@ __all__ = [
     "insert_counts",
     "messages_of_objects",
     "newest_of_object",
+    "note_documents_before",
     "partial_objects_of",
     "summary_of",
     "take_failures",
@@ -75,26 +76,50 @@ async def insert_counts(tx: NamespaceWriter, batch_id: BatchId, rows: Sequence[t
     )
 
 
-async def add_counts(tx: NamespaceWriter, batch_id: BatchId, tier: int, collection_id: str, counts: Counts) -> None:
-    """Add to the counts of a collection in a tier."""
+async def add_counts(
+    tx: NamespaceWriter,
+    batch_id: BatchId,
+    tier: int,
+    collection_id: str,
+    counts: Counts,
+    *,
+    began_at: datetime | None = None,
+) -> None:
+    """Add to the counts of a collection in a tier; `began_at` is when the chunk began that they come from."""
     sets = ", ".join(f"{name} = {name} + %({name})s" for name in _NAMES)
     await tx.execute(
-        f"UPDATE batch_counts SET updated_at = now(), {sets}"
+        f"UPDATE batch_counts SET updated_at = clock_timestamp(),"
+        f" started_at = least(started_at, %(began_at)s::timestamptz), {sets}"
         " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s"
         " AND collection_id = %(collection_id)s",
         {
             "batch_id": batch_id,
             "tier": tier,
             "collection_id": collection_id,
+            "began_at": began_at,
             **{name: getattr(counts, name) for name in _NAMES},
         },
+    )
+
+
+async def note_documents_before(tx: NamespaceWriter, batch_id: BatchId, tier: int, numbers: Mapping[str, int]) -> None:
+    """Note how many documents collections hold before a tier begins."""
+    await tx.execute(
+        """
+        UPDATE batch_counts AS c SET documents_before = given.number
+        FROM unnest(%(names)b::text[], %(numbers)b::bigint[]) AS given (name, number)
+        WHERE c.namespace_id = %(namespace_id)s AND c.batch_id = %(batch_id)s AND c.tier = %(tier)s
+          AND c.collection_id = given.name
+        """,
+        {"batch_id": batch_id, "tier": tier, "names": list(numbers), "numbers": list(numbers.values())},
     )
 
 
 async def counts_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, list[CountsRow]]:
     """Return the counts of batches, by tier."""
     rows = await tx.fetch_all(
-        f"SELECT batch_id, tier, collection_id, extractor_id, updated_at, canceled_at, {', '.join(_NAMES)}"
+        "SELECT batch_id, tier, collection_id, extractor_id, started_at, documents_before, updated_at, canceled_at,"
+        f" {', '.join(_NAMES)}"
         " FROM batch_counts WHERE namespace_id = %(namespace_id)s AND batch_id = ANY(%(batch_ids)b)"
         " ORDER BY batch_id, tier, collection_id",
         {"batch_ids": list(batch_ids)},

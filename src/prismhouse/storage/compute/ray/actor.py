@@ -23,6 +23,7 @@ class Hello:
     version: str
     python: str
     host: str
+    node_id: str
 
 
 class Extraction:
@@ -35,7 +36,10 @@ class Extraction:
 
     def hello(self) -> Hello:
         """Return what this node runs."""
-        return Hello(__version__, platform.python_version(), platform.node())
+        import ray
+
+        node_id = ray.get_runtime_context().get_node_id()
+        return Hello(__version__, platform.python_version(), platform.node(), node_id)
 
     def missing(self, marks: Sequence[FileMark]) -> list[int]:
         """Return the numbers of the files that this node does not have."""

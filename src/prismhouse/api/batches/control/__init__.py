@@ -1,0 +1,1 @@
+"""Routes that steer batches; the verbs are in `service/control.py`."""

@@ -1,0 +1,1 @@
+"""The change feed: committed events in one order per organization. service.py gives them their places."""
