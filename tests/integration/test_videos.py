@@ -206,15 +206,25 @@ def test_a_video_that_is_cut_off_is_partial_and_loses_input(folder: str, tmp_pat
     assert ("media_cut_off", None) in [(one.code, one.missing_feature) for one in result.partial_failures]
 
 
-def test_a_limit_fails_the_row_when_it_is_set(folder: str) -> None:
-    limits = MediaLimits(seconds=5)
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [(MediaLimits(seconds=5), "media_too_long"), (MediaLimits(segments=2), "too_many_segments")],
+)
+def test_a_limit_fails_the_row_when_it_is_set(folder: str, limits: MediaLimits, code: str) -> None:
+    parameters = {"time_split_interval": 4}
 
     (result,) = run_rows(
-        "multimodal_extractor_v1", {}, [Row(row_id="r", inputs={"video": video(BIKES)})], 1, folder, 10**8, limits
+        "multimodal_extractor_v1",
+        parameters,
+        [Row(row_id="r", inputs={"video": video(BIKES)})],
+        1,
+        folder,
+        10**8,
+        limits,
     )
 
     assert result.failure is not None
-    assert result.failure.code == "media_too_long"
+    assert result.failure.code == code
 
 
 def test_a_missing_speech_model_is_told_before_a_file_is_read(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
