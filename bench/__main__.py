@@ -16,6 +16,7 @@ MEASUREMENTS = (
     "uploads",
     "signed_put",
     "annotations",
+    "observability",
 )
 
 if __name__ == "__main__":

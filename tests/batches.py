@@ -15,6 +15,8 @@ from tests.web import KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.batches.control.routes import routes as control_routes
 from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.reports.routes import routes as report_routes
+from prismhouse.api.batches.reports.service import Reports
 from prismhouse.api.batches.routes import routes
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.control import Control
@@ -37,7 +39,7 @@ from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
@@ -196,6 +198,7 @@ async def open_house(
         copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,
         events=events,
+        sender=Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=())),
         buckets=buckets,
         objects=objects,
         collections=collections,
@@ -214,6 +217,7 @@ async def open_house(
         [
             bucket_routes(buckets, callers),
             collection_routes(collections, callers),
+            report_routes(Reports(parts, batches), callers),
             control_routes(Control(parts), callers),
             routes(batches, callers),
         ]

@@ -180,7 +180,11 @@ def compute(settings: Settings) -> Compute:
     check_adapters(settings)
     given = settings.compute
     if given.kind == "local":
-        return LocalCompute(processes(settings), call_timeout_seconds=given.call_timeout_seconds)
+        return LocalCompute(
+            processes(settings),
+            call_timeout_seconds=given.call_timeout_seconds,
+            memory_bytes=given.process_memory_bytes,
+        )
     return RayCompute(
         given.ray_address,
         processes=processes(settings),

@@ -29,8 +29,11 @@ _BEAM = 5
 _MOST_TOKENS = 200
 _MOST_REPETITION = 2.4
 _LEAST_CERTAINTY = -1.0
-"""What music is taken for repeats itself or is uncertain. Whisper's own bounds, at which it would guess again and again
-at growing temperatures: a minute of work for five seconds of music. Such parts are left out instead."""
+_MOST_SILENCE = 0.6
+_CERTAIN_IN_SILENCE = -0.7
+"""What music is taken for repeats itself, is uncertain, or is said where the model hears no speech. At these bounds
+Whisper would guess again and again at growing temperatures: a minute of work for five seconds of music. Such parts
+are left out instead."""
 
 _CONFIG = ("config.json", "tokenizer.json", "vocabulary.txt")
 
@@ -69,12 +72,18 @@ class Whisper:
             words += [
                 Word(text=word.word, start=round(start + float(word.start), 3), end=round(start + float(word.end), 3))
                 for segment in segments
-                if segment.compression_ratio < _MOST_REPETITION and segment.avg_logprob > _LEAST_CERTAINTY
+                if _is_speech(segment)
                 for word in segment.words or ()
             ]
             if spoken is None and words:
                 spoken = info.language
         return Speech(words=words, language=spoken)
+
+
+def _is_speech(segment: Any) -> bool:
+    if segment.compression_ratio > _MOST_REPETITION or segment.avg_logprob < _LEAST_CERTAINTY:
+        return False
+    return bool(segment.no_speech_prob < _MOST_SILENCE or segment.avg_logprob > _CERTAIN_IN_SILENCE)
 
 
 def _parts(samples: FloatArray) -> Iterator[tuple[float, FloatArray]]:
