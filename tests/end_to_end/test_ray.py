@@ -102,7 +102,7 @@ class Client:
     def run(self) -> Any:
         """Run a batch of everything; return it when it has ended."""
         batches = mixpeek.BucketBatchesApi(self.client)
-        asked = {"object_ids": self.object_ids, "collection_ids": self.collection_ids}
+        asked = {"object_ids": self.object_ids, "collection_ids": self.collection_ids, "dedup_strategy": "replace"}
         made = batches.create_batch_buckets_batches(self.bucket_id, CreateBatchRequest.from_dict(asked))
         batches.submit_batch_buckets_batches(
             self.bucket_id, made.batch_id, submit_batch_request=SubmitBatchRequest.from_dict({})
@@ -158,9 +158,9 @@ def test_a_batch_on_ray_writes_what_a_batch_on_this_machine_writes(
     assert after.keys() == before.keys()
     compared = 0
     for document_id, document in before.items():
-        again = after[document_id]
-        assert again["_internal"]["updated_at"] > document["_internal"]["updated_at"]
-        ours, theirs = vectors_of(document), vectors_of(again)
+        rewritten = after[document_id]
+        assert rewritten["_internal"]["updated_at"] > document["_internal"]["updated_at"]
+        ours, theirs = vectors_of(document), vectors_of(rewritten)
         assert ours.keys() == theirs.keys() != set()
         assert all(np.abs(ours[name] - theirs[name]).max() < 1e-6 for name in ours)
         compared += len(ours)

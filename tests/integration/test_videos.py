@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def test_scenes_have_exact_times_frames_vectors_and_thumbnails(folder: str, vers
 
     assert result.failure is None
     assert not result.partial_failures
-    assert bounds(result.documents) == list(zip(_CUTS, _CUTS[1:], strict=False))
+    assert bounds(result.documents) == list(itertools.pairwise(_CUTS))
     outputs = {one.name: one.dimensions for one in Catalogue().get("multimodal_extractor", version).vector_outputs}
     promised = Catalogue().get("multimodal_extractor", version).output_schema["properties"]
     for document in result.documents:

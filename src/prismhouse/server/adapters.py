@@ -193,6 +193,7 @@ def compute(settings: Settings) -> Compute:
         message_bytes=given.ray_message_bytes,
         file_bytes=given.ray_file_bytes,
         object_store_bytes=given.ray_object_store_bytes,
+        memory_bytes=given.process_memory_bytes,
     )
 
 

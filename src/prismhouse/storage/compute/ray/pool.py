@@ -161,7 +161,7 @@ class Pool:
     def _create(self, group: str, node_id: str) -> Any:
         name = f"prismhouse-{group or 'any'}-{uuid4().hex[:12]}"
         wanted = NodeAffinitySchedulingStrategy(node_id, soft=True)
-        return self._remote.options(name=name, scheduling_strategy=wanted).remote()
+        return self._remote.options(name=name, scheduling_strategy=wanted).remote(self._options.memory_bytes)
 
     def _check(self, hello: Hello) -> None:
         wanted, python = self._options.version, platform.python_version()
