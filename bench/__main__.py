@@ -8,6 +8,7 @@ import sys
 MEASUREMENTS = (
     "start",
     "models",
+    "media",
     "text_batch",
     "engine",
     "batch_tiers",

@@ -23,7 +23,7 @@ from tests.photos import png
 from tests.ray_cluster import TwoNodes, one_node
 from tests.running import Api, RunningServer, free_port
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(420)]
 
 TEXTS = ("The cat slept on the warm window sill.", "A diesel engine compresses air.", "Knead the dough. " * 200)
 PHOTOS = ("coffee", "chelsea", "rocket")
@@ -192,7 +192,7 @@ def test_every_row_is_written_once_when_something_is_killed(
     else:
         kill(victims(server.process.pid, what))
 
-    flow.check_end()
+    flow.check_end(timeout_seconds=240)
 
 
 @pytest.mark.slow
@@ -209,6 +209,6 @@ def test_batches_wait_and_health_says_so_while_the_cluster_is_gone(
     assert flow.read()["status"] in {"QUEUED", "PROCESSING"}
 
     with one_node(port):
-        flow.check_end()
+        flow.check_end(timeout_seconds=240)
         eventually(lambda: health(server)["status"], until=lambda status: status == "healthy")
         assert server.stop() == 0

@@ -15,7 +15,7 @@ from prismhouse.engine.inference.port import Speech
 from prismhouse.engine.inference.registry import WHISPER_BASE, WHISPER_TINY_EN, entry
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.limits import MediaLimits
-from prismhouse.engine.media.sound import read_sound
+from prismhouse.engine.media.sound import Sound, read_sound
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +54,16 @@ def test_words_come_in_order_with_their_times(folder: Path) -> None:
     assert 0 <= words[0].start < words[-1].end <= 3.2
 
 
-def test_a_long_sound_is_read_in_parts_cut_where_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whisper, "_PART_SECONDS", 40)
-    samples = np.full(100 * whisper.RATE, 0.1, np.float32)
-    samples[35 * whisper.RATE : 36 * whisper.RATE] = 0
+def test_a_long_sound_is_read_in_portions_cut_where_it_is_quiet() -> None:
+    kept = np.full(100 * 16_000, 3_000, np.int16)
+    kept[35 * 16_000 : 36 * 16_000] = 0
+    sound = Sound(kept=kept, rate=16_000)
 
-    parts = list(whisper._parts(samples))
+    portions = list(sound.portions(40))
 
-    assert 35 <= parts[1][0] <= 36
-    assert sum(len(part) for _, part in parts) == len(samples)
-    assert all(len(part) <= 40 * whisper.RATE for _, part in parts)
+    assert 35 <= portions[1][0] <= 36
+    assert sum(len(samples) for _, samples in portions) == len(kept)
+    assert all(len(samples) <= 40 * 16_000 for _, samples in portions)
 
 
 def test_weights_in_parts_are_joined_once_and_again_when_the_file_is_short(folder: Path, tmp_path: Path) -> None:

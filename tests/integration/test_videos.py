@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_scenes_have_exact_times_frames_vectors_and_thumbnails(folder: str, vers
 
     assert result.failure is None
     assert not result.partial_failures
-    assert bounds(result.documents) == list(itertools.pairwise(_CUTS))
+    assert bounds(result.documents) == list(pairwise(_CUTS))
     outputs = {one.name: one.dimensions for one in Catalogue().get("multimodal_extractor", version).vector_outputs}
     promised = Catalogue().get("multimodal_extractor", version).output_schema["properties"]
     for document in result.documents:
@@ -206,15 +206,25 @@ def test_a_video_that_is_cut_off_is_partial_and_loses_input(folder: str, tmp_pat
     assert ("media_cut_off", None) in [(one.code, one.missing_feature) for one in result.partial_failures]
 
 
-def test_a_limit_fails_the_row_when_it_is_set(folder: str) -> None:
-    limits = MediaLimits(seconds=5)
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [(MediaLimits(seconds=5), "media_too_long"), (MediaLimits(segments=2), "too_many_segments")],
+)
+def test_a_limit_fails_the_row_when_it_is_set(folder: str, limits: MediaLimits, code: str) -> None:
+    parameters = {"time_split_interval": 4}
 
     (result,) = run_rows(
-        "multimodal_extractor_v1", {}, [Row(row_id="r", inputs={"video": video(BIKES)})], 1, folder, 10**8, limits
+        "multimodal_extractor_v1",
+        parameters,
+        [Row(row_id="r", inputs={"video": video(BIKES)})],
+        1,
+        folder,
+        10**8,
+        limits,
     )
 
     assert result.failure is not None
-    assert result.failure.code == "media_too_long"
+    assert result.failure.code == code
 
 
 def test_a_missing_speech_model_is_told_before_a_file_is_read(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
