@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from tests.batches import House, open_house
 from tests.fault.workers import start_worker
 
@@ -38,6 +39,7 @@ async def peaks(house: House, batch_id: str, worker: asyncio.subprocess.Process)
     return int(shown["documents_written"]), peak_mb(worker.pid), largest
 
 
+@pytest.mark.timeout(300)
 async def test_memory_stays_bounded_when_a_batch_has_10_000_rows(dsn: str, db: Database, tmp_path: Path) -> None:
     async with open_house(dsn, db, tmp_path) as house:
         await house.add_bucket()

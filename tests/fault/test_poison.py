@@ -6,14 +6,16 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from tests.batches import House, open_house
 from tests.fault.workers import start_worker
 
 from prismhouse.storage.postgres.database import Database
 
-DEADLINE_SECONDS = 150
+DEADLINE_SECONDS = 270
 
 
+@pytest.mark.timeout(300)
 async def test_a_row_that_kills_its_worker_is_found_and_its_neighbours_end(
     dsn: str, db: Database, tmp_path: Path
 ) -> None:

@@ -162,7 +162,7 @@ async def test_permanent_failures_are_not_tried_again(opening: Opening) -> None:
     ("word", "code", "options"),
     [
         ("kill", "process_killed", {}),
-        ("hang", "timeout", {"call_timeout_seconds": 4.0}),
+        ("hang", "timeout", {"call_timeout_seconds": 6.0}),
         ("hungry", "out_of_memory", {"memory_bytes": 2 << 30}),
         ("raise", "extractor_error", {}),
     ],

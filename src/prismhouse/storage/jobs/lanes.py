@@ -65,18 +65,19 @@ def lane_workers(app: App, queue: ProcrastinateQueue, slots: Mapping[Lane, int],
     manager: Any = app.job_manager
     finish, retry = manager.finish_job, manager.retry_job
 
-    def wake() -> None:
-        # A slot, or a namespace's share of them, is free again: those who found none look once more.
+    def wake(job: Job) -> None:
+        # A namespace's share of the slots is free again: who found nothing to run within it looks once more.
         for worker in workers.values():
-            worker._new_job_event.set()  # noqa: SLF001 - what a notification does
+            if worker.worker_id == job.worker_id:
+                worker._new_job_event.set()  # noqa: SLF001 - what a notification does
 
-    async def finished(**arguments: Any) -> None:
-        await finish(**arguments)
-        wake()
+    async def finished(*, job: Job, **arguments: Any) -> None:
+        await finish(job=job, **arguments)
+        wake(job)
 
-    async def retried(**arguments: Any) -> None:
-        await retry(**arguments)
-        wake()
+    async def retried(*, job: Job, **arguments: Any) -> None:
+        await retry(job=job, **arguments)
+        wake(job)
 
     async def fetch(*, worker_id: int, **_: Any) -> Job | None:
         lane = next(name for name, worker in workers.items() if worker.worker_id == worker_id)

@@ -57,7 +57,7 @@ async def begin(
 ) -> Chunk | None:
     """Count a start, and leave in the chunk what fits into its time; return None when there is nothing to do."""
     begun = await work.begin(tx, batch.batch_id, chunk.tier, chunk.chunk)
-    if begun is None or not begun.is_open or not begun.source_ids:
+    if begun is None or not begun.source_ids:
         return None
     before, ids = begun.deaths - 1, list(begun.source_ids)
     if before > SUSPECTED and len(ids) > 1:

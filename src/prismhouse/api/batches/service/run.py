@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -57,6 +57,7 @@ __all__ = ["abandon_chunk", "run_chunk"]
 
 # A chunk may take so many times what it was cut for.
 _PATIENCE = 2
+_CALLS_AT_ONCE = 2
 
 
 class _ChunkChanged(WarehouseError):
@@ -212,19 +213,39 @@ async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None
             await _take(parts, work, {name: item for name, item in mapped.items() if item.row is None}, {})
             # By size, so that models that pad their input waste little.
             rows = sorted((item.row for item in mapped.values() if item.row is not None), key=size_of)
-            while rows and not work.is_enough(parts.worker):
-                call = rows[: _fitting(parts, work, rows)]
-                began = time.monotonic()
-                results = await extraction.run(call)
-                took = {("seconds", "extract"): time.monotonic() - began, ("work", "calls"): 1.0}
-                work.amounts = summed([work.amounts, took])
-                work.measured, work.isolated = extraction.measured, extraction.isolated
-                await _take(parts, work, {row.row_id: mapped[row.row_id] for row in call}, results)
-                rows = rows[len(call) :]
-            if rows:
+            if await _call(parts, work, extraction, rows, mapped):
                 break
     gone = work.settled | set(work.again)
     work.left = [name for name in work.chunk.source_ids if name not in gone]
+
+
+async def _call(
+    parts: Parts, work: _Work, extraction: Extraction, rows: Sequence[Row], mapped: Mapping[str, Mapped]
+) -> Sequence[Row]:
+    """Extract rows, call by call, and return those for which there was no time.
+
+    The next call waits for its turn while one runs: between them, nobody who has more than we do takes our place.
+    """
+    calls: deque[tuple[Sequence[Row], asyncio.Task[dict[str, Extracted]]]] = deque()
+    try:
+        while True:
+            while rows and len(calls) < _CALLS_AT_ONCE and not work.is_enough(parts.worker):
+                call = rows[: _fitting(parts, work, rows)]
+                rows = rows[len(call) :]
+                calls.append((call, asyncio.create_task(extraction.run(call))))
+            if not calls:
+                return rows
+            call, task = calls[0]
+            results = await task
+            calls.popleft()
+            took = {("seconds", "extract"): extraction.measured.seconds - work.measured.seconds, ("work", "calls"): 1.0}
+            work.amounts = summed([work.amounts, took])
+            work.measured, work.isolated = extraction.measured, extraction.isolated
+            await _take(parts, work, {row.row_id: mapped[row.row_id] for row in call}, results)
+    finally:
+        for _, task in calls:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in calls), return_exceptions=True)
 
 
 def _fitting(parts: Parts, work: _Work, rows: Sequence[Row]) -> int:

@@ -13,6 +13,7 @@ from prismhouse.kit.ids import BatchId, TaskId
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
 __all__ = [
+    "COLUMNS",
     "Chunk",
     "Outcome",
     "find_chunk",
@@ -33,8 +34,9 @@ __all__ = [
     "upstream_with_documents",
 ]
 
-_CHUNK = """
-SELECT tier, chunk, collection_id, source_ids, state, run, retry, attempt, deaths FROM batch_chunks
+COLUMNS = "tier, chunk, collection_id, source_ids, state, run, retry, attempt, deaths"
+_CHUNK = f"""
+SELECT {COLUMNS} FROM batch_chunks
 WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s
 """
 

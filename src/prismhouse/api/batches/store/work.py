@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from prismhouse.api.batches.store.chunks import Chunk, find_chunk
+from prismhouse.api.batches.store.chunks import COLUMNS, Chunk
 from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
@@ -27,12 +27,17 @@ RETURNING chunk
 
 
 async def begin(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) -> Chunk | None:
-    """Count a start and return the chunk: one that is never undone or finished is a death."""
-    await tx.execute(
-        f"UPDATE batch_chunks SET deaths = deaths + 1{_THIS} AND state = 'queued'",
+    """Count a start and return the chunk, if it is open: a start that is never undone or finished is a death.
+
+    The commit does not wait for the disk: a start that a crash of the database undid has cost nothing.
+    """
+    row = await tx.fetch_one(
+        f"UPDATE batch_chunks SET deaths = deaths + 1{_THIS} AND state IN ('pending', 'queued')"
+        " AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
+        f" RETURNING {COLUMNS}",
         {"batch_id": batch_id, "tier": tier, "chunk": chunk},
     )
-    return await find_chunk(tx, batch_id, tier, chunk)
+    return Chunk(**row) if row else None
 
 
 async def undo_begin(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) -> None:
