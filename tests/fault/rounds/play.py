@@ -165,7 +165,8 @@ class _Work:
         self._add("mixed", material("m"))
         self._add("poison", ["good p", "kill p", "good p too"])
         self._add("twice", ["good t|good t again", "once t"])
-        self._add("stopped", [f"slow 0.05 s{n}" for n in range(9)])
+        # Some are written at once, the others not for a long time.
+        self._add("stopped", [*(f"good s{n}" for n in range(3)), *(f"slow 2 s{n}" for n in range(6))])
         self._add("triggered", ["good g", "once g"])
         sick = f"h{time.time_ns()}"
         self._add("healed", [f"heals {sick} now|good {sick}", f"good {sick} too"])
@@ -179,11 +180,11 @@ class _Work:
         self._submit("at once", client.batch_of(self.ids["at once"]))
         self._submit("triggered", client.trigger(TIERS[0], self.ids["triggered"]))
         stopped = self.books.batches["stopped"]
-        client.wait(self.books.batches["healed"].batch_id, lambda batch: batch["status"] in _ENDED)
-        (self.stage.marks / f"{HEALED}{sick}").touch()
         client.wait(stopped.batch_id, lambda batch: bool(batch["documents_written"]) or batch["status"] in _ENDED)
         if not client.cancel(stopped.batch_id):
             self._submit("stopped", stopped.batch_id)
+        client.wait(self.books.batches["healed"].batch_id, lambda batch: batch["status"] in _ENDED)
+        (self.stage.marks / f"{HEALED}{sick}").touch()
 
     def second_half(self) -> None:
         """The same objects again: skipped, replaced and forced; batches retried and resubmitted."""
