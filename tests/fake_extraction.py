@@ -54,6 +54,18 @@ def _fake(row: Row, cache_dir: str) -> RowResult:
                 return RowResult(row_id=row.row_id, failure=failure)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "assassin":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+        case "hang":
+            time.sleep(600)
+        case "hungry":
+            bytearray(4 << 30)
+        case "count":
+            with (Path(cache_dir) / "runs").open("a") as runs:
+                runs.write(f"{row.row_id}\n")
+        case "many":
+            text = "|".join("piece" for _ in range(int(text.split(" ")[1])))
         case "raise":
             raise ValueError(text)
         case "missing":

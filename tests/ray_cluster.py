@@ -53,6 +53,13 @@ class TwoNodes:
         self.nodes.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
 
+    def actors(self, node: Any) -> list[int]:
+        """Return the extraction processes of a node."""
+        raylet = node.all_processes["raylet"][0].process.pid
+        tasks = Path(f"/proc/{raylet}/task").glob("*/children")
+        pids = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in pids if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::Extraction")]
+
     def mend(self) -> None:
         """Bring the cluster back to two nodes."""
         while len(self.nodes) < 2:
@@ -87,8 +94,8 @@ def two_nodes() -> Iterator[TwoNodes]:
 
 
 @contextmanager
-def one_node(port: int) -> Iterator[None]:
-    """Run a cluster of one node whose head listens at `port`, and end it as a power cut would."""
+def one_node(port: int) -> Iterator[str]:
+    """Run a cluster of one node whose head listens at `port`, and end it as a power cut would; give its address."""
     from ray.cluster_utils import Cluster
 
     with _environment():
@@ -98,11 +105,10 @@ def one_node(port: int) -> Iterator[None]:
             gcs_server_port=port,
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
-            node_ip_address="127.0.0.1",
             _system_config=_QUICK,
         )
         try:
-            yield
+            yield str(cluster.address)
         finally:
             cluster.remove_node(cluster.head_node, allow_graceful=False)
 

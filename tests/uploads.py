@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from tests.integration.ingest import EventRows, PatientQueue, TaskRows
+from tests.integration.ingest import PatientQueue, TaskRows
 from tests.web import KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.buckets import routes as bucket_routes
@@ -22,6 +22,7 @@ from prismhouse.api.uploads import routes as upload_routes
 from prismhouse.api.uploads.service import Uploads
 from prismhouse.api.web.caller import Callers
 from prismhouse.api.web.links import Downloads
+from prismhouse.api.webhooks.events import Events
 from prismhouse.kit.ids import NamespaceId, new_id
 from prismhouse.server import files
 from prismhouse.settings import LimitSettings, OutboundSettings
@@ -134,7 +135,7 @@ async def build(db: Database, folder: Path, **limits: Any) -> House:
     buckets = Buckets(db, tasks=TaskRows(), jobs=queue)
     bounds = LimitSettings(**limits)
     fetcher = Fetcher(OutboundSettings())
-    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=EventRows(), limits=bounds)
+    objects = Objects(db, buckets=buckets, blobs=blobs, fetcher=fetcher, events=Events(), limits=bounds)
     downloads = Downloads(LocalBlobLinks(signer=signer, base_url=lambda: "http://house"))
     tasks = Tasks(db)
     uploads = Uploads(

@@ -205,6 +205,7 @@ class MediaSettings(_Group):
     seconds: float = Field(4 * 3600, gt=0, description="Longest video or sound that is read.")
     pixels: int = Field(8192 * 4320, ge=1, description="Largest frame of a video that is decoded, in pixels.")
     frames: int = Field(1_000_000, ge=1, description="Most frames of a video that are decoded.")
+    segments: int = Field(5_000, ge=1, description="Most segments, each a document, that one file becomes.")
     streams: int = Field(64, ge=1, description="Most streams (pictures, sounds, subtitles) in one file.")
     cut_seconds: float = Field(300, gt=0, description="Longest that cutting a scene may take.")
     clip_seconds: float = Field(3600, gt=0, description="Longest scene that is cut.")

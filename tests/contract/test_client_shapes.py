@@ -117,3 +117,37 @@ async def test_uploads(opened: Open) -> None:
 
 async def _chunks(data: bytes) -> AsyncIterator[bytes]:
     yield data
+
+
+async def test_webhooks_and_events(opened: Open) -> None:
+    client = opened.client()
+    path = "/v1/organizations/webhooks"
+    configs = {"url": "https://receiver.invalid/hook", "signing_secret": "s3cret", "headers": {"X-A": "1"}}
+    body = {
+        "webhook_name": "shapes",
+        "event_types": ["object.created", "collection.documents.written"],
+        "resource_types": ["object"],
+        "channels": [{"channel": "webhook", "configs": configs}],
+    }
+    sent = models.WebhookInput.from_dict(body)
+    assert sent is not None
+
+    made = read("WebhookOutput", (await client.post(path, json=sent.to_dict())).json())
+    raw = (await client.get(f"{path}/shapes")).json()
+    found = read("WebhookOutput", raw)
+    again = read("WebhookOutput", (await client.put(f"{path}/{made.webhook_id}", json=raw)).json())
+    listed = read("ListWebhooksResponse", (await client.post(f"{path}/list", json={"is_active": True})).json())
+    await client.post("/v1/namespaces", json={"namespace_name": "shapes"})
+    client.headers["X-Namespace"] = "shapes"
+    schema = {"properties": {"note": {"type": "text"}}}
+    await client.post("/v1/buckets", json={"bucket_name": "notes", "bucket_schema": schema})
+    blob = {"property": "note", "type": "text", "data": "a"}
+    await client.post("/v1/buckets/notes/objects", json={"blobs": [blob]})
+    events = read("ListEventsResponse", (await client.get("/v1/events")).json())
+
+    assert made == found
+    assert again.channels == found.channels
+    assert again.channels[0].configs.actual_instance.signing_secret == "redacted"
+    assert (listed.total, listed.results[0].webhook_id) == (1, made.webhook_id)
+    assert [event.operation for event in events.results] == ["insert"]
+    assert events.results[0].cursor == events.next_cursor

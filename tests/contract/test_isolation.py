@@ -18,6 +18,10 @@ Ids = dict[str, str]
 EXPECTED = {
     ("DELETE", "/v1/tasks/{task_id}"): (200, "killing is idempotent; test_a_foreign_kill_changes_nothing"),
     ("POST", "/v1/tasks/{task_id}/kill"): (200, "killing is idempotent; test_a_foreign_kill_changes_nothing"),
+    ("DELETE", "/v1/organizations/webhooks/{identifier}"): (
+        204,
+        "deleting is idempotent; test_a_foreign_deletion_leaves_the_webhook",
+    ),
 }
 # Bodies that a schema alone does not give.
 BODIES: dict[tuple[str, str], Any] = {
@@ -33,7 +37,7 @@ BODIES: dict[tuple[str, str], Any] = {
 _OWNED = "owned_by_a"
 # Names, not ids: both tenants have their own thing of this name.
 _SHARED = {"extractor_id", "key_name", "version"}
-# Places in a thing of the tenant's: the same in everyone's.
+# Places in a thing: the same in everyone's, and no owner of their own.
 _PLACES = {"tier_num", "ray_job_id"}
 
 
@@ -60,6 +64,10 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
         "/v1/namespaces", {"namespace_name": _OWNED}, "namespace_id", "namespace_id", "namespace_identifier"
     )
     client.headers["X-Namespace"] = str(space)
+    # A name that never resolves: nobody is called.
+    receiver = {"channel": "webhook", "configs": {"url": "https://receiver.invalid/hook"}}
+    hook = {"webhook_name": _OWNED, "event_types": ["*"], "channels": [receiver]}
+    await make("/v1/organizations/webhooks", hook, "webhook_id", "identifier")
     email = ids["user_email"]
     await make("/v1/organizations/users", {"email": email, "user_name": "Only A"}, "email")
     await make(f"/v1/organizations/users/{email}/api-keys", {"name": "a-key"}, "name")
@@ -102,6 +110,9 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     logs = (await client.get("/v1/organizations/audit/logs", params={"limit": 1})).json()
     ids["audit_id"] = logs["results"][0]["audit_id"]
     await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
+    await client.get("/v1/events")  # gives events their places, and makes deliveries of them
+    log = await client.get(f"/v1/organizations/webhooks/{ids['identifier']}/deliveries", params={"limit": 1})
+    ids["delivery_id"] = log.json()["results"][0]["delivery_id"]
     return ids
 
 
@@ -168,7 +179,7 @@ async def test_a_foreign_id_is_missing_on_every_route(opened: Open, asked_in: st
 
     wrong = {}
     for method, route in routes_with_ids(opened):
-        names = re.findall(r"\{([^}:]*)", route.path)
+        names = [name for name in re.findall(r"\{([^}:]*)", route.path) if name not in _PLACES]
         asked = ids | {name: own_ids[name] for name in names[:-1] if name in own_ids}
         if own_ids and (len(names) < 2 or _SHARED.intersection(names)):
             continue
@@ -213,3 +224,14 @@ async def test_a_foreign_kill_changes_nothing(opened: Open) -> None:
     assert answer.status_code == 200
     assert (await opened.client(opened.other_key).get(f"/v1/tasks/{task_id}")).status_code == 404
     assert (await client.get(f"/v1/tasks/{task_id}")).json()["status"] == "PENDING"
+
+
+async def test_a_foreign_deletion_leaves_the_webhook(opened: Open) -> None:
+    client = opened.client()
+    ids = await belongings(client)
+    path = f"/v1/organizations/webhooks/{ids['identifier']}"
+
+    answer = await opened.client(opened.other_key).delete(path)
+
+    assert answer.status_code == 204
+    assert (await client.get(path)).status_code == 200

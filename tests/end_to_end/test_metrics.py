@@ -91,7 +91,12 @@ def test_no_label_names_a_tenant_or_what_a_client_sent(server: RunningServer, ap
 
 def test_others_need_an_administrators_key_when_they_come_from_elsewhere(server: RunningServer) -> None:
     assert status_of(server) == 200
-    for header in ({"X-Forwarded-For": "8.8.8.8"}, {"Host": "house.example"}, {"Origin": "https://evil.example"}):
+    for header in (
+        {"X-Forwarded-For": "8.8.8.8"},
+        {"Host": "house.example"},
+        {"Host": "[::1"},
+        {"Origin": "https://evil.example"},
+    ):
         assert status_of(server, **header) == 401
     key = {"Authorization": f"Bearer {server.api_key}"}
     assert status_of(server, **{"X-Forwarded-For": "8.8.8.8"}, **key) == 200

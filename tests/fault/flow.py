@@ -19,6 +19,7 @@ _NAMES = {
     "worker": lambda command: command.endswith(("prismhouse worker-process", "prismhouse worker")),
     "api": lambda command: command.endswith("prismhouse api-process"),
     "extraction": lambda command: "storage.compute.child" in command,
+    "bridge": lambda command: "storage.compute.ray.bridge" in command,
 }
 
 

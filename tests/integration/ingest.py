@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from psycopg.types.json import Jsonb
 from tests.web import KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.buckets import routes as bucket_routes
@@ -16,6 +15,7 @@ from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.objects import routes as object_routes
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.web.caller import Callers
+from prismhouse.api.webhooks.events import Events
 from prismhouse.kit.ids import TaskId, new_id
 from prismhouse.settings import LimitSettings, OutboundSettings
 from prismhouse.storage.blobs.local import LocalBlobStore
@@ -69,17 +69,6 @@ class TaskRows:
         self.rows[task_id] |= {name: value for name, value in values.items() if value is not None}
 
 
-class EventRows:
-    """Writes events as rows, as the real log does."""
-
-    async def emit(self, tx: Writer, **values: Any) -> None:
-        await tx.execute(
-            "INSERT INTO events (event_id, organization_id, namespace_id, event_type, resource_id, payload) VALUES"
-            " (%(id)s, %(organization_id)s, %(namespace_id)s, %(event_type)s, %(resource_id)s, %(payload)s)",
-            {"id": new_id("evt"), **values, "payload": Jsonb(values["payload"])},
-        )
-
-
 @dataclass
 class House:
     """What tests hold in their hands."""
@@ -129,7 +118,7 @@ async def build(db: Database, folder: Path, *, outbound: OutboundSettings | None
         buckets=buckets,
         blobs=blobs,
         fetcher=Fetcher(outbound or OutboundSettings()),
-        events=EventRows(),
+        events=Events(),
         limits=LimitSettings(**limits),
     )
     callers = Callers(KeysAreNames())

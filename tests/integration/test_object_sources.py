@@ -114,8 +114,8 @@ class Documents:
     async def counts_of_objects(self, tx: NamespaceReader, object_ids: Sequence[str]) -> Mapping[str, int]:
         return {key: self.counts[key] for key in object_ids if key in self.counts}
 
-    async def delete_all_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
-        return len([self.counts.pop(key) for key in object_ids if key in self.counts])
+    async def delete_all_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> dict[str, list[str]]:
+        return {f"col_{key}": ["doc"] * self.counts.pop(key) for key in object_ids if key in self.counts}
 
 
 async def test_documents_are_counted_and_go_with_their_object(house: House, bucket: str) -> None:

@@ -150,8 +150,11 @@ class _Merged:
 
         collector: Any = multiprocess.MultiProcessCollector
         _drop_gauges_of_the_dead(self._folder)
-        files = [str(file) for file in sorted(self._folder.glob("*.db")) if _is_readable(file)]
-        found: Iterable[Any] = collector.merge(files)
+        files = sorted(self._folder.glob("*.db"))
+        try:
+            found: Iterable[Any] = collector.merge([str(file) for file in files])
+        except Exception:  # noqa: BLE001 - which file it was is found out, and recorded
+            found = collector.merge([str(file) for file in files if _is_readable(file)])
         return found
 
 

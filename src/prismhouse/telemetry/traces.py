@@ -151,7 +151,13 @@ def tracing() -> bool:
 
 def is_installed() -> bool:
     """Say whether the packages of the extra `otel` are there."""
-    return find_spec("opentelemetry") is not None and find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    try:
+        return (
+            find_spec("opentelemetry.sdk") is not None
+            and find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+        )
+    except ModuleNotFoundError:
+        return False
 
 
 def span(

@@ -78,6 +78,7 @@ def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -
         ("image_extractor_v1", {"use_cdn": True}, "use_cdn"),
         ("multimodal_extractor_v1", {"run_transcription_embedding": True}, "Set run_transcription to true"),
         ("multimodal_extractor_v1", {"transcription_language": "english"}, "transcription_language|pattern"),
+        ("multimodal_extractor_v1", {"transcription_language": "xx"}, "Whisper does not know xx"),
         ("multimodal_extractor_v2", {"split_method": "pages"}, "scene"),
         ("multimodal_extractor_v2", {"sensitivity": "huge"}, "medium"),
         ("multimodal_extractor_v2", {"scene_detection_threshold": 27}, "less than or equal to 1"),

@@ -96,6 +96,7 @@ def test_pauses_are_found_where_they_are(tmp_path: Path) -> None:
         (b"", "audio", "empty_file"),
         (b"plain text", "video", "media_type_mismatch"),
         (b"%PDF-1.7 ...", "audio", "media_type_mismatch"),
+        (b"PK\x03\x04" + b"0" * 99, "video", "media_type_mismatch"),
         (b"\x89PNG\r\n\x1a\n" + b"0" * 99, "video", "media_type_mismatch"),
         (b"\x89PNG\r\n\x1a\n" + b"0" * 99, "gif", "media_type_mismatch"),
         (b"#EXTM3U\n#EXTINF:1,\nhttp://10.0.0.1/x.ts\n", "video", "media_type_mismatch"),

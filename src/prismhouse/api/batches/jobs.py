@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from prismhouse.api.batches.service.batches import Batches
@@ -9,6 +10,7 @@ from prismhouse.api.batches.service.cutting import blames_rows
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.run import abandon_chunk, run_chunk
 from prismhouse.api.batches.service.stop import give_up as give_up_batch
+from prismhouse.api.batches.service.telling import NOTIFY_JOB, notify
 from prismhouse.api.batches.service.tiers import start_tier
 from prismhouse.kit.ids import NamespaceId, TaskId
 from prismhouse.storage.postgres import vectors
@@ -54,6 +56,7 @@ def register_jobs(parts: Parts, batches: Batches) -> None:
     parts.queue.register("batches.run_chunk", chunk, on_give_up=give_up_chunk, lane="rows")
     parts.queue.register("batches.expire_draft", batches.expire_draft)
     parts.queue.register("batches.build_indexes", build_indexes)
+    parts.queue.register(NOTIFY_JOB, partial(notify, parts.sender))
 
 
 async def _end_orphan(parts: Parts, task_id: TaskId) -> None:

@@ -119,9 +119,11 @@ WHERE namespace_id = %(namespace_id)s AND collection_id = %(collection_id)s
 _DELETE_ALL_OF_OBJECTS = """
 WITH gone AS (
   DELETE FROM documents
-  WHERE namespace_id = %(namespace_id)s AND root_object_id = ANY(%(object_ids)b) RETURNING collection_id
+  WHERE namespace_id = %(namespace_id)s AND root_object_id = ANY(%(object_ids)b)
+  RETURNING collection_id, document_id
 )
-SELECT count(DISTINCT collection_id) FROM gone
+SELECT collection_id, array_agg(document_id ORDER BY document_id) AS document_ids FROM gone
+GROUP BY collection_id ORDER BY collection_id
 """
 _OBJECTS_WITH_DOCUMENTS = """
 SELECT asked.object_id FROM unnest(%(object_ids)b::text[]) AS asked (object_id)
@@ -181,9 +183,10 @@ async def delete_of_objects(
     )
 
 
-async def delete_all_of_objects(tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
-    """Delete what was made of these objects and return from how many collections."""
-    return int(await tx.fetch_value(_DELETE_ALL_OF_OBJECTS, {"object_ids": list(object_ids)}))
+async def delete_all_of_objects(tx: NamespaceWriter, object_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Delete what was made of these objects and return it, by collection."""
+    rows = await tx.fetch_all(_DELETE_ALL_OF_OBJECTS, {"object_ids": list(object_ids)})
+    return {row["collection_id"]: row["document_ids"] for row in rows}
 
 
 async def objects_with_documents(tx: NamespaceReader, collection_id: str, object_ids: Sequence[str]) -> set[str]:

@@ -29,6 +29,15 @@ class EventLog(Protocol):
         payload: Mapping[str, Any],
     ) -> Any: ...
 
+    async def emit_many(
+        self,
+        tx: Writer,
+        *,
+        organization_id: OrganizationId,
+        namespace_id: NamespaceId | None,
+        events: Sequence[tuple[str, str, Mapping[str, Any]]],
+    ) -> None: ...
+
 
 class Derived(Protocol):
     """The documents that extraction made of objects."""
@@ -37,8 +46,10 @@ class Derived(Protocol):
         """Return the number of documents per object, in all collections; objects without any are absent."""
         ...
 
-    async def delete_all_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
-        """Delete the documents made of the objects in all collections; return how many collections lost one."""
+    async def delete_all_of_objects(
+        self, tx: NamespaceWriter, object_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Delete the documents made of the objects in all collections; return what went, by collection."""
         ...
 
 

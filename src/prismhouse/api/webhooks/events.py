@@ -50,7 +50,9 @@ class Events:
         namespace_id: NamespaceId | str | None,
         events: Sequence[tuple[str, str, Mapping[str, Any]]],
     ) -> None:
-        """Write events, each as (type, resource id, payload), in their order and in one statement."""
+        """Write events, each as (type, resource id, payload), in their order and in one statement; none for none."""
+        if not events:
+            return
         digits = secrets.token_hex(_ID_BYTES * len(events))
         await store.insert_events(
             tx,

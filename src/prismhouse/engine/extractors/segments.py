@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import FilmFrame
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.media.shots import ShotDetector
 
-__all__ = ["Begins", "Segment", "Segmenter", "at_scenes", "at_times", "every", "spans"]
+__all__ = ["Begins", "Segment", "Segmenter", "at_scenes", "at_times", "check_segments", "every", "spans"]
 
 Begins = Callable[[FilmFrame], bool]
 _EARLY_SECONDS = 1e-4
@@ -93,6 +95,13 @@ def at_times(times: Sequence[float]) -> Begins:
 def at_scenes(threshold: float) -> Begins:
     """Begin a segment at each shot."""
     return ShotDetector(threshold).begins
+
+
+def check_segments(count: int, limits: MediaLimits) -> None:
+    """Raise MediaFault for more segments than one file may become."""
+    if count > limits.segments:
+        message = f"The file becomes more than {limits.segments} segments."
+        raise MediaFault("too_many_segments", f"{message} Make them longer, or raise PRISMHOUSE_MEDIA__SEGMENTS.")
 
 
 def spans(seconds: float, cuts: Sequence[float], *, longest: float | None) -> list[tuple[float, float]]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.port import Speech, Word
@@ -19,18 +16,15 @@ from prismhouse.engine.inference.weights import locate, verified
 
 __all__ = ["Whisper", "load"]
 
-RATE = 16_000
-_PART_SECONDS = 600
-"""Speech that is read at a time: its spectrum takes 20 MB."""
-
-_CUT_WITHIN_SECONDS = 30
-_WINDOW = RATE // 10
 _BEAM = 5
 _MOST_TOKENS = 200
 _MOST_REPETITION = 2.4
 _LEAST_CERTAINTY = -1.0
-"""What music is taken for repeats itself or is uncertain. Whisper's own bounds, at which it would guess again and again
-at growing temperatures: a minute of work for five seconds of music. Such parts are left out instead."""
+_MOST_SILENCE = 0.6
+_CERTAIN_IN_SILENCE = -0.7
+"""What music is taken for repeats itself, is uncertain, or is said where the model hears no speech. At these bounds
+Whisper would guess again and again at growing temperatures: a minute of work for five seconds of music. Such parts
+are left out instead."""
 
 _CONFIG = ("config.json", "tokenizer.json", "vocabulary.txt")
 
@@ -50,45 +44,33 @@ class Whisper:
         """Return the words that are spoken, with their times in seconds, and the language.
 
         Args:
-            samples: `(n,)` in [-1, 1], one channel at 16 kHz. Music and silence give no words.
+            samples: `(n,)` in [-1, 1], one channel at 16 kHz: some minutes, for their spectrum takes 32 kB a second.
+                Music and silence give no words.
             language: ISO 639-1 code; None has it found in the first half minute. English models know English alone.
         """
-        spoken = "en" if self.english_only else language
-        words: list[Word] = []
-        for start, part in _parts(samples):
-            segments, info = self._model.transcribe(
-                part,
-                language=spoken,
-                beam_size=_BEAM,
-                word_timestamps=True,
-                vad_filter=True,
-                condition_on_previous_text=False,
-                temperature=0.0,
-                max_new_tokens=_MOST_TOKENS,
-            )
-            words += [
-                Word(text=word.word, start=round(start + float(word.start), 3), end=round(start + float(word.end), 3))
-                for segment in segments
-                if segment.compression_ratio < _MOST_REPETITION and segment.avg_logprob > _LEAST_CERTAINTY
-                for word in segment.words or ()
-            ]
-            if spoken is None and words:
-                spoken = info.language
-        return Speech(words=words, language=spoken)
+        segments, info = self._model.transcribe(
+            samples,
+            language="en" if self.english_only else language,
+            beam_size=_BEAM,
+            word_timestamps=True,
+            vad_filter=True,
+            condition_on_previous_text=False,
+            temperature=0.0,
+            max_new_tokens=_MOST_TOKENS,
+        )
+        words = [
+            Word(text=word.word, start=round(float(word.start), 3), end=round(float(word.end), 3))
+            for segment in segments
+            if _is_speech(segment)
+            for word in segment.words or ()
+        ]
+        return Speech(words=words, language=info.language if words else None)
 
 
-def _parts(samples: FloatArray) -> Iterator[tuple[float, FloatArray]]:
-    """Yield ten minutes at a time, cut where it is quietest near the end, with their starts in seconds."""
-    start = 0
-    while len(samples) - start > _PART_SECONDS * RATE:
-        latest = start + _PART_SECONDS * RATE
-        near = samples[latest - _CUT_WITHIN_SECONDS * RATE : latest]
-        loudness = np.square(near.reshape(-1, _WINDOW)).mean(axis=1)
-        end = latest - len(near) + (int(loudness.argmin()) * _WINDOW + _WINDOW // 2)
-        yield start / RATE, samples[start:end]
-        start = end
-    if len(samples) > start:
-        yield start / RATE, samples[start:]
+def _is_speech(segment: Any) -> bool:
+    if segment.compression_ratio > _MOST_REPETITION or segment.avg_logprob < _LEAST_CERTAINTY:
+        return False
+    return bool(segment.no_speech_prob < _MOST_SILENCE or segment.avg_logprob > _CERTAIN_IN_SILENCE)
 
 
 def load(entry: ModelEntry, threads: int, cache_dir: Path) -> Whisper:

@@ -26,6 +26,7 @@ _FORMATS = (
 _KINDS = {"video": ("video",), "audio": ("audio", "video"), "gif": ("image", "video")}
 _ARTICLES = {"video": "a video", "audio": "audio", "gif": "an animation"}
 _HEAD_BYTES = 65_536
+_NO_MEDIA = frozenset({"application/zip", "application/gzip", "application/vnd.apache.parquet"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +80,6 @@ def faults_named(kind: str = "video") -> Iterator[None]:
     """Turn what FFmpeg raises for bad bytes into MediaFault."""
     from av.error import EOFError as EndOfFile
     from av.error import FFmpegError, InvalidDataError
-    from av.error import OSError as FileFault
 
     what = _ARTICLES.get(kind, kind)
     try:
@@ -90,9 +90,7 @@ def faults_named(kind: str = "video") -> Iterator[None]:
         message = f"The file is damaged or cut off and cannot be read as {what} ({error.strerror}). Upload it again."
         raise MediaFault("media_corrupt", message) from error
     except FFmpegError as error:
-        if isinstance(error, MemoryError):
-            raise
-        if isinstance(error, FileFault) and error.errno is not None and 0 < error.errno < 200 and error.errno != 22:
+        if isinstance(error, (MemoryError, FileNotFoundError, PermissionError)):
             raise
         message = f"The file cannot be read as {what} ({error.strerror}). Convert it to MP4 with H.264 and AAC."
         raise MediaFault("media_unreadable", message) from error
@@ -110,7 +108,8 @@ def _expect(path: Path, kind: str) -> None:
     if not head:
         raise MediaFault("empty_file", f"Expected {_ARTICLES[kind]}, got an empty file.")
     found = sniff(head)
-    if found.kind not in (*_KINDS[kind], "binary") or (kind == "gif" and found.mime != "image/gif"):
+    is_other = found.kind not in (*_KINDS[kind], "binary") or found.mime in _NO_MEDIA
+    if is_other or (kind == "gif" and found.mime != "image/gif"):
         message = f"Expected {_ARTICLES[kind]}, got {found.label} ({found.mime}). Map the input to another field."
         raise MediaFault("media_type_mismatch", message)
 

@@ -15,11 +15,21 @@ from prismhouse.engine.media.errors import MediaFault
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Film", "FilmFrame", "upright"]
+__all__ = ["Film", "FilmFrame", "Scalers", "upright"]
 
 _DEFAULT_FPS = 25.0
 _MOST_DAMAGED = 1_000
 _TRUNCATED = 0.9
+
+
+class Scalers:
+    """What changes the size of a film's pictures. Each is made ready for one size, which costs 0.4 ms, and kept."""
+
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.grey: Any = VideoReformatter()
+        self.colour: Any = VideoReformatter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +44,11 @@ class FilmFrame:
     number: int
     time: float
     raw: Any
+    scalers: Scalers
 
     def small(self, width: int, height: int) -> npt.NDArray[np.uint8]:
-        """Return `(height, width, 3)` RGB, squeezed to that size, not turned upright."""
-        shrunk = self.raw.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+        """Return `(height, width)` grey, squeezed to that size, not turned upright. Cost: 0.05 to 0.4 ms."""
+        shrunk = self.scalers.grey.reformat(self.raw, width=width, height=height, format="gray", interpolation="AREA")
         made: npt.NDArray[np.uint8] = shrunk.to_ndarray()
         return made
 
@@ -47,9 +58,8 @@ class FilmFrame:
 
         width, height = self.raw.width, self.raw.height
         scale = min(1.0, (longest or max(width, height)) / max(width, height))
-        shrunk = self.raw.reformat(
-            width=max(2, round(width * scale)), height=max(2, round(height * scale)), format="rgb24"
-        )
+        width, height = max(2, round(width * scale)), max(2, round(height * scale))
+        shrunk = self.scalers.colour.reformat(self.raw, width=width, height=height, format="rgb24")
         return Images.fromarray(np.ascontiguousarray(np.rot90(shrunk.to_ndarray(), _turns(self.raw))))
 
 
@@ -78,7 +88,7 @@ class Film:
 
     def __iter__(self) -> Iterator[FilmFrame]:
         """Yield pictures in the order of showing, times growing."""
-        last = -1.0
+        last, scalers = -1.0, Scalers()
         for raw in self._decoded():
             time = last + 1 / self.fps if last >= 0 else 0.0
             if raw.pts is not None and raw.time_base:
@@ -88,7 +98,7 @@ class Film:
             last = time
             self.end = time + self._shown_for(raw)
             self.count += 1
-            yield FilmFrame(self.count - 1, max(time, 0.0), raw)
+            yield FilmFrame(self.count - 1, max(time, 0.0), raw, scalers)
         if not self.count:
             raise MediaFault("media_corrupt", "The file holds no picture that can be decoded. Upload it again.")
 

@@ -37,7 +37,7 @@ class ShotDetector:
     def begins(self, frame: FilmFrame) -> bool:
         """Say whether a new shot begins with this picture. The first picture begins none.
 
-        Cost: 0.3 ms for a picture of 1280 x 720.
+        Cost: 0.1 ms for a picture of 640 x 272, 0.4 ms for one of 1280 x 720.
         """
         seen = frame.small(*_SIZE).astype(np.int16)
         before, self._before = self._before, seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ _FULL = 32_768.0
 _MOST_DAMAGED = 1_000
 _WINDOW_SECONDS = 0.02
 _QUIETEST = 1e-10
+_CUT_WITHIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,19 @@ class Sound:
         last = len(self.kept) if end is None else round(end * self.rate)
         part: npt.NDArray[np.float32] = self.kept[max(0, round(start * self.rate)) : last].astype(np.float32) / _FULL
         return part
+
+    def portions(self, longest: float = 600.0) -> Iterator[tuple[float, npt.NDArray[np.float32]]]:
+        """Yield start and samples of at most `longest` seconds, cut where it is quietest in the last half minute."""
+        start, most = 0, round(longest * self.rate)
+        window, reach = self.rate // 10, round(min(_CUT_WITHIN_SECONDS, longest / 2) * 10)
+        while len(self.kept) - start > most:
+            first = start + most - reach * window
+            near = self.kept[first : first + reach * window].astype(np.float32).reshape(reach, window)
+            end = first + int(np.square(near).mean(axis=1).argmin()) * window + window // 2
+            yield start / self.rate, self.samples(start / self.rate, end / self.rate)
+            start = end
+        if len(self.kept) > start:
+            yield start / self.rate, self.samples(start / self.rate)
 
 
 def read_sound(media: Media, *, rate: int = SPEECH_RATE) -> Sound:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import resource
 import signal
 import struct
 import sys
@@ -16,7 +17,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 __all__ = ["LENGTH", "RemoteFailure", "answer_of", "failure_of", "main", "rebuild"]
@@ -33,6 +36,7 @@ def main() -> None:
     """Serve calls until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = int(sys.argv[1])
+    _bound_memory(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     calls: BinaryIO = os.fdopen(os.dup(0), "rb")
     answers: BinaryIO = os.fdopen(os.dup(1), "wb")
@@ -45,6 +49,14 @@ def main() -> None:
         answers.write(LENGTH.pack(len(answer)))
         answers.write(answer)
         answers.flush()
+
+
+def _bound_memory(size_bytes: int) -> None:
+    """Fail with MemoryError at a limit; and be the one that the kernel ends when the whole machine has no more."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    if size_bytes:
+        resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
 
 
 def _end_with(parent: int) -> None:

@@ -54,6 +54,7 @@ class LocalCompute:
         call_timeout_seconds: limit of a call that names none. At the limit the process is killed.
         idle_seconds: a process that had nothing to do for this long is ended, and its memory freed.
         environment: variables added for the processes.
+        memory_bytes: limit of what a process may allocate; past it, allocating fails with MemoryError. None: no limit.
 
     Cost: about 0.1 ms a call beside the pickles; 30-60 ms to start a process.
     """
@@ -65,11 +66,13 @@ class LocalCompute:
         call_timeout_seconds: float = 600,
         idle_seconds: float = 300,
         environment: Mapping[str, str] | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         self.processes = processes or os.cpu_count() or 1
         self._call_timeout_seconds = call_timeout_seconds
         self._idle_seconds = idle_seconds
         self._environment = dict(environment or {})
+        self._memory_bytes = memory_bytes or 0
         self._slots = asyncio.Semaphore(self.processes)
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
@@ -145,6 +148,7 @@ class LocalCompute:
             "-c",
             "from prismhouse.storage.compute.child import main; main()",
             str(os.getpid()),
+            str(self._memory_bytes),
             stdin=PIPE,
             stdout=PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **self._environment},

@@ -9,6 +9,7 @@ from prismhouse.api.batches.model import BatchRow, BatchStatus, TierRow
 from prismhouse.api.batches.service.audit import audit_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import job_arguments
+from prismhouse.api.batches.service.telling import tell_end
 from prismhouse.api.batches.store import amounts, chunks, control, journal, ledger
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store.journal import JournalEvent, Level
@@ -150,6 +151,7 @@ async def end_batch(
             resource_id=batch.batch_id,
             payload=result,
         )
+    await tell_end(parts, tx, batch, result, counts)
     if result["documents_written"]:
         await parts.queue.enqueue(
             tx.unscoped, "batches.build_indexes", [{"namespace_id": batch.namespace_id}], priority=-10

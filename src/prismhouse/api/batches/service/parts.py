@@ -20,6 +20,7 @@ from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.queue import JobQueue
+from prismhouse.storage.outbound import Sender
 from prismhouse.storage.postgres.database import Database
 
 __all__ = ["EXTRACT", "ExtractorSettings", "Parts"]
@@ -54,6 +55,7 @@ class Parts:
     copies: LocalCopies
     tasks: Tasks
     events: Events
+    sender: Sender
     buckets: Buckets
     objects: Objects
     collections: Collections

@@ -34,6 +34,7 @@ from prismhouse.api.batches.service.read import GONE, Reading
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
 from prismhouse.api.batches.service.stop import while_wanted
 from prismhouse.api.batches.service.tally import tally
+from prismhouse.api.batches.service.telling import tell_written
 from prismhouse.api.batches.service.tiers import enqueue_pending
 from prismhouse.api.batches.store import amounts, chunks, ledger
 from prismhouse.api.batches.store import batches as store
@@ -307,6 +308,8 @@ async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     await _take_failures(tx, work)
     await parts.documents.write(tx, [item.document for item in work.written])
     await _write_vectors(tx, work)
+    written = [item.document.document_id for item in work.written]
+    await tell_written(parts, tx, work.batch, work.collection, written)
     await ledger.add_failures(tx, batch_id, tier, work.chunk.collection_id, work.failed)
     await chunks.finish_chunk(tx, batch_id, tier, number, [work.outcomes.get(name) for name in chunk.source_ids])
     # Last, because all chunks of the batch queue here.

@@ -16,6 +16,7 @@ from prismhouse.api.batches.service.moments import Moment, Seen, news
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, ledger
+from prismhouse.api.batches.store.standing import standing
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.streams import HEARTBEAT_SECONDS, Events
 from prismhouse.kit.errors import WarehouseError
@@ -24,6 +25,9 @@ from prismhouse.kit.ids import NamespaceId
 __all__ = ["Watching"]
 
 _PAUSE_SECONDS = 0.5
+# A batch that does not move is asked for less and less often.
+_SLOWER = 1.3
+_SLOWEST = 4.0
 _PAUSE_AFTER_FAULT_SECONDS = 2.0
 _WINDOW_SECONDS = 20.0
 _LEAST_SECONDS = 1.0
@@ -98,9 +102,14 @@ class Watching:
     async def _poll(self, namespace_id: NamespaceId, batch_id: str, poll: _Poll) -> None:
         """Look again and again until the batch has ended or is gone; its readers learn what changed."""
         speeds = _Speeds()
+        known: str | None = ""
+        pause = self._pause_seconds
         while True:
             try:
-                moment = await self._look(namespace_id, batch_id)
+                now = await self._standing(namespace_id, batch_id)
+                pause = self._pause_seconds if now != known else min(pause * _SLOWER, self._pause_seconds * _SLOWEST)
+                moment = await self._look(namespace_id, batch_id) if now != known else poll.moment
+                known = now
             except WarehouseError as error:
                 _log.warning("a watched batch could not be read", batch_id=batch_id, reason=error.message)
                 await asyncio.sleep(_PAUSE_AFTER_FAULT_SECONDS)
@@ -108,13 +117,18 @@ class Watching:
             except Exception:  # noqa: BLE001 - recorded; the readers' streams end, and they come again
                 _log.exception("a watched batch could not be read", batch_id=batch_id)
                 moment = None
-            poll.tell(speeds.measured(moment) if moment is not None else None)
+            if moment is not poll.moment or moment is None:
+                poll.tell(speeds.measured(moment) if moment is not None else None)
             if moment is None or moment.batch.status in TERMINAL:
                 # Whoever comes now starts a poll of his own: the batch may be retried.
                 if self._polls.get((namespace_id, batch_id)) is poll:
                     del self._polls[namespace_id, batch_id]
                 return
-            await asyncio.sleep(self._pause_seconds)
+            await asyncio.sleep(pause)
+
+    async def _standing(self, namespace_id: NamespaceId, batch_id: str) -> str | None:
+        async with self._parts.db.read() as unit:
+            return await standing(unit.within(namespace_id), batch_id)
 
     async def _look(self, namespace_id: NamespaceId, batch_id: str) -> Moment | None:
         looked_at = time.monotonic()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from prismhouse.kit import json
 from prismhouse.kit.ids import CollectionId
 
 __all__ = ["CollectionRow"]
@@ -46,6 +48,14 @@ class CollectionRow:
     schema_version: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def index_signature(self) -> str:
+        """The same text as long as documents get the same features: readers who keep results see by it when not."""
+        features = [
+            [index.get("feature_uri"), (index.get("index") or {}).get("dimensions")] for index in self.vector_indexes
+        ]
+        return hashlib.sha256(json.dumps([self.extractor_id, sorted(features, key=str)])).hexdigest()[:16]
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> CollectionRow:

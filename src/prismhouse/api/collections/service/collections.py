@@ -32,6 +32,8 @@ from prismhouse.api.collections.service.errors import (
 )
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.paging import Page
+from prismhouse.api.webhooks.events import Events
+from prismhouse.api.webhooks.told import Told
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit import json
 from prismhouse.kit.clock import iso, utc_now
@@ -81,8 +83,10 @@ class Collections:
         namespaces: Registry | None = None,
         declare: Declare = vectors.declare,
         audit: Audit | None = None,
+        events: Events | None = None,
     ) -> None:
         self._db = db
+        self._events = events or Events()
         self._audit = audit or Audit(db)
         self._namespaces = namespaces
         self._catalogue = catalogue
@@ -171,6 +175,7 @@ class Collections:
             resource_id=row.collection_id,
             changes=made | ({"cloned_from": source} if source else {}),
         )
+        await self._tell(tx, scope, [_told("created", row.collection_id, collection_name=row.name)])
         return row
 
     async def get(self, scope: Scope, identifier: str) -> Counted:
@@ -256,6 +261,11 @@ class Collections:
                     resource_id=row.collection_id,
                     changes=differences,
                 )
+                fields = sorted(differences)
+                told = _told(
+                    "updated", row.collection_id, collection_name=record["collection_name"], changed_fields=fields
+                )
+                await self._tell(tx, scope, [told])
             return await _counted(tx, CollectionRow.from_record(record))
 
     async def delete(self, scope: Scope, identifier: str) -> CollectionRow:
@@ -275,7 +285,7 @@ class Collections:
                 "source_collection_name": row.name,
                 "disabled_at": iso(utc_now()),
             }
-            await store.disable_downstream(tx, row.collection_id, reason)
+            disabled = await store.disable_downstream(tx, row.collection_id, reason)
             await store.delete_documents(tx, row.collection_id)
             await store.delete(tx, row.collection_id)
             await self._audit.record(
@@ -286,7 +296,15 @@ class Collections:
                 resource_id=row.collection_id,
                 changes={"collection_name": row.name},
             )
+            told = [_told("deleted", row.collection_id, collection_name=row.name)]
+            told += [_told("updated", one, changed_fields=["enabled"]) for one in disabled]
+            await self._tell(tx, scope, told)
             return row
+
+    async def _tell(self, tx: NamespaceWriter, scope: Scope, told: Sequence[Told]) -> None:
+        await self._events.emit_many(
+            tx.unscoped, organization_id=scope.organization_id, namespace_id=scope.namespace_id, events=told
+        )
 
     async def clone(self, scope: Scope, identifier: str, request: CloneCollection) -> tuple[Counted, CollectionRow]:
         """Copy a collection under another name, with overrides and without documents; return copy and original."""
@@ -314,6 +332,10 @@ class Collections:
         """Return the feature keys whose extractor is in the catalogue."""
         by_name = {(record.name, record.version): record for record in self._catalogue.all()}
         return [(key, by_name[named]) for key, named in FEATURE_KEYS.items() if named in by_name]
+
+
+def _told(verb: str, collection_id: str, **more: Any) -> Told:
+    return f"collection.{verb}", collection_id, {"collection_id": collection_id, **more}
 
 
 def _order(request: ListCollections) -> tuple[str, bool]:

@@ -104,8 +104,8 @@ class Documents:
         """Delete what a collection made of these objects, except what `except_batch` made: the end of a replacement."""
         return await store.delete_of_objects(tx, collection_id, object_ids, except_batch=except_batch)
 
-    async def delete_all_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> int:
-        """Delete what all collections made of these objects; return how many collections lost documents."""
+    async def delete_all_of_objects(self, tx: NamespaceWriter, object_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Delete what all collections made of these objects; return the documents that went, by collection."""
         return await store.delete_all_of_objects(tx, object_ids)
 
     async def existing_objects(self, tx: NamespaceReader, collection_id: str, object_ids: Sequence[str]) -> set[str]:

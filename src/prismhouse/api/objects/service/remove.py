@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from prismhouse.api.objects.errors import ObjectNotFound
 from prismhouse.api.objects.ports import Derived, EventLog, Uploads
 from prismhouse.api.objects.schemas import BulkSoftDelete
 from prismhouse.api.web.caller import Scope
+from prismhouse.api.webhooks.told import Told, about_many
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import BucketId, NamespaceId
 from prismhouse.storage.blobs.port import BlobStore
@@ -48,7 +49,7 @@ class Removal:
             if "\x00" in object_id or not await store.hold(scoped, bucket.bucket_id, object_id):
                 raise ObjectNotFound(resource="object", id=object_id)
             if cascade and self.derived is not None:
-                await self.derived.delete_all_of_objects(scoped, [object_id])
+                await self._tell_of_documents(scope, tx, await self.derived.delete_all_of_objects(scoped, [object_id]))
             gone = await store.delete(scoped, object_id)
             if self.uploads is not None:
                 await self.uploads.release(scoped, [object_id])
@@ -77,7 +78,9 @@ class Removal:
             hidden = [row["object_id"] for row in rows]
             collections = 0
             if hidden and self.derived is not None:
-                collections = await self.derived.delete_all_of_objects(scoped, hidden)
+                removed = await self.derived.delete_all_of_objects(scoped, hidden)
+                await self._tell_of_documents(scope, tx, removed)
+                collections = len(removed)
             failed = sum(row["failed"] for row in rows)
             await self._buckets.count(scoped, bucket.bucket_id, objects=-len(hidden), failed=-failed)
             if hidden:
@@ -114,12 +117,27 @@ class Removal:
             reason=reason,
         )
 
+    async def _tell_of_documents(self, scope: Scope, tx: Writer, documents: Mapping[str, Sequence[str]]) -> None:
+        """Tell which documents went with their objects."""
+        told: list[Told] = []
+        for collection_id, ids in documents.items():
+            told += about_many("documents.deleted.batch", collection_id, ids, collection_id=collection_id)
+        await self._tell(scope, tx, told)
+
+    async def _tell(self, scope: Scope, tx: Writer, told: Sequence[Told]) -> None:
+        await self._events.emit_many(
+            tx, organization_id=scope.organization_id, namespace_id=scope.namespace_id, events=told
+        )
+
     async def empty_bucket(self, scope: Scope, bucket_id: BucketId) -> None:
         """Delete all objects of a bucket that is being deleted; their documents stay."""
         deleted = _OBJECTS_AT_A_TIME
         while deleted:
             async with self._db.write() as tx:
-                deleted = await store.delete_some(tx.within(scope.namespace_id), bucket_id, _OBJECTS_AT_A_TIME)
+                gone = await store.delete_some(tx.within(scope.namespace_id), bucket_id, _OBJECTS_AT_A_TIME)
+                told = about_many("objects.deleted.batch", bucket_id, gone, noun="object", bucket_id=bucket_id)
+                await self._tell(scope, tx, told)
+            deleted = len(gone)
         await self.sweep(scope.namespace_id)
 
     async def sweep(self, namespace_id: NamespaceId) -> int:

@@ -233,9 +233,9 @@ async def hide(tx: NamespaceWriter, bucket_id: str, object_ids: Sequence[str], l
     )
 
 
-async def delete_some(tx: NamespaceWriter, bucket_id: str, limit: int) -> int:
-    """Delete up to `limit` objects of a bucket, leave their bytes to the sweep; return how many."""
-    value = await tx.fetch_value(
+async def delete_some(tx: NamespaceWriter, bucket_id: str, limit: int) -> list[str]:
+    """Delete up to `limit` objects of a bucket, leave their bytes to the sweep; return their ids."""
+    rows = await tx.fetch_all(
         """
         WITH doomed AS (
           SELECT object_id FROM objects WHERE namespace_id = %(namespace_id)s AND bucket_id = %(bucket_id)s
@@ -247,9 +247,9 @@ async def delete_some(tx: NamespaceWriter, bucket_id: str, limit: int) -> int:
           ON CONFLICT (namespace_id, sha256) DO UPDATE SET created_at = now()
         ), gone AS (
           DELETE FROM objects o USING doomed d
-          WHERE o.namespace_id = %(namespace_id)s AND o.object_id = d.object_id RETURNING 1
+          WHERE o.namespace_id = %(namespace_id)s AND o.object_id = d.object_id RETURNING o.object_id
         )
-        SELECT count(*) FROM gone""",
+        SELECT object_id FROM gone ORDER BY object_id""",
         {"bucket_id": bucket_id, "limit": limit},
     )
-    return int(value)
+    return [row["object_id"] for row in rows]

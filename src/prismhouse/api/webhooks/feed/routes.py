@@ -31,7 +31,7 @@ def routes(service: Feed, callers: Callers) -> APIRouter:
             caller,
             cursor=page.cursor,
             limit=page.limit,
-            namespace=namespace_id or namespace_named(request),
+            namespaces=[named for named in (namespace_id, namespace_named(request)) if named],
             event_type=event_type or None,
         )
         return answer({"results": found.results, "next_cursor": found.next_cursor, "has_more": found.has_more})

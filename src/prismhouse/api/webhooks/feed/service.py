@@ -17,9 +17,10 @@ from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.storage.postgres.database import Database, Record
 
-__all__ = ["CursorExpired", "Feed", "FeedPage"]
+__all__ = ["CursorExpired", "Feed", "FeedPage", "NamespacesDiffer"]
 
-_EVENTS_AT_ONCE = 5_000
+# Each may become deliveries of a hundred webhooks, in one statement.
+_EVENTS_AT_ONCE = 1_000
 _MARK = "events"
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +30,13 @@ class CursorExpired(WarehouseError):
 
     code = Code.BAD_REQUEST
     hint = "Read the state that you need anew, then start again without a cursor."
+
+
+class NamespacesDiffer(WarehouseError):
+    """The request names two namespaces, {names}, by `namespace_id` and by X-Namespace."""
+
+    code = Code.BAD_REQUEST
+    hint = "Leave one of them out."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +67,26 @@ class Feed:
             return await store.place(tx, last=last, limit=_EVENTS_AT_ONCE) - last == _EVENTS_AT_ONCE
 
     async def page(
-        self, caller: Caller, *, cursor: str | None, limit: int, namespace: str | None, event_type: str | None
+        self,
+        caller: Caller,
+        *,
+        cursor: str | None,
+        limit: int,
+        namespaces: Sequence[str] = (),
+        event_type: str | None = None,
     ) -> FeedPage:
-        """Return the next events after `cursor`, from the first one kept without; raise CursorExpired."""
+        """Return the next events after `cursor`, from the first one kept without it.
+
+        `namespaces` are the ids or names by which a request names one. Raises CursorExpired, NamespacesDiffer.
+        """
         patterns = _open_to(caller)
         await self.place()  # not only the worker does: a feed without one is as fresh
         async with self._db.read() as tx:
-            namespace_id = namespace and await store.namespace_named(tx, caller.organization_id, namespace)
-            if namespace_id:
+            found = {await store.namespace_named(tx, caller.organization_id, name) for name in namespaces}
+            if len(found) > 1:
+                raise NamespacesDiffer(names=" and ".join(namespaces))
+            namespace_id = next(iter(found), None)
+            if namespace_id is not None:
                 _check(caller, namespace_id)
             forgotten = await store.forgotten_through(tx, caller.organization_id)
             after = forgotten if cursor is None else _place_of(cursor)

@@ -15,12 +15,13 @@ from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, s
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
 from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
-from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, every
+from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
 from prismhouse.engine.inference.registry import MINILM
 from prismhouse.engine.media.container import Media, opened
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film, FilmFrame
 from prismhouse.engine.media.image import thumbnail
+from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.media.sound import Sound, pauses, read_sound
 
 __all__ = ["SAMPLES_PER_SECOND", "film_documents"]
@@ -103,7 +104,7 @@ def film_documents(
         sound, heard = _listen(path, media, parameters, resources)
         film, segmenter = Film(media), _segmenter(sound, parameters)
         eye = _Eye(resources, thumbnails=parameters["enable_thumbnails"] and cover is None)
-        segments = _watch(film, segmenter, eye)
+        segments = _watch(film, segmenter, eye, resources.media)
         size = _size(media)
     documents = [
         _document(
@@ -122,7 +123,7 @@ def film_documents(
     return documents, [*failures, *_losses(film, sound)]
 
 
-def _watch(film: Film, segmenter: Segmenter, eye: _Eye) -> list[Segment]:
+def _watch(film: Film, segmenter: Segmenter, eye: _Eye, limits: MediaLimits) -> list[Segment]:
     """Go through the video once."""
     segments: list[Segment] = []
     number, sampled_at = -1, 0.0
@@ -131,6 +132,7 @@ def _watch(film: Film, segmenter: Segmenter, eye: _Eye) -> list[Segment]:
         if ended is not None:
             segments.append(ended)
             eye.end(ended.number)
+            check_segments(ended.number + 2, limits)
         number += is_first
         if is_first or frame.time - sampled_at >= 1 / SAMPLES_PER_SECOND - _EARLY_SECONDS:
             eye.take(number, frame)

@@ -13,6 +13,11 @@ __all__ = ["MultimodalParameters", "shot_threshold", "silence_threshold"]
 
 _NO_DESCRIPTION = "needs a model that describes pictures, and none is built in or can be set yet"
 _NO_OCR = "needs a model that reads text in pictures (PP-OCR), which is not built in yet"
+_LANGUAGES = frozenset(
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy"  # noqa: SIM905
+    " id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru"
+    " sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh".split()
+)
 _SENSITIVITIES = {"low": 0.5, "medium": 0.35, "high": 0.25}
 _SILENCE_DB = -40
 
@@ -82,6 +87,11 @@ class MultimodalParameters(Parameters):
     def _embeds_what_there_is(self) -> Self:
         if self.run_transcription_embedding and not self.run_transcription:
             raise ValueError("run_transcription_embedding: there is no transcription. Set run_transcription to true.")
+        language = (self.transcription_language or "en").partition("-")[0]
+        if language not in _LANGUAGES:
+            raise ValueError(
+                f"transcription_language: Whisper does not know {language}. Leave it out to have it found."
+            )
         return self
 
 

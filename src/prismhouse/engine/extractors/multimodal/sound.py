@@ -10,7 +10,7 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.film import quiet_moments
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
 from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, RowFailure
-from prismhouse.engine.extractors.segments import spans
+from prismhouse.engine.extractors.segments import check_segments, spans
 from prismhouse.engine.inference.registry import CONSE, MINILM
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.sound import Sound, read_sound
@@ -38,6 +38,8 @@ def sound_documents(
     """
     with opened(path, "audio", resources.media, threads=resources.threads) as media:
         sound = read_sound(media)
+    segments = _segments(sound, parameters)
+    check_segments(len(segments), resources.media)
     heard = transcribe(sound, parameters, resources) if parameters["run_transcription"] else Heard()
     failures = [] if heard.failure is None else [heard.failure]
     if heard.speech is None:
@@ -48,8 +50,7 @@ def sound_documents(
         failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
     embed = parameters["run_transcription_embedding"]
     documents = [
-        _document(start, end, heard, part=part, embed_speech=embed, resources=resources)
-        for start, end in _segments(sound, parameters)
+        _document(start, end, heard, part=part, embed_speech=embed, resources=resources) for start, end in segments
     ]
     return documents, failures
 

@@ -11,7 +11,7 @@ import structlog
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import ErrorType, FloatArray, RowFailure
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.port import Speech, SpeechModel
+from prismhouse.engine.inference.port import Speech, SpeechModel, Word
 from prismhouse.engine.inference.registry import MINILM, WHISPER_BASE, WHISPER_TINY_EN
 from prismhouse.engine.media.sound import Sound
 from prismhouse.kit.errors import WarehouseError
@@ -49,13 +49,25 @@ def transcribe(sound: Sound, parameters: Mapping[str, Any], resources: Resources
     model: SpeechModel = loaded(speech_model(parameters), threads=resources.threads, cache_dir=resources.cache_dir)
     language = (parameters["transcription_language"] or "").partition("-")[0] or None
     try:
-        return Heard(speech=model.transcribe(sound.samples(), language=language))
+        return Heard(speech=_said(model, sound, language))
     except WarehouseError:
         raise
     except Exception as error:  # noqa: BLE001 - recorded: the documents are written without a transcription
         _log.warning("transcription failed", exc_info=error)
         message = f"The speech could not be transcribed: {type(error).__name__}: {error}. The log has the trace."
         return without_speech("transcription_failed", message)
+
+
+def _said(model: SpeechModel, sound: Sound, language: str | None) -> Speech:
+    """Transcribe some minutes at a time, all in the language of the first that has words."""
+    words: list[Word] = []
+    for start, samples in sound.portions():
+        part = model.transcribe(samples, language=language)
+        language = language or part.language
+        words += [
+            Word(text=one.text, start=round(start + one.start, 3), end=round(start + one.end, 3)) for one in part.words
+        ]
+    return Speech(words=words, language=language if words else None)
 
 
 def without_speech(code: str, message: str) -> Heard:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import sample
 from typing import Any
 from uuid import uuid4
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from prismhouse.storage.compute.child import failure_of
 from prismhouse.storage.compute.port import MessageTooLarge
@@ -39,6 +43,7 @@ class _Unfit(Exception):
 class _Actor:
     handle: Any
     group: str
+    node_id: str = ""
     release: asyncio.TimerHandle | None = None
 
 
@@ -86,6 +91,7 @@ class Pool:
                 return Outcome(number, "answered", _failure_of_actor(error))
             except RayError as error:
                 await self._discard(actor)
+                await self._leave_dead_nodes()
                 return Outcome(number, "lost", _brief(error))
             except BaseException:
                 await asyncio.shield(self._discard(actor, *running))
@@ -119,13 +125,16 @@ class Pool:
 
     async def _start(self, group: str) -> _Actor:
         reason = ""
-        for _ in range(_STARTS):
+        for _ in range(_STARTS):  # a node may die, or a process be killed, as it starts
             actor = _Actor(None, group)
             self._actors.add(actor)
             try:
                 async with asyncio.timeout(self._options.start_seconds):
-                    actor.handle = await asyncio.to_thread(self._create, group)
-                    self._check(await _result(actor.handle.hello))
+                    actor.node_id = self._roomiest(await _nodes())
+                    actor.handle = await asyncio.to_thread(self._create, group, actor.node_id)
+                    hello: Hello = await _result(actor.handle.hello)
+                    actor.node_id = hello.node_id
+                    self._check(hello)
             except TimeoutError:
                 await self._discard(actor)
                 raise _NotStarted(
@@ -142,9 +151,17 @@ class Pool:
                 return actor
         raise _NotStarted(f"an extraction process died as it started: {reason}")
 
-    def _create(self, group: str) -> Any:
+    def _roomiest(self, nodes: Mapping[str, float]) -> str:
+        """Return the node with the fewest actors for its CPUs. Ray's own SPREAD put two on one node of two."""
+        if not nodes:
+            raise _NotStarted("no node of the Ray cluster has a CPU")
+        here = Counter(actor.node_id for actor in self._actors)
+        return min(sample(list(nodes), len(nodes)), key=lambda node_id: (here[node_id] + 1) / nodes[node_id])
+
+    def _create(self, group: str, node_id: str) -> Any:
         name = f"prismhouse-{group or 'any'}-{uuid4().hex[:12]}"
-        return self._remote.options(name=name, scheduling_strategy="SPREAD").remote()
+        wanted = NodeAffinitySchedulingStrategy(node_id, soft=True)
+        return self._remote.options(name=name, scheduling_strategy=wanted).remote(self._options.memory_bytes)
 
     def _check(self, hello: Hello) -> None:
         wanted, python = self._options.version, platform.python_version()
@@ -152,6 +169,15 @@ class Pool:
             raise _Unfit(f"node {hello.host} has prismhouse {hello.version}, this process {wanted}; install the same")
         if hello.python.rpartition(".")[0] != python.rpartition(".")[0]:
             raise _Unfit(f"node {hello.host} has Python {hello.python}, this process {python}; install the same")
+
+    async def _leave_dead_nodes(self) -> None:
+        """Forget the idle actors of nodes that died, so that they cost no calls."""
+        with suppress(TimeoutError, RayError):
+            nodes = await asyncio.wait_for(_nodes(), _KILL_SECONDS)
+            for actor in [actor for actor in self._idle if actor.node_id not in nodes]:
+                if actor in self._idle:
+                    self._idle.remove(actor)
+                    await self._discard(actor)
 
     def _give_back(self, actor: _Actor) -> None:
         self._idle.append(actor)
@@ -202,6 +228,13 @@ class _Pieces:
         self._ended = len(piece) < _PIECE_BYTES
         self._offset += len(piece)
         return piece
+
+
+async def _nodes() -> dict[str, float]:
+    """Return the CPUs of each node that lives and has some."""
+    nodes = await asyncio.to_thread(ray.nodes)
+    found = {node["NodeID"]: node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]}
+    return {node_id: cpus for node_id, cpus in found.items() if cpus > 0}
 
 
 async def _stored(content: bytes) -> Any:

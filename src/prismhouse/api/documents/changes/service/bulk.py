@@ -13,6 +13,7 @@ from typing import Any
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes import store
+from prismhouse.api.documents.changes.events import DocumentEvents, fields_of
 from prismhouse.api.documents.changes.model import Change, update_changes
 from prismhouse.api.documents.changes.schemas import BulkUpdate
 from prismhouse.api.documents.changes.service.several import note_deletion
@@ -56,7 +57,9 @@ class BulkChanges:
         filter_depth: int = MAX_DEPTH,
         inline_rows: int = 1000,
         chunk_rows: int = 1000,
+        events: DocumentEvents | None = None,
     ) -> None:
+        self._events = events or DocumentEvents()
         self._db = db
         self._collections = collections
         self._tasks = tasks
@@ -87,6 +90,7 @@ class BulkChanges:
             found = await store.hold_matching(tx, selection, principal=principal, limit=self.inline_rows + 1)
             if len(found) <= self.inline_rows:
                 await note_deletion(self._audit, tx, scope, found, reason=reason)
+                await self._events.several(tx, scope, "deleted", collection_id, found)
                 return BulkDeletion(matched=len(found), deleted=await store.delete(tx, found))
         async with self._db.read() as reading:
             matched = await store.matching_count(reading.within(scope.namespace_id), selection, principal=principal)
@@ -150,10 +154,14 @@ class BulkChanges:
                 after=known.get("last_document_id", ""),
                 limit=self._chunk_rows,
             )
+            scope = Scope(organization_id=organization_id, namespace_id=namespace_id, actor=Actor(**actor))
+            verb = "deleted" if changes is None else "updated"
+            await self._events.several(
+                tx, scope, verb, collection_id, found, **({"changed_fields": fields_of(changes)} if changes else {})
+            )
             if changes is not None:
                 done = await store.change(tx, found, changes)
             else:
-                scope = Scope(organization_id=organization_id, namespace_id=namespace_id, actor=Actor(**actor))
                 done = await store.delete(tx, found)
                 await note_deletion(self._audit, tx, scope, found, reason=reason)
             more = len(found) == self._chunk_rows

@@ -11,6 +11,7 @@ from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents import store as documents_store
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.errors import DocumentReadOnly, NotTheOwner
+from prismhouse.api.documents.changes.events import DocumentEvents, fields_of
 from prismhouse.api.documents.changes.model import merge_changes, refuse_kept
 from prismhouse.api.documents.changes.schemas import CreateDocument, UpdateACL
 from prismhouse.api.documents.changes.service.create import create
@@ -27,11 +28,20 @@ _LONGEST_NAME = 256
 class DocumentChanges:
     """Create, merge, replace, share and delete single documents. `collection` is an id or name; None: any."""
 
-    def __init__(self, db: Database, *, collections: Collections, documents: Documents, audit: Audit) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        collections: Collections,
+        documents: Documents,
+        audit: Audit,
+        events: DocumentEvents | None = None,
+    ) -> None:
         self._db = db
         self._audit = audit
         self._collections = collections
         self._documents = documents
+        self._events = events or DocumentEvents()
 
     async def create(self, scope: Scope, collection: str, request: CreateDocument) -> bytes:
         """Store a new document and return it as it is answered."""
@@ -39,6 +49,7 @@ class DocumentChanges:
             tx = unit.within(scope.namespace_id)
             row = await self._collections.resolve(tx, collection)
             document_id = await create(tx, self._documents, row, request, owner=scope.principal_id)
+            await self._events.one(tx, scope, "created", row.collection_id, document_id)
             return await self._answer(tx, scope, document_id)
 
     async def merge(
@@ -48,9 +59,10 @@ class DocumentChanges:
         changes = merge_changes(body)
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            await self._hold(tx, scope, document_id, collection)
+            held = await self._hold(tx, scope, document_id, collection)
             if changes:
                 await store.change(tx, [document_id], changes)
+                await self._updated(tx, scope, document_id, held, changed_fields=fields_of(changes))
             return await self._answer(tx, scope, document_id)
 
     async def replace(self, scope: Scope, document_id: str, body: Mapping[str, Any]) -> bytes:
@@ -58,8 +70,9 @@ class DocumentChanges:
         refuse_kept(body, ["body"])
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            await self._hold(tx, scope, document_id, None)
+            held = await self._hold(tx, scope, document_id, None)
             await store.replace(tx, document_id, body)
+            await self._updated(tx, scope, document_id, held)
             return await self._answer(tx, scope, document_id)
 
     async def share(self, scope: Scope, collection: str, document_id: str, request: UpdateACL) -> bytes:
@@ -72,6 +85,7 @@ class DocumentChanges:
             acl = {"owner": None, "read": [], "write": [], "public": False, **(held["acl"] or {})}
             lists = request.model_dump(exclude_none=True)
             await store.share(tx, document_id, acl | lists)
+            await self._updated(tx, scope, document_id, held, changed_fields=["_acl"])
             await self._audit.record(
                 unit,
                 scope,
@@ -88,6 +102,7 @@ class DocumentChanges:
             tx = unit.within(scope.namespace_id)
             held = await self._hold(tx, scope, document_id, collection)
             await store.delete(tx, [document_id])
+            await self._events.one(tx, scope, "deleted", held["collection_id"], document_id)
             await self._audit.record(
                 tx.unscoped,
                 scope,
@@ -96,6 +111,11 @@ class DocumentChanges:
                 resource_id=document_id,
                 changes={"collection_id": held["collection_id"]},
             )
+
+    async def _updated(
+        self, tx: NamespaceWriter, scope: Scope, document_id: str, held: Mapping[str, Any], **more: Any
+    ) -> None:
+        await self._events.one(tx, scope, "updated", held["collection_id"], document_id, **more)
 
     async def _hold(
         self, tx: NamespaceWriter, scope: Scope, document_id: str, collection: str | None, *, to_share: bool = False

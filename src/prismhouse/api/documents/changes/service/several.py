@@ -10,6 +10,7 @@ from prismhouse.api.audit.service import Audit
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes import store
 from prismhouse.api.documents.changes.errors import DocumentReadOnly, TooManyMatch
+from prismhouse.api.documents.changes.events import DocumentEvents, fields_of
 from prismhouse.api.documents.changes.model import Change, update_changes
 from prismhouse.api.documents.changes.schemas import BatchUpdate, DocumentUpdate
 from prismhouse.api.documents.service import DocumentNotFound
@@ -47,7 +48,9 @@ class SeveralDocuments:
         audit: Audit,
         filter_depth: int = MAX_DEPTH,
         most_at_once: int = MOST_AT_ONCE,
+        events: DocumentEvents | None = None,
     ) -> None:
+        self._events = events or DocumentEvents()
         self._db = db
         self._collections = collections
         self._audit = audit
@@ -68,7 +71,10 @@ class SeveralDocuments:
             found = await store.hold_matching(tx, selection, principal=scope.principal_id, limit=limit + 1)
             if len(found) > limit:
                 raise TooManyMatch(limit=limit)
-            return Outcome(done=await store.change(tx, found, changes))
+            done = await store.change(tx, found, changes)
+            fields = fields_of(changes)
+            await self._events.several(tx, scope, "updated", collection_id, found, changed_fields=fields)
+            return Outcome(done=done)
 
     async def _update_named(self, scope: Scope, collection: str, updates: Sequence[DocumentUpdate]) -> Outcome:
         changes: dict[str, list[Change]] = {}
@@ -77,9 +83,10 @@ class SeveralDocuments:
             changes.setdefault(one.document_id, []).extend(made)
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            faults = await self._hold(tx, scope, collection, list(changes))
+            collection_id, faults = await self._hold(tx, scope, collection, list(changes))
             open_ones = {name: made for name, made in changes.items() if name not in faults}
             done = await store.change_each(tx, open_ones) if open_ones else 0
+            await self._events.several(tx, scope, "updated", collection_id, list(open_ones))
         return Outcome(done=done, results=_results([one.document_id for one in updates], faults))
 
     async def delete(
@@ -89,16 +96,17 @@ class SeveralDocuments:
         asked = list(dict.fromkeys(document_ids))
         async with self._db.write() as unit:
             tx = unit.within(scope.namespace_id)
-            faults = await self._hold(tx, scope, collection, asked)
+            collection_id, faults = await self._hold(tx, scope, collection, asked)
             doomed = [one for one in asked if one not in faults]
             done = await store.delete(tx, doomed)
+            await self._events.several(tx, scope, "deleted", collection_id, doomed)
             await note_deletion(self._audit, tx, scope, doomed, reason=reason)
         return Outcome(done=done, results=_results(asked, faults))
 
     async def _hold(
         self, tx: NamespaceWriter, scope: Scope, collection: str, document_ids: Sequence[str]
-    ) -> dict[str, str]:
-        """Lock the documents and return why some of them cannot be changed."""
+    ) -> tuple[str, dict[str, str]]:
+        """Lock the documents; return the collection's id, and why some of them cannot be changed."""
         collection_id = await self._collections.resolve_id(tx, collection)
         held = await store.hold(tx, document_ids, collection_id=collection_id, principal=scope.principal_id)
         faults = {}
@@ -108,7 +116,7 @@ class SeveralDocuments:
                 faults[document_id] = DocumentNotFound(document_id).message
             elif not found["open"]:
                 faults[document_id] = DocumentReadOnly(id=document_id).message
-        return faults
+        return collection_id, faults
 
 
 async def note_deletion(

@@ -9,6 +9,7 @@ from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.collections.model.brought import brought_uri
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.changes.errors import DocumentReadOnly
+from prismhouse.api.documents.changes.events import DocumentEvents
 from prismhouse.api.documents.changes.store import hold
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors import store
@@ -43,8 +44,16 @@ class Upserts:
     """Writes documents and their vectors together, or nothing."""
 
     def __init__(
-        self, db: Database, *, namespaces: Namespaces, collections: Collections, documents: Documents, jobs: JobQueue
+        self,
+        db: Database,
+        *,
+        namespaces: Namespaces,
+        collections: Collections,
+        documents: Documents,
+        jobs: JobQueue,
+        events: DocumentEvents | None = None,
     ) -> None:
+        self._events = events or DocumentEvents()
         self._db = db
         self._namespaces = namespaces
         self._collections = collections
@@ -75,6 +84,8 @@ class Upserts:
             space = await self._space(tx, request.documents, brought)
             collection = await self._collection(tx, request.collection_id, space)
             await self._write(tx, scope, request, brought, collection)
+            ids, signature = list(brought), collection.index_signature
+            await self._events.written(tx, scope, collection.collection_id, ids, signature)
             answer = answer_of(request, brought)
             if key is not None:
                 await store.settle(tx, key, answer)
