@@ -171,7 +171,9 @@ class _Work:
         sick = f"h{time.time_ns()}"
         self._add("healed", [f"heals {sick} now|good {sick}", f"good {sick} too"])
         mixed = self.ids["mixed"]
-        self._submit("mixed", client.batch("mixed", [*mixed, *mixed[:3]]))
+        self._submit(
+            "mixed", client.batch("mixed", [*mixed, *mixed[:3]], webhook_url=self.books.receiver.url_of_batches)
+        )
         self._submit("stopped", client.batch("stopped", self.ids["stopped"]), cancelled=True)
         self._submit("poison", client.batch("poison", self.ids["poison"]))
         self._submit("twice", client.batch("twice", self.ids["twice"]))
