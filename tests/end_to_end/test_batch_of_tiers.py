@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from bench.batch_tiers import articles, faults, run, sentences_of
+from tests.running import clean_environment
 
 from prismhouse.cli.demo.house import House
 
@@ -11,7 +13,9 @@ TEXTS = 500
 MOST_MEMORY_MB = 1500
 
 
-def test_every_row_is_accounted_for_when_texts_go_through_three_tiers(tmp_path):
+@pytest.mark.timeout(300)
+def test_every_row_is_accounted_for_when_texts_go_through_three_tiers(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", clean_environment()["PYTHONPATH"])
     given = articles(TEXTS)
 
     with House(tmp_path / "data") as house:

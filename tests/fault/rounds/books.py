@@ -206,6 +206,7 @@ class Books:
         wrong = []
         if seen != [event["position"] for event in events]:
             wrong.append(f"the feed told {seen} of {[event['position'] for event in events]}")
+        wrong += self._told(rows)
         deadline = time.monotonic() + _QUIET_SECONDS
         while missing := {event["event_id"] for event in events} - set(self.receiver.told):
             if time.monotonic() > deadline:
@@ -216,6 +217,28 @@ class Books:
             arrived = [first[event["event_id"]] for event in events if event["resource_id"] == resource]
             if arrived != sorted(arrived):
                 wrong.append(f"the events of {resource} were delivered out of order")
+        return wrong
+
+    def _told(self, rows: _Rows) -> list[str]:
+        """Documents are told of once for each batch that wrote them; a batch tells the URL of its submit."""
+        events = rows.all(
+            "SELECT payload FROM events WHERE namespace_id = %(ns)s AND event_type = 'collection.documents.written'"
+        )
+        stored = rows.all("SELECT batch_id, document_id FROM documents WHERE namespace_id = %(ns)s")
+        told = Counter(
+            (event["payload"]["batch_id"], document_id)
+            for event in events
+            for document_id in event["payload"]["document_ids"]
+        )
+        silent = {(row["batch_id"], row["document_id"]) for row in stored} - set(told)
+        wrong = [f"{len(silent)} documents were written without a word"] if silent else []
+        wrong += [f"a document was told of {count} times: {key}" for key, count in told.items() if count > 1]
+        mixed = self.batches["mixed"]
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while (mixed.batch_id, mixed.status) not in self.receiver.batches:
+            if time.monotonic() > deadline:
+                return [*wrong, "the URL of a batch was not told of its end"]
+            time.sleep(0.05)
         return wrong
 
     def _answers(self) -> list[str]:

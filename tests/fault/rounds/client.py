@@ -81,13 +81,14 @@ class Client:
         assert not made["failed"], made["failed"]
         return {name: item["object_id"] for name, item in zip(texts, made["succeeded"], strict=True)}
 
-    def batch(self, name: str, object_ids: Sequence[str], **more: Any) -> str:
+    def batch(self, name: str, object_ids: Sequence[str], *, webhook_url: str | None = None, **more: Any) -> str:
         """Create a draft and submit it; return its id."""
+        told = {} if webhook_url is None else {"webhook_url": webhook_url}
         at = f"/v1/buckets/{self.bucket}/batches"
         body = {"batch_name": name, "object_ids": list(object_ids), **more}
         batch_id = self.send("POST", at, body, lambda: self._batch_where(batch_name=name))["batch_id"]
         path = f"{at}/{batch_id}"
-        self.send("POST", f"{path}/submit", None, lambda: self._when(path, lambda batch: batch["status"] != "DRAFT"))
+        self.send("POST", f"{path}/submit", told, lambda: self._when(path, lambda batch: batch["status"] != "DRAFT"))
         return str(batch_id)
 
     def batch_of(self, object_ids: Sequence[str]) -> str:

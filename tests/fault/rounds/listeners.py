@@ -66,12 +66,16 @@ class Receiver:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.batches: list[tuple[str, str]] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
-                receiver.told.append(self.headers["webhook-id"])
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if self.path == "/batch":
+                    receiver.batches.append((body["batch_id"], body["status"]))
+                else:
+                    receiver.told.append(self.headers["webhook-id"])
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -82,6 +86,11 @@ class Receiver:
         self._web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._web.serve_forever)
         self._thread.start()
+
+    @property
+    def url_of_batches(self) -> str:
+        """What a batch can name as its webhook."""
+        return f"http://127.0.0.1:{self._web.server_port}/batch"
 
     def subscribe(self, client: Client) -> None:
         """Have every event of the organization sent here."""

@@ -165,12 +165,15 @@ class _Work:
         self._add("mixed", material("m"))
         self._add("poison", ["good p", "kill p", "good p too"])
         self._add("twice", ["good t|good t again", "once t"])
-        self._add("stopped", [f"slow 0.05 s{n}" for n in range(9)])
+        # Some are written at once, the others not for a long time.
+        self._add("stopped", [*(f"good s{n}" for n in range(3)), *(f"slow 2 s{n}" for n in range(6))])
         self._add("triggered", ["good g", "once g"])
         sick = f"h{time.time_ns()}"
         self._add("healed", [f"heals {sick} now|good {sick}", f"good {sick} too"])
         mixed = self.ids["mixed"]
-        self._submit("mixed", client.batch("mixed", [*mixed, *mixed[:3]]))
+        self._submit(
+            "mixed", client.batch("mixed", [*mixed, *mixed[:3]], webhook_url=self.books.receiver.url_of_batches)
+        )
         self._submit("stopped", client.batch("stopped", self.ids["stopped"]), cancelled=True)
         self._submit("poison", client.batch("poison", self.ids["poison"]))
         self._submit("twice", client.batch("twice", self.ids["twice"]))
@@ -179,11 +182,11 @@ class _Work:
         self._submit("at once", client.batch_of(self.ids["at once"]))
         self._submit("triggered", client.trigger(TIERS[0], self.ids["triggered"]))
         stopped = self.books.batches["stopped"]
-        client.wait(self.books.batches["healed"].batch_id, lambda batch: batch["status"] in _ENDED)
-        (self.stage.marks / f"{HEALED}{sick}").touch()
         client.wait(stopped.batch_id, lambda batch: bool(batch["documents_written"]) or batch["status"] in _ENDED)
         if not client.cancel(stopped.batch_id):
             self._submit("stopped", stopped.batch_id)
+        client.wait(self.books.batches["healed"].batch_id, lambda batch: batch["status"] in _ENDED)
+        (self.stage.marks / f"{HEALED}{sick}").touch()
 
     def second_half(self) -> None:
         """The same objects again: skipped, replaced and forced; batches retried and resubmitted."""

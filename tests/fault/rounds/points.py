@@ -69,7 +69,7 @@ POINTS: tuple[Point, ...] = (
     # A tier begins.
     Point("tier: before", "worker", "before", f"{_BATCHES}.jobs:start_tier", 3),
     Point("tier announced: after", "worker", "after", f"{_TIERS}:_announce", 3),
-    Point("tier, sources found: after", "worker", "after", f"{_TIERS}:_sources", 3),
+    Point("tier, sources found: after", "worker", "after", f"{_TIERS}:sources_of", 3),
     Point("tier, chunks stored: after", "worker", "after", f"{_STORE}.chunks:insert_chunks", 3),
     Point("tier, first chunks queued: after", "worker", "after", f"{_TIERS}:enqueue_pending", 3),
     *_both("tier", "worker", f"{_BATCHES}.jobs:start_tier", _COMMIT, 3),
@@ -87,6 +87,7 @@ POINTS: tuple[Point, ...] = (
     Point("chunk locked: after", "worker", "after", f"{_STORE}.chunks:lock_chunk", 5),
     *_both("documents written", "worker", "prismhouse.api.documents.service:Documents.write", _CALL, 5),
     Point("vectors written: after", "worker", "after", f"{_RUN}:_write_vectors", 5),
+    Point("documents told of: after", "worker", "after", f"{_RUN}:tell_written", 5),
     Point("failures noted: after", "worker", "after", f"{_STORE}.ledger:add_failures", 5),
     Point("chunk marked as done: after", "worker", "after", f"{_STORE}.chunks:finish_chunk", 5),
     Point("rows counted: after", "worker", "after", f"{_STORE}.ledger:add_counts", 5),
@@ -102,11 +103,13 @@ POINTS: tuple[Point, ...] = (
     Point("journal written: after", "worker", "after", f"{_STORE}.journal:record", 5),
     Point("objects marked: after", "worker", "after", f"{_FINISH}:_mark_objects", 2),
     Point("tasks ended: after", "worker", "after", f"{_FINISH}:_end_tasks", 2),
+    Point("end told of: after", "worker", "after", f"{_FINISH}:tell_end", 2),
     Point("event written: after", "worker", "after", "prismhouse.api.webhooks.events:Events.emit", 2),
     # Those who are told. A delivery that was sent and not recorded is sent again.
     *_both("events placed", "worker", f"{_HOOKS}.feed.service:Feed.place", _COMMIT, 3),
     *_both("deliveries claimed", "worker", f"{_HOOKS}.deliveries.deliverer:Deliverer._claim", _COMMIT, 3),
     *_both("event delivered", "worker", f"{_HOOKS}.deliveries.deliverer:attempt", _CALL, 3),
     *_both("deliveries recorded", "worker", f"{_HOOKS}.deliveries.deliverer:Deliverer._advance", _COMMIT, 3),
+    *_both("webhook of a batch", "worker", f"{_BATCHES}.jobs:notify", _CALL),
     *_both("indexes looked after", "worker", "prismhouse.storage.postgres.vectors:build_approximate_indexes", _CALL),
 )
