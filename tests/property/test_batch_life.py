@@ -359,5 +359,5 @@ def life(dsn: str) -> Iterator[type[Life]]:
 @pytest.mark.timeout(300)
 def test_no_sequence_of_calls_reaches_an_illegal_state(life: type[Life]) -> None:
     case: Any = life.TestCase
-    case.settings = settings(max_examples=5, stateful_step_count=20)
+    case.settings = settings(max_examples=4, stateful_step_count=16)
     case().runTest()
