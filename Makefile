@@ -14,7 +14,7 @@ UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
 .PHONY: help
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
@@ -25,13 +25,19 @@ serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhou
 	@$(BIN)/prismhouse serve
 
 .PHONY: test
-test: $(MODELS) ## Formatting, lint, types, layers, then every test but the slow ones; stops at the first that fails
-test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test; stops at the first that fails
+test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test but the slow ones; stops at the first that fails
 	@./scripts/check "$(BIN)"
 
 .PHONY: test-ray
 test-ray: $(MODELS) ## Everything that needs Ray, the slow tests too
 	@$(BIN)/python -m pytest -q -m ray --durations 10
+
+SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+ROUNDS ?= 50
+
+.PHONY: test-faults
+test-faults: $(MODELS) ## Rounds of kill -9 at every point of a batch; SEED=n plays them again, ROUNDS=n fewer or more
+	@PRISMHOUSE_FAULT_SEED=$(SEED) PRISMHOUSE_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/fault/test_rounds.py
 
 .PHONY: lint
 lint: $(READY) ## Formatting, lint, types and layers, without the tests

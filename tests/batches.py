@@ -15,6 +15,8 @@ from tests.web import KeysAreNames, add_tenant, application, client_of
 
 from prismhouse.api.batches.control.routes import routes as control_routes
 from prismhouse.api.batches.jobs import register_jobs
+from prismhouse.api.batches.reports.routes import routes as report_routes
+from prismhouse.api.batches.reports.service import Reports
 from prismhouse.api.batches.routes import routes
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.control import Control
@@ -215,6 +217,7 @@ async def open_house(
         [
             bucket_routes(buckets, callers),
             collection_routes(collections, callers),
+            report_routes(Reports(parts, batches), callers),
             control_routes(Control(parts), callers),
             routes(batches, callers),
         ]

@@ -109,3 +109,8 @@ def exist(paths: list[str]) -> list[bool]:
 def read_sizes(paths: list[Path]) -> list[int]:
     """Return the sizes of files."""
     return [path.stat().st_size for path in paths]
+
+
+def allocate(size: int) -> int:
+    """Take memory for a moment."""
+    return len(bytearray(size))

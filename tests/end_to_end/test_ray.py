@@ -23,7 +23,7 @@ from tests.photos import png
 from tests.ray_cluster import TwoNodes, one_node
 from tests.running import Api, RunningServer, free_port
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(420)]
 
 TEXTS = ("The cat slept on the warm window sill.", "A diesel engine compresses air.", "Knead the dough. " * 200)
 PHOTOS = ("coffee", "chelsea", "rocket")
@@ -102,7 +102,7 @@ class Client:
     def run(self) -> Any:
         """Run a batch of everything; return it when it has ended."""
         batches = mixpeek.BucketBatchesApi(self.client)
-        asked = {"object_ids": self.object_ids, "collection_ids": self.collection_ids}
+        asked = {"object_ids": self.object_ids, "collection_ids": self.collection_ids, "dedup_strategy": "replace"}
         made = batches.create_batch_buckets_batches(self.bucket_id, CreateBatchRequest.from_dict(asked))
         batches.submit_batch_buckets_batches(
             self.bucket_id, made.batch_id, submit_batch_request=SubmitBatchRequest.from_dict({})
@@ -158,9 +158,9 @@ def test_a_batch_on_ray_writes_what_a_batch_on_this_machine_writes(
     assert after.keys() == before.keys()
     compared = 0
     for document_id, document in before.items():
-        again = after[document_id]
-        assert again["_internal"]["updated_at"] > document["_internal"]["updated_at"]
-        ours, theirs = vectors_of(document), vectors_of(again)
+        rewritten = after[document_id]
+        assert rewritten["_internal"]["updated_at"] > document["_internal"]["updated_at"]
+        ours, theirs = vectors_of(document), vectors_of(rewritten)
         assert ours.keys() == theirs.keys() != set()
         assert all(np.abs(ours[name] - theirs[name]).max() < 1e-6 for name in ours)
         compared += len(ours)
@@ -192,7 +192,7 @@ def test_every_row_is_written_once_when_something_is_killed(
     else:
         kill(victims(server.process.pid, what))
 
-    flow.check_end()
+    flow.check_end(timeout_seconds=240)
 
 
 @pytest.mark.slow
@@ -209,6 +209,6 @@ def test_batches_wait_and_health_says_so_while_the_cluster_is_gone(
     assert flow.read()["status"] in {"QUEUED", "PROCESSING"}
 
     with one_node(port):
-        flow.check_end()
+        flow.check_end(timeout_seconds=240)
         eventually(lambda: health(server)["status"], until=lambda status: status == "healthy")
         assert server.stop() == 0

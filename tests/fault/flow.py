@@ -95,10 +95,12 @@ class Flow:
         )
         assert midway["status"] == "PROCESSING", "the batch ended before the disturbance; make it larger"
 
-    def check_end(self) -> None:
+    def check_end(self, timeout_seconds: float = 120) -> None:
         """Wait for the end; every document must be there, and once."""
         moving = {"QUEUED", "PROCESSING", "UNREACHABLE"}
-        ended = eventually(self.read, until=lambda batch: batch["status"] not in moving, timeout_seconds=120)
+        ended = eventually(
+            self.read, until=lambda batch: batch["status"] not in moving, timeout_seconds=timeout_seconds
+        )
         assert ended["status"] == "COMPLETED", ended
         documents = self.api.pages("/v1/collections/chunks/documents/list")
         pieces: dict[str, list[int]] = {}

@@ -29,7 +29,7 @@ def stage(tmp_path_factory, request):
     made.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("game", rounds(SEED, COUNT), ids=lambda game: game.name.replace(" ", "-"))
 def test_nothing_is_lost_or_done_twice_when_processes_are_killed(stage, game):
     assert play(stage, game) == [], f"seed {SEED}, {game}"

@@ -40,8 +40,9 @@ async def test_jobs_are_counted_by_name_and_state(dsn: str, db: Database) -> Non
     await worker
     assert backlog.jobs == {("slow", "running"): 1, ("slow", "waiting"): 2, ("slow", "scheduled"): 1}
     assert 90 <= backlog.oldest_seconds["slow"] < 150
-    assert backlog.workers == 1
+    assert backlog.workers >= 1
     assert backlog.batches == {}
+    assert backlog.deliveries == 0
 
 
 async def test_the_look_is_quick_when_the_queue_is_long(dsn: str, db: Database) -> None:

@@ -29,6 +29,8 @@ async def balanced(house: House, batch_id: str) -> list[dict[str, Any]]:
     """Check the books of a batch and return its tiers'."""
     audit = await house.call("GET", f"{at(house, batch_id)}/audit")
     for tier in audit["tiers"]:
+        if tier["submitted"] is None:  # it runs: its books are open
+            continue
         assert tier["submitted"] == tier["processed"] + tier["failed"] + tier["skipped"] + tier["lost"], tier
         assert tier["lost"] == 0
     rows: list[dict[str, Any]] = audit["tiers"]
@@ -218,7 +220,7 @@ async def test_new_documents_still_reach_later_tiers_when_a_retry_is_cancelled_b
     await change(house, ids[1], "one")
     await house.call("POST", f"{at(house, batch_id)}/retry", {})
     async with house.working():
-        await house.until(lambda shown: shown["tier_tasks"][0]["audit"]["failed"] == 1, batch_id)
+        await house.until(lambda shown: (shown["documents_written"] or 0) >= 3, batch_id)
         await house.client.post(f"{at(house, batch_id)}/cancel")
     await change(house, ids[2], "two")
 
@@ -247,7 +249,7 @@ async def test_a_batch_starts_again_when_resubmitted(house: House) -> None:
     assert queued["failed_object_count"] == 0
     async with house.working():
         shown = await house.ended(batch_id)
-    assert (shown["status"], shown["documents_written"], shown["documents_replaced"]) == ("COMPLETED", 6, 2)
+    assert (shown["status"], shown["documents_written"], shown["documents_deleted"]) == ("COMPLETED", 6, 2)
     assert await texts(house, "first") == await texts(house, "second") == ["a", "c", "good"]
 
     async with house.db.write() as tx:

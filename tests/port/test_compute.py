@@ -261,6 +261,16 @@ async def test_an_idle_process_is_released(make: Make) -> None:
     await pool.close()
 
 
+async def test_allocating_more_than_allowed_is_a_memory_error(make: Make) -> None:
+    pool = make(memory_bytes=512 << 20)
+
+    with pytest.raises(MemoryError):
+        await pool.run(f"{CALLS}:allocate", 1 << 30)
+    assert await pool.run(f"{CALLS}:allocate", 64 << 20) == 64 << 20
+
+    await pool.close()
+
+
 async def test_closing_ends_what_runs_and_takes_nothing_more(make: Make, tmp_path: Path) -> None:
     pool, mark = make(), tmp_path / "pid"
     call = asyncio.create_task(_outcome(pool.run(f"{CALLS}:sleep", 60.0, str(mark))))

@@ -126,6 +126,29 @@ async def test_files_are_sent_to_a_node_that_does_not_have_them(
         assert not any(await pool.run(f"{CALLS}:exist", [path for path, _ in read]))
 
 
+async def test_half_a_file_is_an_error_and_no_file_is_a_missing_one(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(size_bytes: int) -> Callable[..., Any]:
+        return lambda *call: (pack(*call)[0], [replace(mark, size_bytes=size_bytes) for mark in pack(*call)[1]])
+
+    file, pool = tmp_path / "file", make()
+    file.write_bytes(bytes(1000))
+
+    monkeypatch.setattr(adapter, "pack", other(2000))
+    with pytest.raises(OSError, match="ended after 1000 of 2000 bytes"):
+        await pool.run(f"{CALLS}:read_sizes", [file])
+
+    def packed_and_gone(*call: Any) -> Any:
+        packed = pack(*call)
+        file.unlink()
+        return packed
+
+    monkeypatch.setattr(adapter, "pack", packed_and_gone)
+    with pytest.raises(FileNotFoundError):
+        await pool.run(f"{CALLS}:read_sizes", [file])
+
+
 async def test_more_bytes_than_allowed_are_refused_and_cost_no_process(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

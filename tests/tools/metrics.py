@@ -17,7 +17,7 @@ BEGIN, END = "<!-- table of numbers: begin -->", "<!-- table of numbers: end -->
 
 def table() -> str:
     """Return the table."""
-    read = looks(Backlog(jobs={}, oldest_seconds={}, workers=0, batches={}))
+    read = looks(Backlog(jobs={}, oldest_seconds={}, workers=0, batches={}, deliveries=0))
     rows = [(family.name, family.kind, family.labels, family.meaning) for family in FAMILIES]
     rows += [(look.name, "gauge, from the database", look.labels, look.meaning) for look in read]
     lines = [

@@ -180,7 +180,11 @@ def compute(settings: Settings) -> Compute:
     check_adapters(settings)
     given = settings.compute
     if given.kind == "local":
-        return LocalCompute(processes(settings), call_timeout_seconds=given.call_timeout_seconds)
+        return LocalCompute(
+            processes(settings),
+            call_timeout_seconds=given.call_timeout_seconds,
+            memory_bytes=given.process_memory_bytes,
+        )
     return RayCompute(
         given.ray_address,
         processes=processes(settings),
@@ -189,6 +193,7 @@ def compute(settings: Settings) -> Compute:
         message_bytes=given.ray_message_bytes,
         file_bytes=given.ray_file_bytes,
         object_store_bytes=given.ray_object_store_bytes,
+        memory_bytes=given.process_memory_bytes,
     )
 
 

@@ -83,12 +83,21 @@ def looks(backlog: Backlog | None) -> list[Look]:
             {(name,): age for name, age in backlog.oldest_seconds.items()},
             "job",
         ),
-        _look("prismhouse_workers", "Workers that were heard of in the last minute.", {(): backlog.workers}),
+        _look(
+            "prismhouse_workers",
+            "Workers of the queue heard of in the last minute: one for each lane of a worker process.",
+            {(): backlog.workers},
+        ),
         _look(
             "prismhouse_batches_active",
             "Batches that wait or run.",
             {(status,): backlog.batches.get(status, 0) for status in ("QUEUED", "PROCESSING")},
             "status",
+        ),
+        _look(
+            "prismhouse_webhook_deliveries_waiting",
+            "Events that webhooks wait for; at most 100,000 are counted.",
+            {(): backlog.deliveries},
         ),
     ]
 

@@ -11,6 +11,7 @@ from prismhouse.api.annotations.routes import routes as annotation_routes
 from prismhouse.api.audit.denials import Denials
 from prismhouse.api.audit.routes import routes as audit_routes
 from prismhouse.api.batches.control.routes import routes as batch_control_routes
+from prismhouse.api.batches.reports.routes import routes as batch_report_routes
 from prismhouse.api.batches.routes import routes as batch_routes
 from prismhouse.api.buckets.routes import routes as bucket_routes
 from prismhouse.api.collections.routes import routes as collection_routes
@@ -59,6 +60,7 @@ def routers(house: House) -> list[APIRouter]:
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
         upload_routes(house.uploads, callers),
+        batch_report_routes(house.batch_reports, callers),
         batch_routes(house.batches, callers, watching=house.watching, streams=house.streams),
         batch_control_routes(house.batch_control, callers),
         collection_routes(house.collections, callers),

@@ -10,6 +10,7 @@ from pathlib import Path
 from prismhouse.api.annotations.service import Annotations
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
+from prismhouse.api.batches.reports.service import Reports
 from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
@@ -106,6 +107,7 @@ class House:
     document_upserts: Upserts
     promotions: Promotions
     batches: Batches
+    batch_reports: Reports
     watching: Watching
     streams: EventStreams
     batch_control: Control
@@ -292,6 +294,7 @@ def build(settings: Settings, dsn: str) -> House:
         document_upserts=Upserts(db, namespaces=namespaces, collections=collections, documents=documents, jobs=jobs),
         promotions=Promotions(db, namespaces=namespaces, collections=collections, audit=audit),
         batches=batches,
+        batch_reports=Reports(parts, batches),
         watching=Watching(parts),
         streams=EventStreams(limit=settings.limits.event_streams),
         batch_control=Control(parts),

@@ -74,8 +74,8 @@ COMPUTE_CALL_SECONDS = Histogram(
     ("outcome",),
     buckets=_SLOW,
 )
-COMPUTE_PROCESSES = Gauge("prismhouse_compute_processes", "Extraction processes that stand.")
-COMPUTE_BUSY = Gauge("prismhouse_compute_processes_busy", "Extraction processes at work.")
+COMPUTE_PROCESSES = Gauge("prismhouse_compute_processes", "Extraction processes of the local pool that stand.")
+COMPUTE_BUSY = Gauge("prismhouse_compute_processes_busy", "Extraction processes of the local pool at work.")
 COMPUTE_PROCESSES_LOST = Counter(
     "prismhouse_compute_processes_lost_total",
     "Extraction processes that died during a call, or were ended because it took too long; each is replaced.",
@@ -94,7 +94,9 @@ OUTBOUND_REQUESTS = Counter(
 )
 OUTBOUND_SECONDS = Histogram("prismhouse_outbound_request_duration_seconds", "How long fetches took.", buckets=_QUICK)
 WEBHOOK_DELIVERIES = Counter(
-    "prismhouse_webhook_deliveries_total", "Attempts to deliver a webhook, by their outcome.", ("outcome",)
+    "prismhouse_webhook_deliveries_total",
+    "Attempts to deliver a webhook: delivered, retried (failed, and tried again), failed (given up).",
+    ("outcome",),
 )
 WEBHOOK_SECONDS = Histogram(
     "prismhouse_webhook_delivery_duration_seconds", "How long attempts to deliver a webhook took.", buckets=_QUICK

@@ -10,11 +10,12 @@ from typing import Any
 
 import psycopg
 from tests.fault.rounds.client import Client
+from tests.fault.rounds.listeners import FeedReader, Receiver
 from tests.fault.rounds.texts import TIERS, Expected
 
 __all__ = ["Books", "Submitted"]
 
-_QUIET_SECONDS = 60.0
+_QUIET_SECONDS = 120.0
 _ENDED = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 
 
@@ -26,6 +27,8 @@ class Submitted:
         written: whether it writes what is expected; a batch that skips what stands writes nothing.
         stands: whether what it wrote is there at the end, or was replaced.
         cancelled: it was stopped in the middle: a part of what is expected is there.
+        runs: how often it ran, retries and resubmissions counted.
+        counted: documents that the last run counts, by tier, where they are not those expected.
     """
 
     batch_id: str
@@ -34,6 +37,8 @@ class Submitted:
     written: bool = True
     stands: bool = True
     cancelled: bool = False
+    runs: int = 1
+    counted: list[int] | None = None
 
 
 @dataclass
@@ -42,6 +47,8 @@ class Books:
 
     client: Client
     namespace: str
+    feed: FeedReader
+    receiver: Receiver
     batches: dict[str, Submitted] = field(default_factory=dict)
     objects: set[str] = field(default_factory=set)
 
@@ -50,7 +57,8 @@ class Books:
         rows = _Rows(connection, self.namespace)
         wrong = self._jobs(rows)
         wrong += [line for name, batch in self.batches.items() for line in self._batch(rows, name, batch)]
-        return wrong + self._documents(rows) + self._objects(rows) + self._others(rows) + self._answers()
+        wrong += self._documents(rows) + self._objects(rows) + self._others(rows) + self._answers()
+        return wrong + self._listeners(rows)
 
     def _jobs(self, rows: _Rows) -> list[str]:
         """Nothing of the namespace waits, runs or has failed; wait for what was queued last."""
@@ -73,16 +81,21 @@ class Books:
         tasks = rows.all("SELECT * FROM tasks WHERE inputs ? %(batch)s", about)
         main = next((task for task in tasks if task["task_id"] == row["task_id"]), {"status": None})
         ends = rows.all("SELECT event_type FROM events WHERE resource_id = %(batch)s", about)
+        told = rows.all("SELECT event FROM batch_journal WHERE namespace_id = %(ns)s AND batch_id = %(batch)s", about)
         found: dict[str, tuple[Any, Any]] = {
             "status": (row["status"], batch.status),
             "status of its task": (main["status"], batch.status),
-            "number of tasks": (len(tasks), len(TIERS)),
             "tasks that go on": ([task["task_id"] for task in tasks if task["status"] not in _ENDED], []),
             "tiers that go on": ([tier["tier"] for tier in tiers if tier["completed_at"] is None], []),
             "events of its end": (
                 Counter(one["event_type"] for one in ends if one["event_type"] in {"batch.completed", "batch.failed"}),
-                Counter() if batch.cancelled else Counter(["batch.completed"]),
+                Counter() if batch.cancelled else Counter(["batch.completed"] * batch.runs),
             ),
+            "ends in its journal": (
+                [one["event"] for one in told if one["event"] in {"batch.ended", "batch.canceled"}],
+                ["batch.canceled"] if batch.cancelled else ["batch.ended"] * batch.runs,
+            ),
+            "runs": (row["run"] + 1, batch.runs),
         }
         if not batch.cancelled:
             found |= self._ledger(rows, batch, tiers)
@@ -111,7 +124,11 @@ class Books:
                 [row["submitted"] - row["processed"] - row["failed"] - row["skipped"] for row in counts],
                 [0] * len(TIERS),
             ),
-            "documents counted": ([row["documents_written"] for row in counts], [written[name] for name in TIERS]),
+            "documents counted": (
+                [row["documents_written"] for row in counts],
+                batch.counted or [written[name] for name in TIERS],
+            ),
+            "lost by the books of the tiers": ([tier["audit"]["lost"] for tier in tiers], [0] * len(TIERS)),
             "failures named": (
                 Counter((row["tier"], row["object_id"], row["code"]) for row in failures),
                 batch.expected.failures,
@@ -178,6 +195,27 @@ class Books:
         batches = {row["batch_id"] for row in rows.all("SELECT batch_id FROM batches WHERE namespace_id = %(ns)s")}
         if more := batches - {batch.batch_id for batch in self.batches.values()}:
             wrong.append(f"batches that nobody asked for: {more}")
+        return wrong
+
+    def _listeners(self, rows: _Rows) -> list[str]:
+        """The feed told each event once, in its order; the webhook at least once, each resource in order."""
+        seen = self.feed.finish()
+        events = rows.all(
+            "SELECT event_id, resource_id, position FROM events WHERE namespace_id = %(ns)s ORDER BY position"
+        )
+        wrong = []
+        if seen != [event["position"] for event in events]:
+            wrong.append(f"the feed told {seen} of {[event['position'] for event in events]}")
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while missing := {event["event_id"] for event in events} - set(self.receiver.told):
+            if time.monotonic() > deadline:
+                return [*wrong, f"{len(missing)} of {len(events)} events were not delivered"]
+            time.sleep(0.05)
+        first = {event_id: number for number, event_id in reversed(list(enumerate(self.receiver.told)))}
+        for resource in {event["resource_id"] for event in events}:
+            arrived = [first[event["event_id"]] for event in events if event["resource_id"] == resource]
+            if arrived != sorted(arrived):
+                wrong.append(f"the events of {resource} were delivered out of order")
         return wrong
 
     def _answers(self) -> list[str]:

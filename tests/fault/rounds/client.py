@@ -11,7 +11,7 @@ from tests.running import Api
 
 __all__ = ["Client", "Impatient"]
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 240.0
 _PAUSE_SECONDS = 0.05
 
 
@@ -108,6 +108,13 @@ class Client:
         ended = lambda: self._when(path, lambda batch: batch["status"] not in {"QUEUED", "PROCESSING"})  # noqa: E731
         self._until(path, lambda: ended() or self._found("POST", f"{path}/cancel", None, but=400))
         return bool(self.read("GET", path)["status"] == "CANCELED")
+
+    def again(self, batch_id: str, verb: str, body: dict[str, Any]) -> None:
+        """Retry or resubmit a batch that has ended."""
+        path = f"/v1/buckets/{self.bucket}/batches/{batch_id}"
+        before = self.read("GET", path)["task_id"]
+        there = lambda: self._when(path, lambda batch: batch["task_id"] != before)  # noqa: E731
+        self.send("POST", f"{path}/{verb}", body, there)
 
     def wait(self, batch_id: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return the batch when the condition is met."""

@@ -51,7 +51,6 @@ def _kind(command: list[str]) -> str | None:
 def _prepare_worker() -> None:
     from dataclasses import replace
 
-    from prismhouse.api.batches.service import extract
     from prismhouse.server import wiring
     from prismhouse.storage.jobs import procrastinate
 
@@ -60,7 +59,6 @@ def _prepare_worker() -> None:
         wiring, "_extraction", lambda settings: replace(chosen(settings), function="tests.fault.rounds.rows:fake_rows")
     )
     _set(procrastinate, "_LONGEST_BACKOFF_SECONDS", 0.5)
-    _set(extract, "_FIRST_PAUSE_SECONDS", 0.1)
 
 
 def _set(module: Any, name: str, value: Any) -> None:
@@ -109,7 +107,7 @@ def _wrapped(function: Callable[..., Any], points: list[Point]) -> Callable[...,
             if token is not None:
                 _within.reset(token)
         # A worker asks for a job that is not there every second: nothing has been taken.
-        if not (value is None and function.__name__ == "fetch_job"):
+        if not (value is None and function.__name__ == "_fetch"):
             _hit(after)
         return value
 

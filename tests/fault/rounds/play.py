@@ -13,7 +13,9 @@ from typing import Any
 from tests.fault.flow import processes_under
 from tests.fault.rounds.books import Books, Submitted
 from tests.fault.rounds.client import Client
+from tests.fault.rounds.listeners import FeedReader
 from tests.fault.rounds.points import POINTS, Point
+from tests.fault.rounds.rows import HEALED
 from tests.fault.rounds.stage import Stage
 from tests.fault.rounds.texts import TIERS, Expected, expected, material
 from tests.running import Api
@@ -100,10 +102,11 @@ def play(stage: Stage, game: Round) -> list[str]:
     killer = threading.Thread(target=_kill_by_the_clock, args=(stage, game.kills, stopped, work.client))
     killer.start()
     try:
-        work.first_half()
-        work.second_half()
-        work.wait_for_ends()
-        killer.join()
+        with work.books.feed.reading():
+            work.first_half()
+            work.second_half()
+            work.wait_for_ends()
+            killer.join()
         reached = stage.reached()
         stage.server.wait_until_healthy()
         with stage.database() as connection:
@@ -150,7 +153,9 @@ class _Work:
             body = {"collection_name": tier, "source": source, "feature_extractor": extractor}
             upstream = self.client.read("POST", "/v1/collections", body)["collection_id"]
             source = {"type": "collection", "collection_ids": [upstream]}
-        self.books = Books(self.client, made["namespace_id"])
+        # A connection of its own: it reads while the others work.
+        feed = FeedReader(Client(self.client.api))
+        self.books = Books(self.client, made["namespace_id"], feed, stage.receiver)
         self.texts: dict[str, str] = {}
         self.ids: dict[str, list[str]] = {}
 
@@ -162,21 +167,26 @@ class _Work:
         self._add("twice", ["good t|good t again", "once t"])
         self._add("stopped", [f"slow 0.05 s{n}" for n in range(9)])
         self._add("triggered", ["good g", "once g"])
+        sick = f"h{time.time_ns()}"
+        self._add("healed", [f"heals {sick} now|good {sick}", f"good {sick} too"])
         mixed = self.ids["mixed"]
         self._submit("mixed", client.batch("mixed", [*mixed, *mixed[:3]]))
         self._submit("stopped", client.batch("stopped", self.ids["stopped"]), cancelled=True)
         self._submit("poison", client.batch("poison", self.ids["poison"]))
         self._submit("twice", client.batch("twice", self.ids["twice"]))
+        self._submit("healed", client.batch("healed", self.ids["healed"]))
         self._add("at once", ["good a", "fine a|good a more"], auto_process=True)
         self._submit("at once", client.batch_of(self.ids["at once"]))
         self._submit("triggered", client.trigger(TIERS[0], self.ids["triggered"]))
         stopped = self.books.batches["stopped"]
+        client.wait(self.books.batches["healed"].batch_id, lambda batch: batch["status"] in _ENDED)
+        (self.stage.marks / f"{HEALED}{sick}").touch()
         client.wait(stopped.batch_id, lambda batch: bool(batch["documents_written"]) or batch["status"] in _ENDED)
         if not client.cancel(stopped.batch_id):
             self._submit("stopped", stopped.batch_id)
 
     def second_half(self) -> None:
-        """The same objects again: skipped where documents stand, replaced, and written beside them."""
+        """The same objects again: skipped, replaced and forced; batches retried and resubmitted."""
         for name in ("mixed", "twice", "at once"):
             self.client.wait(self.books.batches[name].batch_id, lambda batch: batch["status"] in _ENDED)
         again = self.client.batch("mixed again", self.ids["mixed"])
@@ -187,6 +197,15 @@ class _Work:
         replaced = self.client.batch("replaced", self.ids["at once"], dedup_strategy="replace")
         self._submit("replaced", replaced, of="at once")
         self.books.batches["at once"].stands = False
+        healed, triggered = self.books.batches["healed"], self.books.batches["triggered"]
+        self.client.again(healed.batch_id, "retry", {"retry_mode": "all"})
+        self.client.wait(triggered.batch_id, lambda batch: batch["status"] in _ENDED)
+        self.client.again(triggered.batch_id, "resubmit", {"from_tier": 1})
+        healed.runs = triggered.runs = 2
+        # All that the later tiers would make is there.
+        rows = triggered.expected.submitted[0]
+        triggered.expected.submitted = [rows, 0, 0]
+        triggered.counted = [rows, 0, 0]
 
     def wait_for_ends(self) -> None:
         """Return when every batch has ended."""

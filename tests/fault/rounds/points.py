@@ -18,6 +18,7 @@ _RUN = f"{_BATCHES}.service.run"
 _TIERS = f"{_BATCHES}.service.tiers"
 _FINISH = f"{_BATCHES}.service.finish"
 _STORE = f"{_BATCHES}.store"
+_HOOKS = "prismhouse.api.webhooks"
 _MANAGER = "procrastinate.manager:JobManager"
 
 
@@ -56,11 +57,13 @@ POINTS: tuple[Point, ...] = (
     *_both("batch created", "api", f"{_BATCHES}.service.batches:Batches.create", _COMMIT),
     *_both("batch submitted", "api", f"{_BATCHES}.service.batches:Batches.submit", _COMMIT),
     *_both("batch cancelled", "api", f"{_BATCHES}.service.batches:Batches.cancel", _COMMIT),
+    *_both("batch retried", "api", f"{_BATCHES}.service.control:Control.retry", _COMMIT),
+    *_both("batch resubmitted", "api", f"{_BATCHES}.service.control:Control.resubmit", _COMMIT),
     Point("objects processed at once: after", "api", "after", f"{_BATCHES}.service.auto:AutoProcess.submit"),
     *_both("collection triggered", "api", f"{_BATCHES}.service.batches:Batches.trigger", _COMMIT),
     # A job's life.
     Point("worker registered: after", "worker", "after", f"{_MANAGER}.register_worker"),
-    Point("job taken: after", "worker", "after", f"{_MANAGER}.fetch_job", 5),
+    Point("job taken: after", "worker", "after", "prismhouse.storage.jobs.lanes:_fetch", 5),
     *_both("job recorded as ended", "worker", f"{_MANAGER}.finish_job", _CALL, 5),
     Point("jobs rescued: after", "worker", "after", "prismhouse.storage.jobs.worker:_rescue"),
     # A tier begins.
@@ -74,7 +77,8 @@ POINTS: tuple[Point, ...] = (
     Point("chunk: before", "worker", "before", f"{_BATCHES}.jobs:run_chunk", 5),
     Point("chunk, objects loaded: after", "worker", "after", f"{_RUN}:load_objects", 3),
     Point("chunk, documents loaded: after", "worker", "after", f"{_RUN}:load_documents", 3),
-    *_both("chunk extracted", "worker", f"{_RUN}:extract", _CALL, 5),
+    Point("chunk begun: after", "worker", "after", f"{_RUN}:begin", 5),
+    *_both("chunk extracted", "worker", f"{_BATCHES}.service.extract:Extraction.run", _CALL, 5),
     *_both("rows in the extraction process", "extraction", "tests.fault.rounds.rows:fake_rows", _CALL, 3),
     Point("chunk, guilty row found: after", "worker", "after", f"{_BATCHES}.service.extract:_resource_failure"),
     Point("chunk, artifact stored: after", "worker", "after", "prismhouse.storage.blobs.local:LocalBlobStore.put"),
@@ -86,13 +90,23 @@ POINTS: tuple[Point, ...] = (
     Point("failures noted: after", "worker", "after", f"{_STORE}.ledger:add_failures", 5),
     Point("chunk marked as done: after", "worker", "after", f"{_STORE}.chunks:finish_chunk", 5),
     Point("rows counted: after", "worker", "after", f"{_STORE}.ledger:add_counts", 5),
+    Point("amounts added: after", "worker", "after", f"{_STORE}.amounts:add", 5),
+    Point("rows to try again put back: after", "worker", "after", f"{_STORE}.work:put_back"),
+    Point("cost learned: after", "worker", "after", f"{_STORE}.work:learn", 5),
     Point("next chunk queued: after", "worker", "after", f"{_RUN}:enqueue_pending", 5),
     *_both("chunk", "worker", f"{_BATCHES}.jobs:run_chunk", _COMMIT, 5),
     # Ends.
     *_both("tier ended", "worker", f"{_RUN}:end_tier", _CALL, 3),
     *_both("batch ended", "worker", f"{_FINISH}:end_batch", _CALL, 2),
+    Point("tier audited: after", "worker", "after", f"{_FINISH}:audit_tier", 3),
+    Point("journal written: after", "worker", "after", f"{_STORE}.journal:record", 5),
     Point("objects marked: after", "worker", "after", f"{_FINISH}:_mark_objects", 2),
     Point("tasks ended: after", "worker", "after", f"{_FINISH}:_end_tasks", 2),
     Point("event written: after", "worker", "after", "prismhouse.api.webhooks.events:Events.emit", 2),
+    # Those who are told. A delivery that was sent and not recorded is sent again.
+    *_both("events placed", "worker", f"{_HOOKS}.feed.service:Feed.place", _COMMIT, 3),
+    *_both("deliveries claimed", "worker", f"{_HOOKS}.deliveries.deliverer:Deliverer._claim", _COMMIT, 3),
+    *_both("event delivered", "worker", f"{_HOOKS}.deliveries.deliverer:attempt", _CALL, 3),
+    *_both("deliveries recorded", "worker", f"{_HOOKS}.deliveries.deliverer:Deliverer._advance", _COMMIT, 3),
     *_both("indexes looked after", "worker", "prismhouse.storage.postgres.vectors:build_approximate_indexes", _CALL),
 )

@@ -15,7 +15,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 from tests.fault.flow import victims
-from tests.running import RunningServer, launch
+from tests.fault.rounds.client import Client
+from tests.fault.rounds.listeners import Receiver
+from tests.running import Api, RunningServer, launch
 
 from prismhouse.storage.postgres.embedded import running_dsn
 
@@ -26,7 +28,10 @@ _SITE = Path(__file__).parent / "site"
 _SETTINGS = {
     "PRISMHOUSE_WORKER__CHUNK_ROWS": "3",
     "PRISMHOUSE_WORKER__STALLED_AFTER_SECONDS": "3",
+    "PRISMHOUSE_WORKER__RETRY_SECONDS": "0.1",
     "PRISMHOUSE_DATABASE__CONNECT_TIMEOUT_SECONDS": "3",
+    "PRISMHOUSE_WEBHOOKS__ALLOW_HTTP": "true",
+    "PRISMHOUSE_WEBHOOKS__FIRST_RETRY_SECONDS": "0.2",
 }
 
 
@@ -35,8 +40,8 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.faults = folder / "faults"
-        marks = folder / "marks"
-        for made in (self.faults / "hits", self.faults / "reached", marks):
+        self.marks = folder / "marks"
+        for made in (self.faults / "hits", self.faults / "reached", self.marks):
             made.mkdir(parents=True)
         data = folder / "data"
         (self.faults / "postgres-pid").symlink_to(data / "postgres" / "cluster" / "postmaster.pid")
@@ -44,11 +49,13 @@ class Stage:
             **_SETTINGS,
             "FAULTS_IN": str(self.faults),
             "PYTHONPATH": os.pathsep.join([str(_ROOT / "src"), str(_ROOT), str(_SITE)]),
-            "PRISMHOUSE_INFERENCE__CACHE_DIR": str(marks),
+            "PRISMHOUSE_INFERENCE__CACHE_DIR": str(self.marks),
         }
         self.server: RunningServer = launch(data, environment)
         self._lock = threading.Lock()
+        self.receiver = Receiver()
         self.server.wait_until_healthy()
+        self.receiver.subscribe(Client(Api(self.server)))
 
     def arm(self, points: Mapping[str, Mapping[str, Any]]) -> None:
         """Let each named point kill `victim` (self or postgres) at its `hit`-th hit, once."""
@@ -93,3 +100,4 @@ class Stage:
         """Disarm and end it."""
         self.arm({})
         self.server.stop()
+        self.receiver.stop()

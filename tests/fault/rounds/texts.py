@@ -10,7 +10,7 @@ __all__ = ["TIERS", "Expected", "expected", "material"]
 
 TIERS = ("first", "second", "third")
 _LONG = " ".join(["prose"] * 12_000)
-_CODES = {"bad": "bad", "busy": "busy", "kill": "process_killed", "raise": "extractor_error"}
+_CODES = {"bad": "bad", "kill": "process_killed", "raise": "extractor_error"}
 
 
 def material(prefix: str) -> list[str]:

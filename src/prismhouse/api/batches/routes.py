@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from prismhouse.api.batches.reports.routes import of_batch
 from prismhouse.api.batches.schemas import (
     AddObjects,
     CreateBatch,
@@ -133,19 +134,6 @@ def _writing(router: APIRouter, service: Batches, callers: Callers) -> None:
     ) -> Answer:
         return answer(await service.cancel(caller.scope, batch_id, bucket=bucket_identifier, reason=reason))
 
-    @router.post(
-        "/v1/batches/{batch_id}/cancel",
-        operation_id="cancel_batch_by_id_batches",
-        summary="Cancel Batch By Id",
-        tags=_ALL,
-    )
-    async def cancel_by_id(
-        batch_id: str,
-        reason: str | None = None,
-        caller: NamespaceCaller = Depends(callers.namespace("write")),
-    ) -> Answer:
-        return answer(await service.cancel(caller.scope, batch_id, reason=reason))
-
     @router.patch(
         f"{_AT}/{{batch_id}}",
         operation_id="patch_batch_buckets_batches",
@@ -219,20 +207,6 @@ def _reading(router: APIRouter, service: Batches, callers: Callers) -> None:
     ) -> Answer:
         return await listed(request, caller, body, bucket_identifier)
 
-    @router.post(
-        "/v1/batches/list",
-        operation_id="list_all_batches",
-        summary="List All Batches",
-        tags=_ALL,
-        openapi_extra=body_schema(ListBatches, required=False),
-    )
-    async def list_all(
-        request: Request,
-        caller: NamespaceCaller = Depends(callers.namespace("read")),
-        body: ListBatches = Depends(body_of(ListBatches)),
-    ) -> Answer:
-        return await listed(request, caller, body, None)
-
     @router.get(
         f"{_AT}/{{batch_id}}/failed-documents",
         operation_id="get_failed_documents_buckets_batches_batch",
@@ -260,14 +234,6 @@ def _reading(router: APIRouter, service: Batches, callers: Callers) -> None:
         results = [_failed(row) for row in rows]
         return answer({"batch_id": batch_id, "results": results, "total": total, "limit": limit, "offset": offset})
 
-    @router.get(
-        f"{_AT}/{{batch_id}}/audit", operation_id="get_batch_audit_buckets_batches", summary="Audit", tags=_BUCKET
-    )
-    async def audit(
-        bucket_identifier: str, batch_id: str, caller: NamespaceCaller = Depends(callers.namespace("read"))
-    ) -> Answer:
-        return answer(await service.audit(caller.scope, bucket_identifier, batch_id))
-
 
 def _reading_one(router: APIRouter, service: Batches, callers: Callers, live: _Live | None) -> None:
     async def read(request: Request, caller: NamespaceCaller, batch_id: str, bucket: str | None = None) -> Response:
@@ -286,7 +252,7 @@ def _reading_one(router: APIRouter, service: Batches, callers: Callers, live: _L
 
     @router.get("/v1/batches/{batch_id}", operation_id="get_batch_by_id_batches", summary="Get Batch By Id", tags=_ALL)
     async def get_by_id(
-        request: Request, batch_id: str, caller: NamespaceCaller = Depends(callers.namespace("read"))
+        request: Request, batch_id: str, caller: NamespaceCaller = Depends(of_batch(callers, service.locate, "read"))
     ) -> Response:
         return await read(request, caller, batch_id)
 

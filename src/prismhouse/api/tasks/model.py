@@ -7,13 +7,14 @@ from typing import Any
 
 from prismhouse.kit.errors import Invalid, field_fault
 
-__all__ = ["STATUSES", "TASK_TYPES", "TERMINAL", "condition", "known_status", "known_type", "ordering"]
+__all__ = ["STATUSES", "TASK_TYPES", "TERMINAL", "WAITING", "condition", "known_status", "known_type", "ordering"]
 
 STATUSES = (
     "PENDING", "QUEUED", "IN_PROGRESS", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED",
     "INTERRUPTED", "UNKNOWN", "SKIPPED", "DRAFT", "ACTIVE", "ARCHIVED", "SUSPENDED", "DEACTIVATED",
 )  # fmt: skip
 TERMINAL = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED", "SKIPPED", "INTERRUPTED"})
+WAITING = frozenset({"PENDING", "QUEUED"})
 TASK_TYPES = (
     "api_namespaces_create", "api_namespaces_delete", "api_namespaces_snapshot_create",
     "api_namespaces_snapshot_restore", "api_namespaces_migrations_run", "api_buckets_objects_create",

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from prismhouse.api.tasks import store
-from prismhouse.api.tasks.model import TERMINAL, condition, known_status, known_type, ordering
+from prismhouse.api.tasks.model import TERMINAL, WAITING, condition, known_status, known_type, ordering
 from prismhouse.api.tasks.schemas import ListTasks
 from prismhouse.api.web.caller import Caller
 from prismhouse.api.web.paging import Page
-from prismhouse.kit.clock import iso
+from prismhouse.kit.clock import iso, utc_now
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId, OrganizationId, TaskId, digest_id
 from prismhouse.kit.json import dumps
 from prismhouse.storage.postgres.database import Database, Reader, Record, Writer
 
-__all__ = ["KillHandler", "TaskNotFound", "Tasks"]
+__all__ = ["KillHandler", "Standing", "TaskNotFound", "Tasks"]
 
 KillHandler = Callable[[OrganizationId, Record], Awaitable[None]]
+Standing = Callable[[Reader, Sequence[Record]], Awaitable[Mapping[str, Mapping[str, Any]]]]
+"""Says of tasks that wait, by id, what only their noun knows: queue_position, estimated_wait_minutes."""
+
+_KEPT_SHORT = timedelta(hours=24)
+_NOTE = "Retrieved from persistent storage: the task ended more than 24 hours ago."
 
 
 class TaskNotFound(WarehouseError):
@@ -37,10 +42,15 @@ class Tasks:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._on_kill: dict[str, KillHandler] = {}
+        self._standing: dict[str, Standing] = {}
 
     def on_kill(self, task_type: str, handler: KillHandler) -> None:
         """Call `handler` when a running task of this type is killed: it stops the work and updates the task."""
         self._on_kill[task_type] = handler
+
+    def on_wait(self, task_type: str, standing: Standing) -> None:
+        """Ask `standing` how waiting tasks of this type stand when they are shown."""
+        self._standing[task_type] = standing
 
     async def create(
         self,
@@ -101,7 +111,7 @@ class Tasks:
         row = await store.find(tx, organization_id, task_id, patterns=patterns)
         if row is None:
             raise TaskNotFound(id=task_id, resource="task")
-        return shown(row)
+        return (await self._shown(tx, [row]))[0]
 
     async def list(
         self,
@@ -140,7 +150,17 @@ class Tasks:
                 limit=page.limit + 1,
                 count=page.include_total,
             )
-        return [shown(row) for row in rows[: page.limit]], total, _next(rows, page, order[0], fingerprint)
+            results = await self._shown(tx, rows[: page.limit])
+        return [*results], total, _next(rows, page, order[0], fingerprint)
+
+    async def _shown(self, tx: Reader, rows: Sequence[Record]) -> Sequence[dict[str, Any]]:
+        """Return tasks as the API shows them; those that wait of one type are asked about at once."""
+        standing: dict[str, Mapping[str, Any]] = {}
+        for task_type, ask in self._standing.items():
+            waiting = [row for row in rows if row["task_type"] == task_type and row["status"] in WAITING]
+            if waiting:
+                standing.update(await ask(tx, waiting))
+        return [{**shown(row), **standing.get(row["task_id"], {})} for row in rows]
 
     async def kill(self, organization_id: OrganizationId, task_id: str, *, caller: Caller | None = None) -> str:
         """Stop the task's work and return what happened in words. Unknown and finished tasks are no error.
@@ -171,7 +191,7 @@ def shown(row: Record) -> dict[str, Any]:
         "description": row["description"],
         "inputs": row["inputs"],
         "outputs": row["outputs"],
-        "additional_data": row["additional_data"],
+        "additional_data": _data(row),
         "error": row["error"],
         "error_message": row["error"],
         "namespace_id": row["namespace_id"],
@@ -182,6 +202,14 @@ def shown(row: Record) -> dict[str, Any]:
     for name in ("cancellation", "queue_position", "estimated_wait_minutes"):
         content[name] = row["additional_data"].get(name)
     return content
+
+
+def _data(row: Record) -> dict[str, Any]:
+    """The task's own notes; of one that ended long ago, also where it comes from, as clients know it."""
+    data: dict[str, Any] = row["additional_data"]
+    if row["status"] in TERMINAL and utc_now() - row["updated_at"] > _KEPT_SHORT:
+        return {**data, "from_mongodb": True, "note": data.get("note", _NOTE)}
+    return data
 
 
 def _after(cursor: str | None, fingerprint: str, column: str) -> list[Any] | None:

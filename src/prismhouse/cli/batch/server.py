@@ -42,13 +42,14 @@ class Refused(WarehouseError):
     """The server answered {status}: {reason}"""
 
     code = Code.BAD_REQUEST
-    hint = ""
+    hint = "Check --url, --namespace and the API key."
 
 
 class NotFound(Refused):
     """{reason}"""
 
     code = Code.NOT_FOUND
+    hint = "`prismhouse batch list` shows what there is."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

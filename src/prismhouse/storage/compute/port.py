@@ -27,7 +27,7 @@ class ComputeUnavailable(WarehouseError):
     """Extraction has nowhere to run: {reason}."""
 
     code = Code.UNAVAILABLE
-    hint = "Batches wait and go on when it is mended; see docs/ray.md."
+    hint = "The work is tried again for a while; docs/ray.md says what a cluster needs."
 
 
 class MessageTooLarge(MemoryError):

@@ -29,17 +29,22 @@ FROM placed LEFT JOIN LATERAL (
 GROUP BY task_name, state
 """
 _BATCHES = "SELECT status, count(*) AS number FROM batches WHERE status IN ('QUEUED', 'PROCESSING') GROUP BY status"
+_DELIVERIES = "SELECT count(*) FROM (SELECT FROM webhook_deliveries WHERE status = 'pending' LIMIT %(most)s) AS open"
 _WORKERS = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '60 s'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Jobs by (name, state), the age in seconds of the oldest one that could run, live workers, active batches."""
+    """Jobs by (name, state), the age in seconds of the oldest one that could run, live workers, active batches.
+
+    `deliveries` are events that webhooks still wait for.
+    """
 
     jobs: Mapping[tuple[str, str], int]
     oldest_seconds: Mapping[str, float]
     workers: int
     batches: Mapping[str, int]
+    deliveries: int
 
 
 async def take_backlog(db: Database) -> Backlog:
@@ -47,6 +52,7 @@ async def take_backlog(db: Database) -> Backlog:
     async with db.read() as tx:
         jobs = await tx.fetch_all(_JOBS, {"most": _MOST, "aged": _AGED})
         batches = await tx.fetch_all(_BATCHES)
+        deliveries = await tx.fetch_value(_DELIVERIES, {"most": _MOST})
         workers = await tx.fetch_value(_WORKERS)
     return Backlog(
         jobs={(row["task_name"], row["state"]): row["number"] for row in jobs},
@@ -55,4 +61,5 @@ async def take_backlog(db: Database) -> Backlog:
         },
         workers=workers,
         batches={row["status"]: row["number"] for row in batches},
+        deliveries=deliveries,
     )

@@ -72,6 +72,8 @@ def _notes(counts: Counts, found: Facts, *, not_run: int, over: bool) -> list[st
         notes.append(f"{counts.deduplicated} rows had documents already and were not submitted.")
     if not_run:
         notes.append(f"{not_run} rows were never run, because the tier was stopped.")
+    if counts.canceled:
+        notes.append(f"{counts.canceled} rows were cancelled before they ran, and are not submitted any more.")
     if found.withdrawn:
         notes.append(f"The documents of {found.withdrawn} processed rows were deleted or replaced since.")
     if found.missing:

@@ -7,7 +7,6 @@ from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus, same_statuses
 from prismhouse.api.batches.schemas import CreateBatch, ListBatches, SubmitBatch, TriggerCollection
-from prismhouse.api.batches.service.audit import audit_batch
 from prismhouse.api.batches.service.auto import AutoProcess
 from prismhouse.api.batches.service.create import (
     By,
@@ -28,13 +27,14 @@ from prismhouse.api.batches.service.find import (
 )
 from prismhouse.api.batches.service.finish import end_batch
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.queue import standing
 from prismhouse.api.batches.service.stop import cancel, outcome_of
-from prismhouse.api.batches.service.submit import TASK_TYPE, BatchNotDraft, submit
+from prismhouse.api.batches.service.submit import TASK_TYPE, TIER_TASK_TYPE, BatchNotDraft, submit
 from prismhouse.api.batches.service.trigger import trigger
 from prismhouse.api.batches.store import batches as store
-from prismhouse.api.batches.store import control, ledger
+from prismhouse.api.batches.store import chunks, control, ledger
 from prismhouse.api.buckets.service import BatchStats
-from prismhouse.api.web.caller import NamespaceCaller, Scope
+from prismhouse.api.web.caller import Caller, NamespaceCaller, Scope
 from prismhouse.api.web.paging import Page
 from prismhouse.kit.cursors import decode_cursor, encode_cursor
 from prismhouse.kit.errors import Code, WarehouseError
@@ -58,7 +58,9 @@ class Batches:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        parts.tasks.on_kill(TASK_TYPE, self._on_kill)
+        for task_type in (TASK_TYPE, TIER_TASK_TYPE):
+            parts.tasks.on_kill(task_type, self._on_kill)
+        parts.tasks.on_wait(TASK_TYPE, standing)
         parts.buckets.on_delete(self._on_bucket_delete)
         parts.buckets.use(self)
         parts.objects.use(auto_process=AutoProcess(parts))
@@ -118,7 +120,7 @@ class Batches:
             batch = await self._locked(tx, batch_id, bucket=bucket)
             names = request.collection_ids
             task_id = await submit(self._parts, tx, batch, collection_ids=names, force=force, values=values)
-        return {"queue_position": None, **await self._parts.tasks.read(scope.organization_id, task_id)}
+        return await self._parts.tasks.read(scope.organization_id, task_id)
 
     async def read(self, scope: Scope, batch_id: str, *, bucket: str | None = None) -> dict[str, Any]:
         """Return a batch as it is answered."""
@@ -126,6 +128,17 @@ class Batches:
             tx = unit.within(scope.namespace_id)
             await self._found(tx, batch_id, bucket=bucket)
             return await self._answer(tx, batch_id)
+
+    async def locate(self, caller: Caller, batch_id: str) -> NamespaceCaller:
+        """Return the caller in the namespace of a batch that the key opens; raise BatchNotFound."""
+        found = None
+        if "\x00" not in batch_id:
+            async with self._parts.db.read() as tx:
+                found = await store.locate(tx, caller.organization_id, batch_id, patterns=caller.namespaces)
+        if found is None:
+            raise BatchNotFound(batch_id=batch_id)
+        namespace_id, name = found
+        return NamespaceCaller(caller=caller, namespace_id=namespace_id, namespace_name=name)
 
     async def list_batches(
         self, caller: NamespaceCaller, request: ListBatches, page: Page, *, bucket: str | None = None
@@ -204,12 +217,6 @@ class Batches:
             await self._found(tx, batch_id, bucket=bucket)
             return await ledger.failed_rows(tx, batch_id, **page)
 
-    async def audit(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
-        """Return the books of a batch: what was submitted against what is there, tier by tier."""
-        async with self._parts.db.read() as unit:
-            tx = unit.within(scope.namespace_id)
-            return await audit_batch(tx, await self._found(tx, batch_id, bucket=bucket))
-
     async def active_of_collection(self, tx: NamespaceReader, collection_id: str) -> list[str]:
         """Return active batches that run a collection: it must not be deleted under them."""
         rows = []
@@ -245,7 +252,10 @@ class Batches:
         async with self._parts.db.write() as unit:
             tx = unit.within(namespace_id)
             batch = await store.find(tx, batch_id or "")
-            if batch is not None and batch.organization_id == organization_id and batch.task_id == task["task_id"]:
+            if batch is None or batch.organization_id != organization_id:
+                return
+            # A batch that was submitted again has other tasks now: an old one stops nothing.
+            if task["task_id"] in {batch.task_id, *(tier.task_id for tier in await chunks.tiers(tx, batch.batch_id))}:
                 await cancel(self._parts, tx, batch.batch_id, reason="Its task was killed.")
 
     async def _on_bucket_delete(self, scope: Scope, bucket_id: BucketId) -> None:

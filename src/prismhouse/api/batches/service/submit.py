@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 TASK_TYPE = "api_buckets_batches_process"
+TIER_TASK_TYPE = "engine_feature_extractor_run"
 _SAMPLE = 5
 
 
@@ -187,7 +188,7 @@ async def create_tasks(
             tx.unscoped,
             organization_id=batch.organization_id,
             namespace_id=batch.namespace_id,
-            task_type=TASK_TYPE if number == numbers[0] else "engine_feature_extractor_run",
+            task_type=TASK_TYPE if number == numbers[0] else TIER_TASK_TYPE,
             description=f"Batch of {batch.object_count} objects, tier {number + 1} of {len(tiers)}",
             inputs=[batch.batch_id],
             additional_data={

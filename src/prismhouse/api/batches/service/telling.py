@@ -16,7 +16,7 @@ from prismhouse.kit import json
 from prismhouse.storage.outbound import Sender
 from prismhouse.storage.postgres.database import NamespaceWriter
 
-__all__ = ["NOTIFY_JOB", "notify", "tell_end", "tell_written"]
+__all__ = ["NOTIFY_JOB", "notify", "tell_deleted", "tell_end", "tell_written"]
 
 NOTIFY_JOB = "batches.notify"
 _TIMEOUT_SECONDS = 10
@@ -40,6 +40,17 @@ async def tell_written(
             index_signature=collection.index_signature,
         ),
     )
+
+
+async def tell_deleted(
+    parts: Parts, tx: NamespaceWriter, batch: BatchRow, document_ids: Mapping[str, Sequence[str]]
+) -> None:
+    """Tell of documents, by collection, in the transaction that deletes them."""
+    told: list[Told] = []
+    for collection_id, ids in document_ids.items():
+        named = {"collection_id": collection_id, "batch_id": batch.batch_id}
+        told += about_many("documents.deleted.batch", collection_id, ids, **named)
+    await _tell(parts, tx, batch, told)
 
 
 async def tell_end(

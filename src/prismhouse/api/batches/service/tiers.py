@@ -20,7 +20,7 @@ from prismhouse.kit.ids import NamespaceId
 from prismhouse.query.filters import And, matching, parse
 from prismhouse.storage.postgres.database import NamespaceWriter
 
-__all__ = ["start_tier"]
+__all__ = ["enqueue_pending", "sources_of", "start_tier"]
 
 _FILTER_AT_ONCE = 1000
 
@@ -46,7 +46,7 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         for name, had in (await _running(tx, batch, tier)).items():
             collection = await parts.collections.resolve(tx, name)
             fed_run = rows[tier].fed_run if had.fetched else None
-            ids, counts = await _sources(parts, tx, batch, collection, fed_run=fed_run)
+            ids, counts = await sources_of(parts, tx, batch, collection, fed_run=fed_run)
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
             found[name] = counts
             work += [(name, part) for part in cut_work(ids, parts.worker.chunk_rows, shares=parts.chunks_in_flight)]
@@ -105,9 +105,10 @@ async def _running(tx: NamespaceWriter, batch: BatchRow, tier: int) -> dict[str,
     return {row.collection_id: row.counts for row in rows if row.tier == tier and row.canceled_at is None}
 
 
-async def _sources(
-    parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any, *, fed_run: int | None
+async def sources_of(
+    parts: Parts, tx: NamespaceWriter, batch: BatchRow, collection: Any, *, fed_run: int | None = None
 ) -> tuple[list[str], Counts]:
+    """Return what a collection would read now, and how many sources were left out on the way; changes nothing."""
     upstream = collection.source_type == "collection"
     if fed_run is not None:
         # It has run before: only what earlier tiers have made since then is new to it.

@@ -7,6 +7,7 @@ from typing import Any
 
 from prismhouse.api.batches.service.find import ended_batch, find_batch
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.api.batches.service.telling import tell_deleted
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import control, journal
 from prismhouse.api.batches.store.journal import JournalEvent
@@ -58,8 +59,10 @@ async def _part(parts: Parts, namespace_id: NamespaceId, batch_id: str, *, bucke
     async with parts.db.write() as unit:
         tx = unit.within(namespace_id)
         batch = await ended_batch(parts, tx, batch_id, bucket=bucket, verb=_VERB)
-        deleted = await control.delete_documents(tx, batch.batch_id, limit=_AT_ONCE)
+        gone = await control.delete_documents(tx, batch.batch_id, limit=_AT_ONCE)
+        deleted = sum(map(len, gone.values()))
         if deleted:
+            await tell_deleted(parts, tx, batch, gone)
             await store.update(tx, batch.batch_id, documents_deleted=(batch.documents_deleted or 0) + deleted)
             message = f"{deleted} documents of the batch were deleted by request."
             event = JournalEvent.DOCUMENTS_DELETED

@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.api.batches.model import BatchRow
 from prismhouse.api.buckets.service import BatchStats
-from prismhouse.kit.ids import BatchId, new_id
-from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
+from prismhouse.kit.ids import BatchId, NamespaceId, new_id
+from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Reader
 from prismhouse.storage.postgres.locks import Lock
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "idle_seconds",
     "insert",
     "list_batches",
+    "locate",
     "lock",
     "new_batch_id",
     "object_ids",
@@ -86,6 +87,23 @@ async def find(tx: NamespaceReader, batch_id: str, *, bucket_id: str | None = No
     """Return the batch, if it is of the bucket."""
     row = await tx.fetch_one(_FIND, {"batch_id": batch_id})
     return BatchRow.from_record(row) if row and bucket_id in (None, row["bucket_id"]) else None
+
+
+async def locate(
+    tx: Reader, organization_id: str, batch_id: str, *, patterns: Sequence[str] | None
+) -> tuple[NamespaceId, str] | None:
+    """Return id and name of the namespace of a batch, where the organization owns it and the key's scopes open it."""
+    scopes = [] if patterns is None else [{"resource_id": one} for one in patterns] or [{"resource_id": ""}]
+    row = await tx.fetch_one(
+        """
+        SELECT n.namespace_id, n.namespace_name FROM batches AS b JOIN namespaces AS n USING (namespace_id)
+        WHERE b.batch_id = %(batch_id)s AND b.organization_id = %(organization_id)s
+          AND n.organization_id = b.organization_id AND n.status = 'active'
+          AND (%(patterns)s::jsonb = '[]' OR key_opens(%(patterns)s::jsonb, n.namespace_id)) LIMIT 1
+        """,
+        {"organization_id": organization_id, "batch_id": batch_id, "patterns": Jsonb(scopes)},
+    )
+    return (NamespaceId(row["namespace_id"]), row["namespace_name"]) if row else None
 
 
 async def lock(tx: NamespaceWriter, batch_id: str) -> BatchRow | None:
@@ -210,12 +228,11 @@ async def object_ids_of(
     """Return the objects of several batches in order, of each the first `limit`."""
     rows = await tx.fetch_all(
         """
-        SELECT asked.batch_id, array_agg(first.object_id ORDER BY first.ordinal, first.object_id) AS ids
-        FROM unnest(%(batch_ids)b::text[]) AS asked (batch_id), LATERAL (
-          SELECT o.object_id, o.ordinal FROM batch_objects AS o
+        SELECT asked.batch_id, ARRAY(
+          SELECT o.object_id FROM batch_objects AS o
           WHERE o.namespace_id = %(namespace_id)s AND o.batch_id = asked.batch_id
-          ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS first
-        GROUP BY asked.batch_id
+          ORDER BY o.ordinal, o.object_id LIMIT %(limit)s) AS ids
+        FROM unnest(%(batch_ids)b::text[]) AS asked (batch_id)
         """,
         {"batch_ids": list(batch_ids), "limit": limit},
     )

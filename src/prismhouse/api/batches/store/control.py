@@ -315,19 +315,24 @@ async def clear(tx: NamespaceWriter, batch_id: BatchId, *, from_tier: int) -> No
         )
 
 
-async def delete_documents(tx: NamespaceWriter, batch_id: BatchId, *, limit: int) -> int:
-    """Delete documents that a batch wrote, at most `limit`, and return how many."""
-    return await tx.execute(
+async def delete_documents(tx: NamespaceWriter, batch_id: BatchId, *, limit: int) -> dict[str, list[str]]:
+    """Delete documents that a batch wrote, at most `limit`, and return their ids by collection."""
+    rows = await tx.fetch_all(
         """
         WITH doomed AS MATERIALIZED (
           SELECT document_id FROM documents WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
           ORDER BY document_id LIMIT %(limit)s FOR UPDATE
+        ), gone AS (
+          DELETE FROM documents
+          WHERE namespace_id = %(namespace_id)s AND document_id IN (SELECT document_id FROM doomed)
+          RETURNING collection_id, document_id
         )
-        DELETE FROM documents
-        WHERE namespace_id = %(namespace_id)s AND document_id IN (SELECT document_id FROM doomed)
+        SELECT collection_id, array_agg(document_id ORDER BY document_id) AS document_ids FROM gone
+        GROUP BY collection_id ORDER BY collection_id
         """,
         {"batch_id": batch_id, "limit": limit},
     )
+    return {row["collection_id"]: row["document_ids"] for row in rows}
 
 
 async def written_objects(tx: NamespaceReader, batch_id: str) -> set[str]:

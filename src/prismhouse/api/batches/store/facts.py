@@ -36,7 +36,7 @@ class Facts:
 _FACTS = f"""
 WITH held AS (
   SELECT DISTINCT ON (c.tier, c.collection_id, given.source_id)
-    c.tier, c.collection_id, given.source_id, c.state, given.letter, given.witness
+    c.tier, c.collection_id, given.source_id, c.state, c.done_at, given.letter, given.witness
   FROM batch_chunks AS c,
     unnest(c.source_ids, string_to_array(c.outcomes, NULL), c.witnesses) AS given (source_id, letter, witness)
   WHERE c.namespace_id = %(namespace_id)s AND c.batch_id = %(batch_id)s
@@ -69,7 +69,7 @@ WITH held AS (
       EXISTS (SELECT 1 FROM audit_events AS a WHERE a.resource_id = seen.witness AND a.resource_type = 'document'
         AND a.namespace_id = %(namespace_id)s AND a.action LIKE 'document%%deleted' AND a.status = 'success')
       OR EXISTS (SELECT 1 FROM batch_journal AS j WHERE j.namespace_id = %(namespace_id)s
-        AND j.batch_id = %(batch_id)s AND j.event = 'documents.deleted')
+        AND j.batch_id = %(batch_id)s AND j.event = 'documents.deleted' AND j.created_at >= seen.done_at)
       OR NOT EXISTS (SELECT 1 FROM collections AS c
         WHERE c.namespace_id = %(namespace_id)s AND c.collection_id = seen.collection_id)
       OR (tier = 0 AND %(of_objects)s AND NOT EXISTS (SELECT 1 FROM objects AS o

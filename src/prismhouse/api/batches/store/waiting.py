@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from psycopg.types.json import Jsonb
+from prismhouse.storage.postgres.database import NamespaceReader
 
-from prismhouse.storage.postgres.database import NamespaceReader, Reader
-
-__all__ = ["Pace", "active_of", "ahead_of", "jobs_of", "pace"]
+__all__ = ["Pace", "Place", "ahead_of", "jobs_of", "pace", "places"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +18,47 @@ class Pace:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a queued batch stands in its namespace: batches taken up before it, and their rows that are not done."""
+
+    batch_id: str
+    ahead: int
+    rows_ahead: int
+
+
+async def places(tx: NamespaceReader, batch_ids: Sequence[str]) -> list[Place]:
+    """Return the places of those of the batches that are queued; rows of tiers to come are not counted."""
+    rows = await tx.fetch_all(
+        """
+        WITH queue AS (
+          SELECT b.batch_id, b.status, b.priority, b.queued_at, b.sequence,
+            greatest(0, coalesce(done.submitted - done.done, b.object_count)) AS rows
+          FROM batches AS b LEFT JOIN LATERAL (
+            SELECT sum(c.submitted) AS submitted, sum(c.processed + c.failed + c.skipped) AS done
+            FROM batch_counts AS c
+            WHERE c.namespace_id = b.namespace_id AND c.batch_id = b.batch_id AND c.tier = b.current_tier
+          ) AS done ON true
+          WHERE b.namespace_id = %(namespace_id)s AND b.status IN ('QUEUED', 'PROCESSING')
+        ), placed AS (
+          SELECT batch_id, status, row_number() OVER turn - 1 AS ahead,
+            coalesce(sum(rows) OVER (turn ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS rows_ahead
+          FROM queue WINDOW turn AS (ORDER BY priority DESC, queued_at, sequence)
+        )
+        SELECT batch_id, ahead, rows_ahead::bigint AS rows_ahead FROM placed
+        WHERE status = 'QUEUED' AND batch_id = ANY(%(batch_ids)b)
+        """,
+        {"batch_ids": list(batch_ids)},
+    )
+    return [Place(**row) for row in rows]
+
+
 async def ahead_of(tx: NamespaceReader, batch_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many active batches of the namespace were submitted before each active one of `batch_ids`."""
+    """Return how many active batches of the namespace are taken up before each active one of `batch_ids`."""
     rows = await tx.fetch_all(
         """
         SELECT batch_id, ahead FROM (
-          SELECT batch_id, row_number() OVER (ORDER BY queued_at, sequence) - 1 AS ahead FROM batches
+          SELECT batch_id, row_number() OVER (ORDER BY priority DESC, queued_at, sequence) - 1 AS ahead FROM batches
           WHERE namespace_id = %(namespace_id)s AND status IN ('QUEUED', 'PROCESSING')) AS queue
         WHERE batch_id = ANY(%(batch_ids)b)
         """,
@@ -70,37 +102,3 @@ async def pace(tx: NamespaceReader, *, minutes: int = 60) -> Pace | None:
     if row is None or not row["rows"] or row["seconds"] <= 0:
         return None
     return Pace(rows=int(row["rows"]), seconds=row["seconds"])
-
-
-async def active_of(
-    tx: Reader, organization_id: str, *, namespaces: Sequence[str] | None, limit: int
-) -> list[Mapping[str, Any]]:
-    """Return the active batches of an organization in the order in which they were submitted, and their open rows.
-
-    `namespaces` are patterns of the caller's key; None is all.
-    """
-    rows: list[dict[str, Any]] = await tx.fetch_all(
-        """
-        SELECT b.batch_id, b.namespace_id, b.bucket_id, b.batch_name, b.status, b.object_count,
-          b.queued_at, b.started_at,
-          b.current_tier, jsonb_array_length(b.dag_tiers) AS total_tiers, b.task_id,
-          (SELECT count(*) FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND j.task_name = 'batches.run_chunk'
-            AND j.args ->> 'namespace_id' = b.namespace_id AND j.args ->> 'batch_id' = b.batch_id) AS jobs_running,
-          (SELECT max(j.priority) FROM procrastinate_jobs AS j WHERE j.status IN ('todo', 'doing')
-            AND j.args ->> 'namespace_id' = b.namespace_id AND j.args ->> 'batch_id' = b.batch_id) AS priority,
-          (SELECT count(*) FROM batch_chunks AS c WHERE c.namespace_id = b.namespace_id AND c.batch_id = b.batch_id
-            AND c.state IN ('pending', 'queued')) AS chunks_waiting
-        FROM batches AS b
-        WHERE b.organization_id = %(organization_id)s AND b.status IN ('QUEUED', 'PROCESSING')
-          AND (%(patterns)s::jsonb = '[]' OR key_opens(%(patterns)s::jsonb, b.namespace_id))
-        ORDER BY b.queued_at, b.sequence LIMIT %(limit)s
-        """,
-        {"organization_id": organization_id, "patterns": _scopes(namespaces), "limit": limit},
-    )
-    return [*rows]
-
-
-def _scopes(patterns: Sequence[str] | None) -> Jsonb:
-    if patterns is None:
-        return Jsonb([])
-    return Jsonb([{"resource_id": pattern} for pattern in patterns] or [{"resource_id": ""}])

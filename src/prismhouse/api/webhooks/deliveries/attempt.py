@@ -12,6 +12,7 @@ from prismhouse.api.webhooks.channels import KeptChannel
 from prismhouse.api.webhooks.message import MOST_BODY_BYTES, body_of, headers_of
 from prismhouse.settings import WebhookSettings
 from prismhouse.storage.outbound import Posted, Sender
+from prismhouse.telemetry import traces
 
 __all__ = ["Outcome", "attempt", "pause_after"]
 
@@ -47,7 +48,12 @@ async def attempt(
     if len(body) > MOST_BODY_BYTES:
         return _hopeless(f"the rendered payload has {len(body)} bytes; at most {MOST_BODY_BYTES} are sent")
     headers = headers_of(body, channel, event_id=event["event_id"], timestamp=int(clock()))
-    return Outcome(posted=await sender.post(channel.url, body, headers, timeout_seconds=channel.timeout_seconds))
+    with traces.span("deliver webhook", "client") as span:
+        posted = await sender.post(channel.url, body, headers, timeout_seconds=channel.timeout_seconds)
+        span.note({"http.response.status_code": posted.status})
+        if not posted.is_success:
+            span.fail(str(posted.status or "no answer"))
+    return Outcome(posted=posted)
 
 
 def _hopeless(reason: str) -> Outcome:

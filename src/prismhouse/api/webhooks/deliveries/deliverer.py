@@ -20,6 +20,7 @@ from prismhouse.api.webhooks.deliveries import store
 from prismhouse.api.webhooks.deliveries.attempt import Outcome, attempt, pause_after
 from prismhouse.api.webhooks.deliveries.health import Run
 from prismhouse.api.webhooks.deliveries.store import Lane
+from prismhouse.api.webhooks.deliveries.tally import tally
 from prismhouse.api.webhooks.feed.service import Feed
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.kit.errors import WarehouseError
@@ -166,6 +167,7 @@ class Deliverer:
             if heads:
                 await store.extend(tx, list(heads), holder=holder, margin_seconds=_MARGIN_SECONDS)
         self._begin(sending, heads)
+        tally((status, duration_ms) for _, status, _, _, duration_ms in outcomes)
         for webhook_id, run in runs.items():
             await self._note(webhook_id, run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -85,18 +86,18 @@ class Deliveries:
             "resource_id": webhook["webhook_id"],
             "payload": {"webhook_id": webhook["webhook_id"], "webhook_name": webhook["webhook_name"]},
         }
-        results = []
-        for channel in self._webhooks.channels(webhook):
-            posted = (await attempt(self._sender, event, channel)).posted
-            results.append(
-                {
-                    "url": channel.url,
-                    "success": posted.is_success,
-                    "status_code": posted.status,
-                    "error": posted.error,
-                    "duration_ms": round(posted.duration_ms, 1),
-                }
-            )
+        channels = self._webhooks.channels(webhook)
+        outcomes = await asyncio.gather(*(attempt(self._sender, event, channel) for channel in channels))
+        results = [
+            {
+                "url": channel.url,
+                "success": outcome.posted.is_success,
+                "status_code": outcome.posted.status,
+                "error": outcome.error,
+                "duration_ms": round(outcome.posted.duration_ms, 1),
+            }
+            for channel, outcome in zip(channels, outcomes, strict=True)
+        ]
         success = all(one["success"] for one in results)
         return {"success": success, "event_id": event["event_id"], "results": results}
 

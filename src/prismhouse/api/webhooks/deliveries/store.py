@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.storage.postgres.database import Reader, Record, Writer
 
+_MOST_OF_TROUBLED = 2
 _EVENT = """e.event_id, e.event_type, e.created_at AS occurred_at, e.namespace_id, e.resource_id, e.payload"""
 _HOOK = """w.channels, w.secrets, w.delivery_health IS NOT NULL AS troubled"""
 # The first of each lane; LATERAL goes through the partial index of what waits, once for a lane.
@@ -23,16 +24,18 @@ CROSS JOIN LATERAL (
     AND d.status = 'pending' ORDER BY d.position LIMIT 1
 ) AS d
 """
+# Those with the least on their way come first, and one that fails takes little: no webhook starves the others.
 _CLAIM = """
 WITH due AS (
   SELECT lane.* FROM webhooks AS w
   LEFT JOIN unnest(%(webhook_ids)b::text[], %(counts)b::int[]) AS busy (webhook_id, count) USING (webhook_id)
   CROSS JOIN LATERAL (
-    SELECT l.webhook_id, l.channel, l.resource, w.timeout_seconds FROM webhook_lanes AS l
+    SELECT l.webhook_id, l.channel, l.resource, l.due_at, w.timeout_seconds FROM webhook_lanes AS l
     WHERE l.webhook_id = w.webhook_id AND l.due_at <= now() ORDER BY l.due_at
-    LIMIT greatest(0, %(most_of_one)s - coalesce(busy.count, 0)) FOR UPDATE SKIP LOCKED
+    LIMIT greatest(0, CASE WHEN w.delivery_health IS NULL THEN %(most_of_one)s ELSE %(most_of_troubled)s END
+      - coalesce(busy.count, 0)) FOR UPDATE SKIP LOCKED
   ) AS lane
-  WHERE w.is_active LIMIT %(limit)s
+  WHERE w.is_active ORDER BY coalesce(busy.count, 0), lane.due_at LIMIT %(limit)s
 )
 UPDATE webhook_lanes AS l
 SET held_by = %(holder)s, due_at = now() + make_interval(secs => due.timeout_seconds + %(margin_seconds)s)
@@ -129,13 +132,14 @@ def _columns(lanes: Sequence[Lane]) -> dict[str, list[Any]]:
 async def claim(
     tx: Writer, *, holder: str, busy: Mapping[str, int], most_of_one: int, limit: int, margin_seconds: float
 ) -> list[Lane]:
-    """Take up to `limit` due lanes of active webhooks, of each only what `busy` leaves it."""
+    """Take up to `limit` due lanes of active webhooks, of each only what `busy` leaves it; few of one that fails."""
     rows = await tx.fetch_all(
         _CLAIM,
         {
             "webhook_ids": list(busy),
             "counts": list(busy.values()),
             "most_of_one": most_of_one,
+            "most_of_troubled": min(_MOST_OF_TROUBLED, most_of_one),
             "limit": limit,
             "holder": holder,
             "margin_seconds": margin_seconds,

@@ -19,7 +19,8 @@ from prismhouse.storage.postgres.database import Database, Record
 
 __all__ = ["CursorExpired", "Feed", "FeedPage", "NamespacesDiffer"]
 
-_EVENTS_AT_ONCE = 5_000
+# Each may become deliveries of a hundred webhooks, in one statement.
+_EVENTS_AT_ONCE = 1_000
 _MARK = "events"
 _log = structlog.get_logger(__name__)
 

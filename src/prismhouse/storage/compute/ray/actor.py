@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prismhouse import __version__
@@ -29,7 +31,9 @@ class Hello:
 class Extraction:
     """A Ray actor. Its answers are frames, so that exceptions travel as they do from a local process."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: int = 0) -> None:
+        if memory_bytes:
+            _bound_memory(memory_bytes)
         self._functions: dict[str, Callable[..., Any]] = {}
         self._folder = Folder()
         self._sent: dict[int, str] = {}
@@ -62,3 +66,13 @@ class Extraction:
             text = f"The result has {len(answer)} bytes, above PRISMHOUSE_COMPUTE__RAY_MESSAGE_BYTES ({message_bytes})"
             return failure_of(MessageTooLarge(text))
         return answer
+
+
+def _bound_memory(size_bytes: int) -> None:
+    """Let allocating fail with MemoryError at a limit, beside what Ray itself has reserved by now."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return
+    [reserved_kib] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmData:")]
+    limit = size_bytes + int(reserved_kib) * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

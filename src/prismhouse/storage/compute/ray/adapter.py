@@ -107,7 +107,8 @@ class _Bridge:
         await self._listening
 
     async def _say(self, message: Any) -> None:
-        with suppress(ConnectionError):  # the listener meets the end, too
+        # The listener meets the end of the bridge, too; uvloop raises RuntimeError for a pipe that is closed.
+        with suppress(ConnectionError, RuntimeError):
             send(self._writer, message)
             await self._writer.drain()
 
@@ -143,6 +144,7 @@ class RayCompute:
         message_bytes: most bytes that the arguments or the result of a call may have.
         file_bytes: most bytes of files that are sent to a node for one call.
         object_store_bytes: memory of the object store, where this process starts the cluster.
+        memory_bytes: limit of what an actor may allocate; past it, allocating fails with MemoryError. None: no limit.
         version: what nodes must have.
         environment: variables added for the bridge, and for a cluster that it starts.
 
@@ -161,6 +163,7 @@ class RayCompute:
         message_bytes: int = 512 << 20,
         file_bytes: int = 8 << 30,
         object_store_bytes: int = 1 << 30,
+        memory_bytes: int | None = None,
         version: str = __version__,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -172,6 +175,7 @@ class RayCompute:
             message_bytes=message_bytes,
             file_bytes=file_bytes,
             object_store_bytes=object_store_bytes,
+            memory_bytes=memory_bytes or 0,
             version=version,
         )
         self._call_timeout_seconds = call_timeout_seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from prismhouse.storage.compute.child import failure_of
 from prismhouse.storage.compute.port import MessageTooLarge
 from prismhouse.storage.compute.ray.actor import Extraction, Hello
-from prismhouse.storage.compute.ray.wire import Call, Options, Outcome
+from prismhouse.storage.compute.ray.wire import Call, FileMark, Options, Outcome
 
 __all__ = ["Pool"]
 
@@ -44,6 +44,7 @@ class _Actor:
     handle: Any
     group: str
     node_id: str = ""
+    is_given_up: bool = False
     release: asyncio.TimerHandle | None = None
 
 
@@ -62,7 +63,6 @@ class Pool:
     async def run(self, call: Call) -> Outcome:
         """Return how the call ended. Cancelling the caller kills its actor, and waits for that."""
         number = call.number
-        size = sum(mark.size_bytes for mark in call.files)
         async with self._slots:
             try:
                 actor = await self._take(call.group)
@@ -74,11 +74,12 @@ class Pool:
             try:
                 async with asyncio.timeout(call.timeout_seconds):
                     absent = await _result(actor.handle.missing, call.files) if call.files else []
-                    if absent and size > self._options.file_bytes:
+                    size_bytes = sum(call.files[index].size_bytes for index in absent)
+                    if size_bytes > self._options.file_bytes:
                         self._give_back(actor)
-                        return Outcome(number, "files_too_large", size)
+                        return Outcome(number, "files_too_large", size_bytes)
                     for index in absent:
-                        await self._send(actor, index, call.files[index].path)
+                        await self._send(actor, index, call.files[index])
                     frame = await _stored(call.frame)
                     answer = await _result(
                         actor.handle.run, frame, call.files, self._options.message_bytes, running=running
@@ -93,6 +94,9 @@ class Pool:
                 await self._discard(actor)
                 await self._leave_dead_nodes()
                 return Outcome(number, "lost", _brief(error))
+            except OSError as error:
+                await self._discard(actor)
+                return Outcome(number, "answered", failure_of(error))
             except BaseException:
                 await asyncio.shield(self._discard(actor, *running))
                 raise
@@ -103,13 +107,19 @@ class Pool:
         """Kill all actors."""
         await asyncio.gather(*(self._discard(actor) for actor in list(self._actors)))
 
-    async def _send(self, actor: _Actor, number: int, path: str) -> None:
-        """Send a file; one that cannot be read here is left out, and the function meets its absence."""
-        for piece in _Pieces(path):
-            content = await asyncio.to_thread(piece)
-            if content is None:
+    async def _send(self, actor: _Actor, number: int, mark: FileMark) -> None:
+        """Send a file; one that is gone is left out, and the function meets its absence. OSError for half a file."""
+        sent = 0
+        while True:
+            piece = await asyncio.to_thread(_piece, mark.path, sent)
+            if piece is None and not sent:
                 return
-            await _result(actor.handle.receive, number, await _stored(content))
+            if piece is None or (not piece and sent < mark.size_bytes):
+                raise OSError(f"{mark.path} ended after {sent} of {mark.size_bytes} bytes as it was sent")
+            await _result(actor.handle.receive, number, await _stored(piece))
+            sent += len(piece)
+            if sent >= mark.size_bytes:
+                return
 
     async def _take(self, group: str) -> _Actor:
         known = [actor for actor in self._idle if actor.group == group]
@@ -131,7 +141,7 @@ class Pool:
             try:
                 async with asyncio.timeout(self._options.start_seconds):
                     actor.node_id = self._roomiest(await _nodes())
-                    actor.handle = await asyncio.to_thread(self._create, group, actor.node_id)
+                    await asyncio.to_thread(self._create, actor)
                     hello: Hello = await _result(actor.handle.hello)
                     actor.node_id = hello.node_id
                     self._check(hello)
@@ -158,10 +168,13 @@ class Pool:
         here = Counter(actor.node_id for actor in self._actors)
         return min(sample(list(nodes), len(nodes)), key=lambda node_id: (here[node_id] + 1) / nodes[node_id])
 
-    def _create(self, group: str, node_id: str) -> Any:
-        name = f"prismhouse-{group or 'any'}-{uuid4().hex[:12]}"
-        wanted = NodeAffinitySchedulingStrategy(node_id, soft=True)
-        return self._remote.options(name=name, scheduling_strategy=wanted).remote()
+    def _create(self, actor: _Actor) -> None:
+        name = f"prismhouse-{actor.group or 'any'}-{uuid4().hex[:12]}"
+        wanted = NodeAffinitySchedulingStrategy(actor.node_id, soft=True)
+        options = self._remote.options(name=name, scheduling_strategy=wanted)
+        actor.handle = options.remote(self._options.memory_bytes)
+        if actor.is_given_up:  # meanwhile, by one that saw no handle yet
+            ray.kill(actor.handle)
 
     def _check(self, hello: Hello) -> None:
         wanted, python = self._options.version, platform.python_version()
@@ -194,6 +207,7 @@ class Pool:
         """Kill an actor; what it still runs has ended when this returns, unless its node is silent."""
         if actor.release is not None:
             actor.release.cancel()
+        actor.is_given_up = True
         try:
             if actor.handle is not None:
                 await asyncio.wait_for(asyncio.to_thread(ray.kill, actor.handle), _KILL_SECONDS)
@@ -205,29 +219,14 @@ class Pool:
             self._actors.discard(actor)
 
 
-class _Pieces:
-    """Readers of the pieces of a file, each to be called in a thread: they return None where it cannot be read."""
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._offset = 0
-        self._ended = False
-
-    def __iter__(self) -> Iterator[Callable[[], bytes | None]]:
-        while not self._ended:
-            yield self._read
-
-    def _read(self) -> bytes | None:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                piece = file.read(_PIECE_BYTES)
-        except OSError:
-            self._ended = True
-            return None
-        self._ended = len(piece) < _PIECE_BYTES
-        self._offset += len(piece)
-        return piece
+def _piece(path: str, offset: int) -> bytes | None:
+    """Return the next piece of a file, or None where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(offset)
+            return file.read(_PIECE_BYTES)
+    except OSError:
+        return None
 
 
 async def _nodes() -> dict[str, float]:

@@ -51,6 +51,7 @@ class Options:
     message_bytes: int
     file_bytes: int
     object_store_bytes: int
+    memory_bytes: int
     version: str
 
 

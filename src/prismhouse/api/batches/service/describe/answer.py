@@ -24,7 +24,7 @@ async def answers(tx: NamespaceReader, rows: Sequence[BatchRow], *, brief: bool 
     """Return batches as they are answered, with a fixed number of statements however many there are.
 
     Args:
-        brief: as lists show them: without the history of stages, with at most 1,000 object ids each.
+        brief: as lists show them: without the history of stages, with 100 object ids and 10 failed objects at most.
     """
     if not rows:
         return []

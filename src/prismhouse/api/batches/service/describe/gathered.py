@@ -18,7 +18,8 @@ from prismhouse.storage.postgres.database import NamespaceReader
 __all__ = ["Gathered", "gather"]
 
 _FAILED_SHOWN = 100
-_IDS_IN_LISTS = 1000
+_FAILED_IN_LISTS = 10
+_IDS_IN_LISTS = 100
 _SKIPPED_SHOWN = 1000
 _ENTRIES = 200
 
@@ -67,8 +68,9 @@ async def gather(tx: NamespaceReader, rows: Sequence[BatchRow], *, brief: bool) 
     tiers = await chunks.tiers_of(tx, ids)
     counts = await ledger.counts_of(tx, ids)
     took = await amounts.of_batches(tx, ids)
-    failed = await ledger.failed_objects_of(tx, ids, _FAILED_SHOWN)
-    partial = await ledger.partial_objects_of(tx, ids, _FAILED_SHOWN)
+    most = _FAILED_IN_LISTS if brief else _FAILED_SHOWN
+    failed = await ledger.failed_objects_of(tx, ids, most)
+    partial = await ledger.partial_objects_of(tx, ids, most)
     groups = await failures.groups_of(tx, ids)
     ahead = await waiting.ahead_of(tx, active) if active else {}
     jobs = await waiting.jobs_of(tx, active) if active else {}
