@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -92,7 +93,7 @@ def clock(seconds: float) -> str:
 def _place(document: Mapping[str, Any], lines: Lines) -> str:
     start, end = document.get("start_time"), document.get("end_time")
     if isinstance(start, (int, float)) and isinstance(end, (int, float)):
-        return f"{clock(start)}-{clock(end)}"
+        return f"{clock(start)}-{clock(math.ceil(end))}"
     if isinstance(document.get("page_number"), int) and (document.get("total_pages") or 0) > 1:
         return f"page {document['page_number']} of {document['total_pages']}"
     if found := lines.of(document):

@@ -63,15 +63,13 @@ class Canvas:
 
         rows = max(2, round(image.height * _COLUMNS / image.width / 2) * 2)
         small = image.resize((_COLUMNS, min(rows, _COLUMNS)))
-        pixels = small.load()
+        data, width = small.tobytes(), small.width
         lines = Text()
         for top in range(0, small.height - 1, 2):
-            lines.append("    ")
-            for column in range(small.width):
-                upper, lower = (_hex(pixels[column, row]) for row in (top, top + 1))  # type: ignore[index]
+            lines.append("\n    " if top else "    ")
+            for column in range(width):
+                upper, lower = (_hex(data, 3 * (row * width + column)) for row in (top, top + 1))
                 lines.append("\u2580", Style(color=upper, bgcolor=lower))
-            if top + 2 < small.height - 1:
-                lines.append("\n")
         console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=_COLUMNS + 8)
         with console.capture() as drawn:
             console.print(lines, end="")
@@ -115,5 +113,5 @@ def _png(image: Image) -> bytes:
     return buffer.getvalue()
 
 
-def _hex(pixel: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*pixel)
+def _hex(data: bytes, at: int) -> str:
+    return f"#{data[at : at + 3].hex()}"
