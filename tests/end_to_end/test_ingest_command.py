@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,8 +81,8 @@ class Ingested:
 
 
 @pytest.fixture(scope="module")
-def ingested(server: RunningServer, folder: Path) -> Iterator[Ingested]:
-    yield Ingested(folder, ingest(server, folder))
+def ingested(server: RunningServer, folder: Path) -> Ingested:
+    return Ingested(folder, ingest(server, folder))
 
 
 def test_every_file_is_accounted_for_when_a_mixed_folder_is_ingested(ingested: Ingested) -> None:
