@@ -116,3 +116,11 @@ def test_a_kind_has_no_recipe_when_no_extractor_takes_it() -> None:
 )
 def test_a_bucket_is_named_after_the_folder(folder: str, name: str) -> None:
     assert bucket_name_of(Path("/data") / folder) == name
+
+
+def test_a_blank_text_is_left_and_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "blank.txt").write_text(" \n\n")
+
+    found = walked(tmp_path)
+
+    assert [(each.path, each.reason, each.failed) for each in found.left] == [("blank.txt", "blank", False)]

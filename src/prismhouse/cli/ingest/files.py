@@ -129,9 +129,12 @@ def _look(entry: os.DirEntry[str], path: str, limit_bytes: int) -> FileFound | L
             step = "set PRISMHOUSE_LIMITS__BLOB_BYTES for server and command, or split it"
             return Left(path=path, reason=reason, next_step=step, failed=True)
         with open(entry.path, "rb") as stream:  # noqa: PTH123 - an entry has its path as a string
-            found = sniff(stream.read(_HEAD_BYTES))
+            head = stream.read(_HEAD_BYTES)
     except OSError as error:
         return _unreadable(path, error)
+    found = sniff(head)
+    if found.kind == "text" and len(head) == status.st_size and not head.strip(b" \t\r\n\f\v"):
+        return Left(path=path, reason="blank")
     kind = "markdown" if found.kind == "text" and path.lower().endswith(_MARKDOWN) else found.kind
     return FileFound(path=path, place=Path(entry.path), size_bytes=status.st_size, mime=found.mime, kind=kind)
 

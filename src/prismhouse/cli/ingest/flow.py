@@ -24,6 +24,7 @@ __all__ = ["Wanted", "ingest"]
 
 _MOST_FILES = 50_000
 _PAGE = 100
+_MOST_LOOKED_AT = 1_000
 _RUNNING = {"QUEUED", "PROCESSING", "PENDING", "IN_PROGRESS"}
 _AGAIN = "Broken off. Run the same command again: it goes on where it stopped."
 
@@ -212,15 +213,28 @@ def _processed(server: Server, place: Place, work: _Work, summary: Summary) -> i
     server.post(f"{path}/{batch_id}/submit", {})
     with summary.watched():
         watch(server, batch_id, failures=False)
-    names = {object_id: path for path, object_id in work.objects.items()}
     batch = server.get(f"{path}/{batch_id}")
-    for row in _failures(server, f"{path}/{batch_id}/failed-documents"):
-        summary.failure(names.get(str(row["object_id"]), str(row["object_id"])), row["code"], row["error"])
-    for each in batch.get("partial_objects") or ():
-        summary.partial(names.get(str(each["object_id"]), str(each["object_id"])), str(each["missing_feature"]))
-    if batch["status"] not in {"COMPLETED", "COMPLETED_WITH_ERRORS"}:
-        summary.broken(batch_id, batch["status"], batch.get("failure_reason"))
+    _told(server, f"{path}/{batch_id}", place, batch, work, summary)
     return int(batch["documents_written"] or 0)
+
+
+def _told(server: Server, path: str, place: Place, batch: Mapping[str, Any], work: _Work, summary: Summary) -> None:
+    """Note what became of each object of the batch that is no success."""
+    names = {object_id: path for path, object_id in work.objects.items()}
+    explained = set()
+    for row in _failures(server, f"{path}/failed-documents"):
+        explained.add(row["object_id"])
+        summary.failure(names.get(row["object_id"], str(row["object_id"])), row["code"], row["error"])
+    for each in batch.get("partial_objects") or ():
+        summary.partial(names.get(each["object_id"], str(each["object_id"])), str(each["missing_feature"]))
+    if (batch["status_diagnostics"] or {}).get("rows_skipped"):
+        for object_id in [object_id for object_id in names if object_id not in explained][:_MOST_LOOKED_AT]:
+            shown = server.get(f"/v1/buckets/{place.bucket_id}/objects/{object_id}")
+            if shown["document_count"] == 0:
+                explained.add(object_id)
+                summary.empty(names[object_id])
+    if batch["status"] == "CANCELED" or (batch["status"] == "FAILED" and names.keys() - explained):
+        summary.broken(batch["batch_id"], batch["status"], batch.get("failure_reason"))
 
 
 def _failures(server: Server, path: str) -> Iterator[Mapping[str, Any]]:

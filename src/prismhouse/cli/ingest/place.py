@@ -86,11 +86,9 @@ def settle(
 
 
 def _enter(server: Server, namespace: str, wanted: Iterable[Recipe], made: list[str]) -> None:
-    try:
-        found = server.get(f"/v1/namespaces/{quote(namespace, safe='')}")
-    except NotFound:
-        # Without a list of extractors it has them all.
-        found = server.post("/v1/namespaces", {"namespace_name": namespace})
+    # Without a list of extractors it has them all.
+    found, new = _there(server, "/v1/namespaces", namespace, {"namespace_name": namespace})
+    if new:
         made.append(f"namespace {namespace}")
     server.namespace = str(found["namespace_id"])
     has = {(each["feature_extractor_name"], each["version"]) for each in found["feature_extractors"] or ()}
@@ -101,17 +99,15 @@ def _enter(server: Server, namespace: str, wanted: Iterable[Recipe], made: list[
 
 
 def _bucket(server: Server, name: str, folder: Path, made: list[str], *, named: bool) -> str:
-    try:
-        found = server.get(f"/v1/buckets/{quote(name, safe='')}")
-    except NotFound:
-        body = {
-            "bucket_name": name,
-            "description": f"Files of {folder}",
-            "bucket_schema": {"properties": _FIELDS},
-            "unique_key": {"fields": ["path", "content_hash"], "default_policy": "upsert"},
-            "metadata": {_FOLDER: str(folder)},
-        }
-        found = server.post("/v1/buckets", body)
+    body = {
+        "bucket_name": name,
+        "description": f"Files of {folder}",
+        "bucket_schema": {"properties": _FIELDS},
+        "unique_key": {"fields": ["path", "content_hash"], "default_policy": "upsert"},
+        "metadata": {_FOLDER: str(folder)},
+    }
+    found, new = _there(server, "/v1/buckets", name, body)
+    if new:
         made.append(f"bucket {name}")
     properties = (found["bucket_schema"] or {}).get("properties", {})
     if missing := sorted(
@@ -125,14 +121,30 @@ def _bucket(server: Server, name: str, folder: Path, made: list[str], *, named: 
 
 
 def _collection(server: Server, name: str, bucket_id: str, recipe: Recipe, made: list[str]) -> str:
-    try:
-        found = server.get(f"/v1/collections/{quote(name, safe='')}")
-    except NotFound:
-        found = server.post("/v1/collections", _body(name, bucket_id, recipe))
+    found, new = _there(server, "/v1/collections", name, _body(name, bucket_id, recipe))
+    if new:
         made.append(f"collection {name} ({recipe.extractor} {recipe.version})")
     if bucket_id not in (found["source"].get("bucket_ids") or ()):
         raise Refused(status=409, reason=f"The collection {name} is of another bucket; set --collections.")
     return str(found["collection_id"])
+
+
+def _there(server: Server, path: str, name: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return what has the name, made if it is missing, and whether it was made now."""
+    at = f"{path}/{quote(name, safe='')}"
+    try:
+        return server.get(at), False
+    except NotFound:
+        pass
+    try:
+        return server.post(path, body), True
+    except Refused:
+        # Another run may have made it in between; else the refusal stands.
+        try:
+            return server.get(at), False
+        except NotFound:
+            pass
+        raise
 
 
 def _body(name: str, bucket_id: str, recipe: Recipe) -> dict[str, Any]:

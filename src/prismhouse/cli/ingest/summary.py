@@ -38,6 +38,7 @@ class Summary:
         self._sent = 0
         self._skipped: list[Left] = []
         self._failed: dict[str, Left] = {}
+        self._empty: set[str] = set()
         self._partial: list[tuple[str, str]] = []
         self._broken = ""
         self.watching = False
@@ -82,6 +83,11 @@ class Summary:
         reason = "failed before and is unchanged" + (f": {printable(error)[:_LONGEST_REASON]}" if error else "")
         self._failed[path] = Left(path=path, reason=reason, next_step="mend it, or --retry-failed", failed=True)
 
+    def empty(self, path: str) -> None:
+        """Note a file that has nothing to make a document of."""
+        self._empty.add(path)
+        self._skipped.append(Left(path=path, reason="nothing in it: no document"))
+
     def partial(self, path: str, missing: str) -> None:
         """Note a file that lacks a part, such as the transcription of a silent film."""
         self._partial.append((path, missing))
@@ -105,7 +111,7 @@ class Summary:
             self.say(f"FAILED   {printable(each.path)}: {each.reason}\n         -> {each.next_step}")
         if self._broken:
             self.say(self._broken)
-        done = [file for file in files if file.path not in self._failed]
+        done = [file for file in files if file.path not in self._failed and file.path not in self._empty]
         kinds = Counter(file.kind for file in done)
         listed = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
         self.say(

@@ -45,14 +45,18 @@ def ready(server: Server, namespace: str) -> str:
 
 def _retriever(collections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     by_feature: dict[str, list[str]] = {}
+    # A document with two vectors would count twice: each is worth half.
+    weights: dict[str, float] = {}
     for collection in collections:
-        for feature in _features(collection):
+        features = _features(collection)
+        for feature in features:
             by_feature.setdefault(feature, []).append(str(collection["collection_id"]))
+            weights[feature] = min(weights.get(feature, 1.0), 1 / len(features))
     ids = sorted(str(collection["collection_id"]) for collection in collections)
     query = {"input_mode": "text", "value": "{{INPUT.query}}"}
     common = {"query": query, "top_k": _CANDIDATES}
     searches: list[dict[str, Any]] = [
-        {"feature_uri": feature, "collection_identifiers": sorted(of), **common}
+        {"feature_uri": feature, "collection_identifiers": sorted(of), "weight": weights[feature], **common}
         for feature, of in sorted(by_feature.items())[: _MOST_SEARCHES - 1]
     ]
     if searches:
@@ -64,7 +68,7 @@ def _retriever(collections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "collection_identifiers": ids,
         "input_schema": {"query": {"type": "string", "required": True}},
         "stages": [{"stage_name": "search", "config": {"stage_id": "feature_search", "parameters": parameters}}],
-        "metadata": {"made_of": {feature: sorted(of) for feature, of in by_feature.items()}},
+        "metadata": {"made_of": {"collections": ids, "searches": searches}},
     }
 
 
