@@ -57,9 +57,11 @@ class Sender:
         """Return why a URL can never be posted to, as far as it says so itself; None for one that may do."""
         try:
             check(url, self._settings.allow_ports)
+            parsed = httpx2.URL(url)
         except Refusal as error:
             return str(error)
-        parsed = httpx2.URL(url)
+        except httpx2.InvalidURL:  # httpx2 refuses more than the standard library: control characters, odd names
+            return "it is not a valid URL"
         if parsed.scheme == "http" and not (self._allow_http if allow_http is None else allow_http):
             return "only https is open to webhooks; PRISMHOUSE_WEBHOOKS__ALLOW_HTTP opens http"
         with suppress(ValueError):
