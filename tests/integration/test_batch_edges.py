@@ -61,6 +61,12 @@ async def test_every_tier_keeps_its_books_when_a_batch_is_cancelled(house: House
     assert (await books(house, running))[0]["processed"] >= 4
 
 
+async def test_nothing_is_out_of_balance_when_a_draft_is_cancelled(house: House) -> None:
+    draft = (await house.call("POST", f"/v1/buckets/{house.bucket_id}/batches"))["batch_id"]
+    await house.call("POST", f"{at(house, draft)}/cancel")
+    assert await books(house, draft) == []
+
+
 async def test_every_tier_keeps_its_books_when_a_batch_fails_as_a_whole(house: House) -> None:
     first = await house.add_collection("first")
     await house.add_collection("second", source=first)
