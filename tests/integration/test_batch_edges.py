@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.batches import House, open_house
+from tests.batches import NAMESPACE, House, open_house
 
 from prismhouse.storage.postgres.database import Database
 
@@ -144,3 +144,26 @@ async def test_failed_rows_are_retried_when_another_collection_of_the_batch_is_g
     assert answer["retried_count"] == 1
     assert shown["documents_written"] == 4, shown["failure_reason"]
     assert shown["status"] == "COMPLETED_WITH_ERRORS"
+
+
+async def _fill(house: House, batch_id: str, count: int) -> None:
+    async with house.db.write() as tx:
+        await tx.execute(
+            "INSERT INTO batch_objects SELECT %(n)s, %(b)s, %(b)s || i, i FROM generate_series(1, %(count)s) AS i",
+            {"n": NAMESPACE, "b": batch_id, "count": count},
+        )
+        await tx.execute("UPDATE batches SET object_count = %(c)s WHERE batch_id = %(b)s", {"b": batch_id, "c": count})
+
+
+async def test_many_objects_are_compared_at_once_when_statistics_know_nothing_of_them(house: House) -> None:
+    await house.add_collection("notes")
+    path = f"/v1/buckets/{house.bucket_id}/batches"
+    async with house.db.write() as tx:
+        await tx.execute("ALTER TABLE batch_objects SET (autovacuum_enabled = off)")
+    large = [(await house.call("POST", path))["batch_id"] for _ in range(2)]
+    for batch_id in large:
+        await _fill(house, batch_id, 20_000)
+
+    async with asyncio.timeout(10):
+        for batch_id in large:
+            await house.call("POST", f"{path}/{batch_id}/submit")
