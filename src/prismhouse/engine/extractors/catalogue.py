@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from prismhouse.engine.extractors import image, multimodal, passthrough, text
+from prismhouse.engine.extractors import document_graph, image, multimodal, passthrough, text
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
 from prismhouse.engine.extractors.parameters import validate
@@ -21,6 +21,7 @@ BUILTIN = (
     image.DEFINITION,
     multimodal.DEFINITION,
     multimodal.DEFINITION_V2,
+    document_graph.DEFINITION,
     passthrough.DEFINITION,
 )
 
