@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prismhouse.engine.extractors.bounds import bounded
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import Row, RowResult
@@ -23,6 +24,7 @@ def run_rows(
     cache_dir: str = "",
     image_pixels: int = MAX_PIXELS,
     media: MediaLimits | None = None,
+    most_documents: int | None = None,
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -34,6 +36,7 @@ def run_rows(
         cache_dir: folder that keeps converted models between processes; `~` is the home of who runs the process.
         image_pixels: larger images fail.
         media: limits of videos and sounds.
+        most_documents: a row that gives more fails here, before its documents travel. None: no limit.
 
     Raises:
         ExtractorNotFound, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
@@ -46,4 +49,5 @@ def run_rows(
         image_pixels=image_pixels,
         media=media or MediaLimits(),
     )
-    return definition.load(complete, resources)(rows)
+    results = definition.load(complete, resources)(rows)
+    return [*results] if most_documents is None else [bounded(result, most_documents) for result in results]
