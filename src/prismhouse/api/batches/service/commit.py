@@ -61,9 +61,9 @@ async def commit(parts: Parts, tx: NamespaceWriter, work: Work) -> None:
     await amounts.add(tx, batch_id, tier, work.chunk.collection_id, work.amounts)
     await go_on(parts, tx, batch, work.chunk, again=work.again, left=work.left)
     await record_isolated(tx, batch, work.chunk, work.isolated)
-    await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
+    left = await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
     await costs.learn(tx, work.collection.collection_id, work.collection.extractor_id, work.measured)
-    if not await chunks.open_chunks(tx, batch_id, tier):
+    if not left:
         await end_tier(parts, tx, batch, tier)
 
 
@@ -124,7 +124,7 @@ async def _count_replaced(parts: Parts, tx: NamespaceWriter, work: Work) -> None
 
 async def _write_vectors(tx: NamespaceWriter, work: Work) -> None:
     outputs = {output.name: work.record.feature_uri(output) for output in work.record.vector_outputs}
-    indexes = await vectors.load(tx, list(outputs.values())) if work.written else {}
+    indexes = await vectors.load(tx, list(outputs.values())) if outputs and work.written else {}
     for name, uri in outputs.items():
         given: Sequence[Written] = [item for item in work.written if name in item.vectors]
         if given:
