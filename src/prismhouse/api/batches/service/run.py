@@ -28,6 +28,7 @@ from prismhouse.api.batches.service.cutting import (
 )
 from prismhouse.api.batches.service.documents import Written, documents_of
 from prismhouse.api.batches.service.extract import Extracted, Extraction, is_transient, size_of
+from prismhouse.api.batches.service.files import abandon_files, drop_files, keep_files
 from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.read import GONE, Reading
@@ -80,6 +81,7 @@ class _Work:
     record: ExtractorRecord
     origins: Mapping[str, Origin]
     rate: Rate
+    swept: int
     measured: Rate = field(default_factory=Rate)
     settled: set[str] = field(default_factory=set)
     again: list[str] = field(default_factory=list)
@@ -182,9 +184,12 @@ async def _open(
         ids = found.source_ids
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
+        swept = await parts.objects.generation(tx)
     known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
     record = parts.catalogue.configured(known, collection.parameters)
-    return _Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate)
+    return _Work(
+        batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate, swept=swept
+    )
 
 
 async def _run(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None:
@@ -193,13 +198,21 @@ async def _run(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None:
     if begun is None:
         raise _Stopped
     work.chunk = begun
-    if len(begun.source_ids) == 1 and begun.deaths > HOPELESS:
+    try:
+        await _work_off(parts, namespace_id, work)
+    except Exception:
+        await abandon_files(parts, namespace_id, work.written)
+        raise
+    tally(work.collection.extractor_id, work.counts, work.failed, seconds=(utc_now() - work.began_at).total_seconds())
+
+
+async def _work_off(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None:
+    if len(work.chunk.source_ids) == 1 and work.chunk.deaths > HOPELESS:
         work.fail_all(KILLED_WORKERS)
-    elif not await while_wanted(parts, work.batch, begun, _extract(parts, namespace_id, work)):
+    elif not await while_wanted(parts, work.batch, work.chunk, _extract(parts, namespace_id, work)):
         raise _Stopped
     async with parts.db.write() as unit:
         await _commit(parts, unit.within(namespace_id), work)
-    tally(work.collection.extractor_id, work.counts, work.failed, seconds=(utc_now() - work.began_at).total_seconds())
 
 
 async def _extract(parts: Parts, namespace_id: NamespaceId, work: _Work) -> None:
@@ -316,6 +329,7 @@ def _failed_row(work: _Work, name: str, failure: RowFailure, done: Extracted | N
 
 async def _commit(parts: Parts, tx: NamespaceWriter, work: _Work) -> None:
     """Everything that came of a chunk, or nothing: a chunk counts in the transaction that stores its result."""
+    await keep_files(parts, tx, work.written, since=work.swept)
     batch_id, tier, number = work.batch.batch_id, work.chunk.tier, work.chunk.chunk
     chunk = await chunks.lock_chunk(tx, batch_id, tier, number)
     if chunk is None or not chunk.is_open:
@@ -378,6 +392,7 @@ async def _leave_out_deleted(parts: Parts, tx: NamespaceWriter, work: _Work) -> 
     gone = made - await parts.objects.hold_visible(tx, sorted(made)) if made else set()
     if not gone:
         return
+    await drop_files(parts, tx, [item for item in work.written if item.document.root_object_id in gone])
     work.written = [item for item in work.written if item.document.root_object_id not in gone]
     kept = [row for row in work.failed if row.object_id not in gone]
     work.failed = [*kept, *(_failed_row(work, name, GONE, None) for name in sorted(gone))]
