@@ -161,7 +161,7 @@ class WorkerSettings(_Group):
         5000, ge=1, description="Documents after which a job writes what it has, and leaves its other rows to another."
     )
     call_seconds: float = Field(
-        0.5, gt=0, description="Computing time after which a job lets others have the extraction process."
+        0.25, gt=0, description="Computing time after which a job lets others have the extraction process."
     )
     chunks_in_flight: int | None = Field(
         None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."
@@ -207,6 +207,12 @@ class MediaSettings(_Group):
     frames: int = Field(1_000_000, ge=1, description="Most frames of a video that are decoded.")
     segments: int = Field(5_000, ge=1, description="Most segments, each a document, that one file becomes.")
     streams: int = Field(64, ge=1, description="Most streams (pictures, sounds, subtitles) in one file.")
+    pdf_bytes: int = Field(512 * 2**20, ge=1024, description="Largest PDF that is opened.")
+    pdf_pages: int = Field(
+        1_000, ge=1, description="Most pages of a PDF that are read; the others are counted and told."
+    )
+    pdf_pixels: int = Field(25_000_000, ge=10_000, description="Largest picture that a page of a PDF is drawn as.")
+    pdf_seconds: float = Field(600, gt=0, description="Longest that reading and drawing one PDF may take.")
     cut_seconds: float = Field(300, gt=0, description="Longest that cutting a scene may take.")
     clip_seconds: float = Field(3600, gt=0, description="Longest scene that is cut.")
     clip_bytes: int = Field(256 * 2**20, ge=1024, description="Largest file that a scene may become.")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.pdfs import locked, raw_pdf, report
 from tests.photos import photos, png
 
 from prismhouse.engine.extractors.catalogue import Catalogue
@@ -18,6 +19,7 @@ from prismhouse.engine.extractors.rows import guarded
 from prismhouse.engine.extractors.run import run_rows
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, MINILM
+from prismhouse.engine.media.limits import MediaLimits
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,16 @@ def test_each_text_gives_its_chunks_when_an_object_has_several(folder: str) -> N
     assert [(d.fields["text"], d.fields["input_index"]) for d in result.documents] == [("one", 0), ("two", 2)]
 
 
+def test_a_row_fails_before_its_documents_travel_when_it_gives_too_many(folder: str) -> None:
+    rows = [row("many", text=[words("one"), words("two"), words("three")]), row("few", text=words("one"))]
+
+    many, few = run_rows("text_extractor_v1", {}, rows, 1, folder, most_documents=2)
+
+    assert codes([many, few]) == ["too_many_documents", None]
+    assert not many.documents
+    assert len(few.documents) == 1
+
+
 def test_nul_and_surrogates_cannot_reach_the_store_when_text_has_them(folder: str) -> None:
     (result,) = run_rows("text_extractor_v1", {}, [row("r", text=words("a\x00b\ud800"))], 1, folder)
 
@@ -134,7 +146,7 @@ def test_bad_images_are_named_and_spare_the_others_when_extracted(folder: str) -
     assert codes(results) == [
         None,
         "image_corrupt",
-        "not_built_yet",
+        "pdf_corrupt",
         "media_type_mismatch",
         "image_too_small",
         "no_file",
@@ -246,3 +258,37 @@ def test_only_the_row_that_raises_fails_when_a_batch_raises(error: Exception, co
     assert (good.failure, other.failure) == (None, None)
     assert bad.failure is not None
     assert (bad.failure.code, bad.failure.error_type) == (code, kind)
+
+
+def test_each_page_is_a_document_when_an_image_is_a_pdf(folder: str) -> None:
+    rows = [
+        row("locked", image=Part(type="pdf", data=locked())),
+        row("report", image=Part(type="pdf", data=report())),
+        row("mixed", image=[photo("coffee"), Part(type="pdf", data=report())]),
+    ]
+
+    results = run_rows("image_extractor_v1", {}, rows, 1, folder, media=MediaLimits(pdf_pages=2))
+
+    assert codes(results) == ["pdf_encrypted", None, None]
+    assert [document.position for document in results[1].documents] == [(1,), (2,)]
+    assert [document.position for document in results[2].documents] == [(1,), (1,), (2,)]
+    for result in results[1:]:
+        assert result.dropped == {"pages": {"max_document_pages_cap": 1}}
+        assert result.units == {"image": len(result.documents)}
+    for document in results[1].documents:
+        assert document.fields["total_pages"] == 3
+        assert (document.fields["format"], document.fields["width"]) == ("PDF", 793)
+        assert set(document.vectors) == {CONSE, EFFICIENTNET}
+        assert [one.field for one in document.artifacts] == ["thumbnail_url"]
+
+
+def test_the_other_pages_are_documents_when_one_cannot_be_drawn(folder: str) -> None:
+    pages = [b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d 200]>>" % side for side in (200, 9_000_000, 200)]
+    tree = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R 4 0 R 5 0 R]/Count 3>>"]
+    part = Part(type="pdf", data=raw_pdf([*tree, *pages]))
+
+    (result,) = run_rows("image_extractor_v1", {}, [row("r", image=part)], 1, folder)
+
+    assert [document.fields["page_number"] for document in result.documents] == [1, 3]
+    assert [failure.code for failure in result.partial_failures] == ["pdf_page_too_large"]
+    assert "Page 2 " in result.partial_failures[0].message

@@ -1,15 +1,17 @@
-"""image_extractor v1: an image becomes one document with a vector that text queries can find."""
+"""image_extractor v1: an image, or a page of a PDF, becomes one document with a vector that text queries can find."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.pages import MOST_PAGES, is_pdf, opened_part, page_failure, page_picture
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.pictures import (
     DECODED_AT_ONCE,
@@ -20,9 +22,19 @@ from prismhouse.engine.extractors.pictures import (
     shown,
     visual_outputs,
 )
-from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, FloatArray, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.port import (
+    ExtractedDocument,
+    ExtractorRecord,
+    FloatArray,
+    Part,
+    Row,
+    RowFailure,
+    RowResult,
+)
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture
+from prismhouse.kit.errors import WarehouseError
 
 __all__ = ["DEFINITION", "ImageParameters"]
 
@@ -39,6 +51,27 @@ class ImageParameters(Parameters):
     use_cdn: bool = Field(False, description="False: files are served by this server.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """A picture, or a page of a PDF; `place` is that of its row, `seconds` is what reading it took."""
+
+    place: int
+    picture: Picture
+    page: int
+    pages: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Made:
+    """What came of a row so far. `dropped` counts the pages that were left out."""
+
+    documents: list[ExtractedDocument] = field(default_factory=list)
+    failures: list[RowFailure] = field(default_factory=list)
+    dropped: int = 0
+    has_pdf: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _ImageExtractor:
     parameters: Mapping[str, Any]
@@ -52,49 +85,82 @@ class _ImageExtractor:
         ]
 
     def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        documents: list[list[ExtractedDocument]] = [[] for _ in rows]
-        failures: list[list[RowFailure]] = [[] for _ in rows]
-        given = [(place, part) for place, row in enumerate(rows) for part in parts(row, "image")]
-        for start in range(0, len(given), DECODED_AT_ONCE):
-            group = given[start : start + DECODED_AT_ONCE]
+        made = [_Made() for _ in rows]
+        given = self._pictures(rows, made)
+        while group := [*islice(given, DECODED_AT_ONCE)]:
             started = time.perf_counter()
-            pictures: list[tuple[int, Picture]] = []
-            for place, part in group:
+            seen = look([page.picture for page in group], self.resources)
+            elapsed = (time.perf_counter() - started) / len(group)
+            for page, (vectors, labels) in zip(group, seen, strict=True):
+                made[page.place].documents.append(self._document(page, vectors, labels, elapsed + page.seconds))
+        return [_result(row, made[place]) for place, row in enumerate(rows)]
+
+    def _pictures(self, rows: Sequence[Row], made: Sequence[_Made]) -> Iterator[_Shown]:
+        """Yield the pictures of the rows one by one; what cannot be read is noted in `made`."""
+        for place, row in enumerate(rows):
+            for part in parts(row, "image"):
+                given = self._pages(part, place, made[place]) if is_pdf(part) else self._picture(part, place)
                 try:
-                    pictures.append((place, read_picture(part, self.resources)))
+                    yield from given
+                except WarehouseError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - recorded as this row's failure
-                    failures[place].append(failure_of(rows[place], error, "decode"))
-            seen = look([picture for _, picture in pictures], self.resources)
-            elapsed_ms = round((time.perf_counter() - started) * 1000 / len(group), 1)
-            for (place, picture), (vectors, labels) in zip(pictures, seen, strict=True):
-                documents[place].append(self._document(picture, vectors, labels, elapsed_ms))
-        return [
-            settled(row, documents[place], failures[place], empty="There is no image.")
-            for place, row in enumerate(rows)
-        ]
+                    made[place].failures.append(failure_of(row, error, "decode"))
+
+    def _picture(self, part: Part, place: int) -> Iterator[_Shown]:
+        started = time.perf_counter()
+        picture = read_picture(part, self.resources)
+        yield _Shown(place=place, picture=picture, page=1, pages=1, seconds=time.perf_counter() - started)
+
+    def _pages(self, part: Part, place: int, made: _Made) -> Iterator[_Shown]:
+        made.has_pdf = True
+        with opened_part(part, self.resources) as pdf:
+            made.dropped += pdf.dropped
+            started = time.perf_counter()
+            for number in range(1, pdf.pages - pdf.dropped + 1):
+                try:
+                    picture = page_picture(pdf, number)
+                except MediaFault as fault:
+                    made.failures.append(page_failure(fault, number))
+                    if fault.code == "pdf_too_slow":
+                        return
+                else:
+                    seconds = time.perf_counter() - started
+                    yield _Shown(place=place, picture=picture, page=number, pages=pdf.pages, seconds=seconds)
+                started = time.perf_counter()
 
     def _document(
-        self, picture: Picture, vectors: Mapping[str, FloatArray], labels: list[dict[str, Any]], elapsed_ms: float
+        self, page: _Shown, vectors: Mapping[str, FloatArray], labels: list[dict[str, Any]], seconds: float
     ) -> ExtractedDocument:
         fields = {
-            **picture_fields(picture, labels),
-            "page_number": 1,
-            "total_pages": 1,
-            "processing_time_ms": elapsed_ms,
+            **picture_fields(page.picture, labels),
+            "page_number": page.page,
+            "total_pages": page.pages,
+            "processing_time_ms": round(seconds * 1000, 1),
         }
-        artifacts = (shown(picture),) if self.parameters["enable_thumbnails"] else ()
-        return ExtractedDocument(position=(1,), fields=fields, vectors=vectors, artifacts=artifacts)
+        artifacts = (shown(page.picture),) if self.parameters["enable_thumbnails"] else ()
+        return ExtractedDocument(position=(page.page,), fields=fields, vectors=vectors, artifacts=artifacts)
+
+
+def _result(row: Row, made: _Made) -> RowResult:
+    result = settled(row, made.documents, made.failures, empty="There is no image.")
+    if not made.has_pdf or not made.documents:
+        return result
+    dropped = {"pages": {MOST_PAGES: made.dropped}} if made.dropped else {}
+    return replace(result, dropped=dropped, units={"image": float(len(made.documents))})
 
 
 _RECORD = ExtractorRecord(
     name=_NAME,
     version=_VERSION,
-    description="Embeds images for search by text and by image, and names what is in them.",
+    description="Embeds images and pages of PDFs for search by text and by image, and names what is in them.",
     category="image",
     icon="image",
     input_schema={
         "type": "object",
-        "properties": {"image": {"type": "string", "description": "A stored image file."}},
+        "properties": {
+            "image": {"type": "string", "description": "A stored image file, or a PDF: one document for each page."}
+        },
         "required": ["image"],
     },
     output_schema={
@@ -108,7 +174,7 @@ _RECORD = ExtractorRecord(
     },
     parameter_schema=ImageParameters.model_json_schema(),
     default_parameters=ImageParameters().model_dump(mode="json"),
-    input_types={"image": ("image",)},
+    input_types={"image": ("image", "pdf")},
     vector_outputs=visual_outputs("image_extractor_v1_embedding", "image_extractor_v1_visual_embedding"),
     position_fields=("page_number",),
     costs=priced(2, "moderate", {"image": 2}),

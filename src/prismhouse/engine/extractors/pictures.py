@@ -64,7 +64,7 @@ def read_picture(part: Part, resources: Resources) -> Picture:
     kind = sniff(data).kind
     if kind in ("pdf", "video", "audio"):
         message = f"Expected an image, got {kind}. Map the input to another field."
-        raise MediaFault("media_type_mismatch" if kind != "pdf" else "not_built_yet", message)
+        raise MediaFault("media_type_mismatch", message)
     return decode_image(data, max_pixels=resources.image_pixels, draft_side=_DRAFT_SIDE)
 
 
@@ -108,7 +108,10 @@ def shown(picture: Picture) -> Artifact:
 PICTURE_FIELDS: Mapping[str, Any] = {
     "width": {"type": "integer", "description": "Width in pixels, as a viewer shows it."},
     "height": {"type": "integer", "description": "Height in pixels, as a viewer shows it."},
-    "format": {"type": "string", "description": "File format, such as JPEG."},
+    "format": {
+        "type": "string",
+        "description": "File format, such as JPEG; PDF for a page, whose size is that at 96 dots per inch.",
+    },
     "labels": {
         "type": "array",
         "description": "The likeliest of 1000 ImageNet labels, likeliest first.",

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prismhouse.engine.extractors.bounds import bounded
 from prismhouse.engine.extractors.catalogue import Catalogue
-from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.port import Row, RowResult
+from prismhouse.engine.extractors.checked import run_checked
+from prismhouse.engine.extractors.custom import ExtractorBroken
+from prismhouse.engine.extractors.definition import Definition, Resources
+from prismhouse.engine.extractors.port import Extractor, Row, RowResult
 from prismhouse.engine.media.image import MAX_PIXELS
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.kit.errors import WarehouseError
 
 __all__ = ["run_rows"]
 
@@ -23,6 +27,7 @@ def run_rows(
     cache_dir: str = "",
     image_pixels: int = MAX_PIXELS,
     media: MediaLimits | None = None,
+    most_documents: int | None = None,
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -34,11 +39,13 @@ def run_rows(
         cache_dir: folder that keeps converted models between processes; `~` is the home of who runs the process.
         image_pixels: larger images fail.
         media: limits of videos and sounds.
+        most_documents: a row that gives more fails here, before its documents travel. None: no limit.
 
     Raises:
-        ExtractorNotFound, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
+        ExtractorNotFound, ExtractorBroken, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
     """
-    definition = Catalogue().definition(extractor_id)
+    catalogue = Catalogue()
+    definition = catalogue.definition(extractor_id)
     complete = {**definition.record.default_parameters, **parameters}
     resources = Resources(
         threads=threads,
@@ -46,4 +53,22 @@ def run_rows(
         image_pixels=image_pixels,
         media=media or MediaLimits(),
     )
-    return definition.load(complete, resources)(rows)
+    if definition.record.source == "builtin":
+        results = definition.load(complete, resources)(rows)
+    else:
+        loaded = _loaded(definition, complete, resources)
+        results = run_checked(loaded, catalogue.configured(definition.record, complete), rows)
+    return [*results] if most_documents is None else [bounded(result, most_documents) for result in results]
+
+
+def _loaded(definition: Definition, parameters: Mapping[str, Any], resources: Resources) -> Extractor:
+    """Return a custom extractor; what it raises on loading is no row's fault."""
+    try:
+        return definition.load(parameters, resources)
+    except WarehouseError:
+        raise
+    except Exception as error:
+        reason = f"Loading it raised {type(error).__name__}: {error}."
+        raise ExtractorBroken(
+            extractor=definition.record.extractor_id, package=definition.load.__module__, reason=reason
+        ) from error

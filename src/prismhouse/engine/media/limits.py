@@ -1,4 +1,4 @@
-"""What decoding of videos and sounds may cost. Checked against headers first and again while decoding: headers lie."""
+"""What decoding of videos, sounds and PDFs may cost. Headers are checked first, and again while decoding: they lie."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ class MediaLimits:
         frames: most frames that are decoded.
         segments: most documents that one file becomes.
         streams: most streams (pictures, sounds, subtitles) in a container.
+        pdf_bytes: largest PDF.
+        pdf_pages: most pages that are read.
+        pdf_pixels: largest picture that a page is drawn as.
+        pdf_seconds: longest that PDFium may work on one PDF; what models do with its pages is not counted.
     """
 
     seconds: float = 4 * 3600.0
@@ -27,6 +31,10 @@ class MediaLimits:
     frames: int = 1_000_000
     segments: int = 5_000
     streams: int = 64
+    pdf_bytes: int = 512 * 2**20
+    pdf_pages: int = 1_000
+    pdf_pixels: int = 25_000_000
+    pdf_seconds: float = 600.0
 
     @classmethod
     def of(cls, settings: MediaSettings) -> Self:
@@ -37,4 +45,8 @@ class MediaLimits:
             frames=settings.frames,
             segments=settings.segments,
             streams=settings.streams,
+            pdf_bytes=settings.pdf_bytes,
+            pdf_pages=settings.pdf_pages,
+            pdf_pixels=settings.pdf_pixels,
+            pdf_seconds=settings.pdf_seconds,
         )

@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.engine.extractors.bounds import bounded
 from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowFailure, RowResult
 from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.kit.errors import WarehouseError
@@ -42,7 +43,8 @@ class Extraction:
     isolated: list[str] = field(default_factory=list)
 
     async def run(self, rows: Sequence[Row]) -> dict[str, Extracted]:
-        """Return what became of each row, by row id. When they fail together, each runs once more, alone.
+        """Return what became of each row, by row id. When they fail together, each runs once more, alone;
+        one whose process dies then too, twice.
 
         Raises:
             WarehouseError: when extraction as a whole cannot run (a model is missing), which no row is to blame for.
@@ -64,10 +66,15 @@ class Extraction:
     async def _one_by_one(self, rows: Sequence[Row]) -> list[RowResult]:
         return [await self._alone(row) for row in rows]
 
-    async def _alone(self, row: Row) -> RowResult:
+    async def _alone(self, row: Row, *, again: bool = False) -> RowResult:
         try:
             return (await self._call([row]))[0]
-        except (WorkerLost, ComputeTimedOut, MemoryError) as error:
+        except WorkerLost as error:
+            # The first death may have been a neighbour's doing, and this one the machine's: only a second one tells.
+            if not again:
+                return await self._alone(row, again=True)
+            failure = _failed(row, _resource_failure(error))
+        except (ComputeTimedOut, MemoryError) as error:
             failure = _failed(row, _resource_failure(error))
         except WarehouseError:
             raise
@@ -89,6 +96,7 @@ class Extraction:
                 extraction.cache_dir,
                 parts.limits.image_pixels,
                 extraction.media,
+                parts.limits.row_documents,
                 group=self.collection.extractor_id,
             )
             seconds = time.perf_counter() - began
@@ -123,19 +131,13 @@ def _complete(rows: Sequence[Row], results: Sequence[RowResult], *, most_documen
 
 def _checked(result: RowResult, most_documents: int) -> RowResult:
     """A vector that holds no number could not be stored, and would take its whole chunk along; so would too many."""
-    kind = ErrorType.PERMANENT
-    if len(result.documents) > most_documents:
-        message = (
-            f"It gives {len(result.documents)} documents; {most_documents} are allowed. Send smaller parts of it, or"
-            " raise PRISMHOUSE_LIMITS__ROW_DOCUMENTS."
-        )
-        failure = RowFailure(stage="extract", code="too_many_documents", message=message, error_type=kind)
-        return RowResult(row_id=result.row_id, failure=failure)
+    if (result := bounded(result, most_documents)).failure is not None:
+        return result
     vectors = [vector for item in result.documents for vector in item.vectors.values()]
     if all(np.isfinite(vector).all() for vector in vectors):
         return result
     message = "The model gave a vector that holds no number for it."
-    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=kind)
+    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=ErrorType.PERMANENT)
     return RowResult(row_id=result.row_id, failure=failure)
 
 
