@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from prismhouse.engine.extractors import face, image, multimodal, passthrough, text
+from prismhouse.engine.extractors import audio, face, image, multimodal, passthrough, text
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
@@ -24,6 +24,7 @@ BUILTIN = (
     multimodal.DEFINITION,
     multimodal.DEFINITION_V2,
     face.DEFINITION,
+    audio.DEFINITION,
     passthrough.DEFINITION,
 )
 
