@@ -53,20 +53,16 @@ _MIB = 2**20
 class ModelEntry:
     """One model.
 
-        Attributes:
-            task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
-    <<<<<<< HEAD
-                `face_embedding`, `transcription`, `text_recognition` (writing in pictures) or `page_layout` (parts
-                of a page).
-    =======
-                `face_embedding`, `sound_embedding` or `transcription`.
-    >>>>>>> faces
-            dimensions: of its vectors; 0 where it makes none.
-            languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
-            files: weight files by role; `needs` names models that are loaded along with this one.
-            loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
-            imports: Python packages the loader needs; `extra` is the extra of ours that brings them.
-            memory_bytes: approximate growth of a process that loads it and runs one batch.
+    Attributes:
+        task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
+        `face_embedding`, `sound_embedding`, `transcription`, `text_recognition` (writing in pictures) or
+        `page_layout` (parts of a page).
+        dimensions: of its vectors; 0 where it makes none.
+        languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
+        files: weight files by role; `needs` names models that are loaded along with this one.
+        loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
+        imports: Python packages the loader needs; `extra` is the extra of ours that brings them.
+        memory_bytes: approximate growth of a process that loads it and runs one batch.
     """
 
     name: str
