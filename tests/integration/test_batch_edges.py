@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.batches import House, open_house
+from tests.batches import NAMESPACE, House, open_house
 
 from prismhouse.storage.postgres.database import Database
 
@@ -59,6 +59,12 @@ async def test_every_tier_keeps_its_books_when_a_batch_is_cancelled(house: House
         await house.until(lambda shown: (shown["documents_written"] or 0) >= 4, running)
         await house.call("POST", f"{at(house, running)}/cancel")
     assert (await books(house, running))[0]["processed"] >= 4
+
+
+async def test_nothing_is_out_of_balance_when_a_draft_is_cancelled(house: House) -> None:
+    draft = (await house.call("POST", f"/v1/buckets/{house.bucket_id}/batches"))["batch_id"]
+    await house.call("POST", f"{at(house, draft)}/cancel")
+    assert await books(house, draft) == []
 
 
 async def test_every_tier_keeps_its_books_when_a_batch_fails_as_a_whole(house: House) -> None:
@@ -138,3 +144,26 @@ async def test_failed_rows_are_retried_when_another_collection_of_the_batch_is_g
     assert answer["retried_count"] == 1
     assert shown["documents_written"] == 4, shown["failure_reason"]
     assert shown["status"] == "COMPLETED_WITH_ERRORS"
+
+
+async def _fill(house: House, batch_id: str, count: int) -> None:
+    async with house.db.write() as tx:
+        await tx.execute(
+            "INSERT INTO batch_objects SELECT %(n)s, %(b)s, %(b)s || i, i FROM generate_series(1, %(count)s) AS i",
+            {"n": NAMESPACE, "b": batch_id, "count": count},
+        )
+        await tx.execute("UPDATE batches SET object_count = %(c)s WHERE batch_id = %(b)s", {"b": batch_id, "c": count})
+
+
+async def test_many_objects_are_compared_at_once_when_statistics_know_nothing_of_them(house: House) -> None:
+    await house.add_collection("notes")
+    path = f"/v1/buckets/{house.bucket_id}/batches"
+    async with house.db.write() as tx:
+        await tx.execute("ALTER TABLE batch_objects SET (autovacuum_enabled = off)")
+    large = [(await house.call("POST", path))["batch_id"] for _ in range(2)]
+    for batch_id in large:
+        await _fill(house, batch_id, 20_000)
+
+    async with asyncio.timeout(10):
+        for batch_id in large:
+            await house.call("POST", f"{path}/{batch_id}/submit")

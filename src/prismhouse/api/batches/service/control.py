@@ -50,8 +50,10 @@ class Control:
     ) -> dict[str, Any]:
         """Run what a tier did not do, and what follows from it."""
         async with self._parts.db.write() as unit:
-            answer = await retry_tier(self._parts, unit.within(scope.namespace_id), batch_id, tier, bucket=bucket)
-        return {**answer, "ignored_overrides": sorted(request.model_dump(exclude_none=True))}
+            tx, priority = unit.within(scope.namespace_id), request.priority
+            answer = await retry_tier(self._parts, tx, batch_id, tier, bucket=bucket, priority=priority)
+        ignored = request.model_dump(exclude_none=True, exclude={"priority"})
+        return {**answer, "ignored_overrides": sorted(ignored)}
 
     async def cancel_tier(
         self, scope: Scope, bucket: str, batch_id: str, tier: int, *, reason: str | None = None
