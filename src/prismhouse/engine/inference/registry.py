@@ -57,7 +57,7 @@ class ModelEntry:
         task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
         `face_embedding`, `sound_embedding`, `transcription`, `text_recognition` (writing in pictures) or
         `page_layout` (parts of a page).
-        dimensions: of its vectors; 0 where it makes none.
+            dimensions: of its vectors; 0 where it makes none.
         languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
         files: weight files by role; `needs` names models that are loaded along with this one.
         loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
