@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.batches import NAMESPACE, House, open_house
 
+from prismhouse.api.batches.service.unwrite import delete_documents, delete_rest
 from prismhouse.storage.postgres.database import Database
 
 
@@ -167,3 +168,30 @@ async def test_many_objects_are_compared_at_once_when_statistics_know_nothing_of
     async with asyncio.timeout(10):
         for batch_id in large:
             await house.call("POST", f"{path}/{batch_id}/submit")
+
+
+async def test_a_failed_batch_claims_no_retries_when_it_makes_none(house: House) -> None:
+    await house.add_collection("notes")
+    shown = await house.run(await house.add_objects("missing"))
+    assert (shown["status"], shown["max_retries"], shown["retry_count"]) == ("FAILED", 0, 0)
+
+
+async def test_an_end_user_deletes_only_what_may_be_changed_when_a_batch_is_emptied(house: House) -> None:
+    await house.add_collection("notes")
+    batch_id = (await house.run(await house.add_objects("a", "b", "c")))["batch_id"]
+    ids = [row["document_id"] for row in await house.rows("SELECT document_id FROM documents ORDER BY 1")]
+    async with house.db.write() as tx:
+        for name, rights in ((ids[0], '{"owner": "ann"}'), (ids[1], '{"read": ["ann"], "public": true}')):
+            await tx.execute(
+                "UPDATE documents SET internal = internal || jsonb_build_object('_acl', %(a)s::jsonb)"
+                " WHERE document_id = %(d)s",
+                {"a": rights, "d": name},
+            )
+
+    answer = await delete_documents(house.parts, NAMESPACE, batch_id, bucket=house.bucket_id, principal="ann")
+    await delete_rest(house.parts, namespace_id=NAMESPACE, batch_id=batch_id, principal_id="ann")
+
+    assert (answer["deleted_count"], answer["complete"]) == (1, True)
+    assert [row["document_id"] for row in await house.rows("SELECT document_id FROM documents ORDER BY 1")] == ids[1:]
+    await house.call("DELETE", f"{at(house, batch_id)}/documents")
+    assert await house.rows("SELECT 1 FROM documents") == []
