@@ -8,14 +8,15 @@ from prismhouse.api.batches.model import ACTIVE
 from prismhouse.api.batches.service.commit import commit
 from prismhouse.api.batches.service.compute import extract
 from prismhouse.api.batches.service.cutting import (
-    HOPELESS,
     KILLED_WORKERS,
     SUSPECTED,
     begin,
     blames_rows,
     divide,
     failure_of,
+    is_guilty,
     undo_begin,
+    undo_owed,
 )
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import load_documents, load_objects
@@ -105,12 +106,13 @@ async def _open(
 
 
 async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
+    await undo_owed(parts)
     async with parts.db.write() as unit:
         begun = await begin(parts, unit.within(namespace_id), work.batch, work.chunk, sizes=work.sizes, rate=work.rate)
     if begun is None:
         raise Dropped
     work.chunk = begun
-    if len(begun.source_ids) == 1 and begun.deaths > HOPELESS:
+    if is_guilty(begun):
         work.fail_all(KILLED_WORKERS)
     elif not await while_wanted(parts, work.batch, begun, extract(parts, namespace_id, work)):
         raise Dropped
