@@ -274,7 +274,8 @@ async def test_a_start_is_taken_back_later_when_no_database_answered(opening: Op
             tx = unit.within(NAMESPACE)
             batch = await batches.find(tx, batch_id)
             mine = await work.begin(tx, *at, start="mine", alone=True)
-        assert batch is not None and mine is not None
+        assert batch is not None
+        assert mine is not None
         gone = Database("host=/nowhere dbname=none", pool_size=1)
         cut_off = replace(house.parts, db=gone)
 
