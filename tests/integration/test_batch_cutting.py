@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from conditions import eventually
 from tests.batches import NAMESPACE, SMALL, House, open_house
 
 from prismhouse.api.batches.service.cutting import undo_begin, undo_owed
@@ -19,6 +23,7 @@ from prismhouse.api.batches.store import batches, work
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.embedded import EmbeddedPostgres
 
 WIDE = SMALL.model_copy(update={"chunk_rows": 64})
 Opening = Callable[..., AbstractAsyncContextManager[House]]
@@ -290,6 +295,26 @@ async def test_a_start_is_taken_back_later_when_no_database_answered(opening: Op
         assert not house.parts.owed
         [chunk] = await chunks_of(house, batch_id)
         assert (chunk["deaths"], chunk["proofs"], chunk["begun_by"]) == (1, 0, "theirs")
+
+
+def test_the_database_says_since_when_it_runs_when_a_session_of_it_crashed(tmp_path: Path) -> None:
+    statement = f"SELECT {work._RUNNING_SINCE}"
+    with EmbeddedPostgres(tmp_path, durable=False) as server:
+
+        def running_since() -> Any:
+            try:
+                with psycopg.connect(server.dsn) as connection:
+                    return connection.execute(statement).fetchone()
+            except psycopg.OperationalError:
+                return None
+
+        before = running_since()
+        assert before is not None
+        assert running_since() == before
+        with psycopg.connect(server.dsn) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            after = eventually(running_since, until=lambda found: found not in {None, before})
+            assert after > before
 
 
 def test_the_bounds_are_settings() -> None:
