@@ -30,13 +30,14 @@ test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test b
 	@./scripts/check "$(BIN)"
 
 .PHONY: test-ray
-test-ray: $(MODELS) ## Everything that needs Ray, the slow tests too
-	@$(BIN)/python -m pytest -q -m ray --durations 10
+test-ray: ROUNDS ?= 5
+test-ray: $(MODELS) ## Everything that needs Ray, the slow tests too; SEED=n plays rounds of kill -9 again, ROUNDS=n fewer or more
+	@PRISMHOUSE_FAULT_SEED=$(SEED) PRISMHOUSE_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -m ray --durations 10
 
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
-ROUNDS ?= 50
 
 .PHONY: test-faults
+test-faults: ROUNDS ?= 50
 test-faults: $(MODELS) ## Rounds of kill -9 at every point of a batch; SEED=n plays them again, ROUNDS=n fewer or more
 	@PRISMHOUSE_FAULT_SEED=$(SEED) PRISMHOUSE_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/fault/test_rounds.py
 

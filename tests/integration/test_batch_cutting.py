@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from conditions import eventually
 from tests.batches import NAMESPACE, SMALL, House, open_house
 
+from prismhouse.api.batches.service.cutting import undo_begin, undo_owed
 from prismhouse.api.batches.service.tiers import start_tier
+from prismhouse.api.batches.store import batches, work
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.compute.local import LocalCompute
 from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.embedded import EmbeddedPostgres
 
 WIDE = SMALL.model_copy(update={"chunk_rows": 64})
 Opening = Callable[..., AbstractAsyncContextManager[House]]
@@ -220,6 +228,93 @@ async def test_a_start_is_no_death_when_the_worker_lives(opening: Opening) -> No
 
         assert shown["status"] == "FAILED"
         assert [chunk["deaths"] for chunk in await chunks_of(house, batch_id)] == [0]
+
+
+async def deadly_start(house: House, batch_id: str, *, earlier: str = "0 s", alone: bool = True) -> None:
+    """Leave a chunk as workers leave it that died over it three times alone, the database running since `earlier`."""
+    await start_tier(house.parts, namespace_id=NAMESPACE, batch_id=batch_id, tier=0)
+    async with house.db.write() as tx:
+        await tx.execute(
+            "UPDATE batch_chunks SET deaths = 6, proofs = 2, begun_by = 'gone', begun_alone = %(alone)s, begun_in ="
+            " (SELECT greatest(pg_postmaster_start_time(), stats_reset) FROM pg_stat_bgwriter) - %(earlier)s::interval",
+            {"alone": alone, "earlier": earlier},
+        )
+
+
+async def test_a_row_is_guilty_when_its_worker_died_three_times_over_it_alone(opening: Opening) -> None:
+    async with opening() as house:
+        ids = await prepared(house, "good")
+        batch_id = await house.submit(ids)
+        await deadly_start(house, batch_id)
+        async with house.working():
+            shown = await house.ended(batch_id)
+
+        assert shown["documents_written"] == 0
+        assert await house.rows("SELECT code FROM row_failures") == [{"code": "worker_killed"}]
+        await assert_each_row_stands_once(house, batch_id, ids)
+
+
+@pytest.mark.parametrize("innocent", [{"earlier": "1 ms"}, {"alone": False}], ids=["database", "company"])
+async def test_a_row_is_not_blamed_when_something_else_may_have_ended_its_worker(
+    opening: Opening, innocent: dict[str, Any]
+) -> None:
+    async with opening() as house:
+        ids = await prepared(house, "good")
+        batch_id = await house.submit(ids)
+        await deadly_start(house, batch_id, **innocent)
+        async with house.working():
+            shown = await house.ended(batch_id)
+
+        assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 1)
+        [chunk] = await assert_each_row_stands_once(house, batch_id, ids)
+        assert chunk["proofs"] == 2
+
+
+async def test_a_start_is_taken_back_later_when_no_database_answered(opening: Opening) -> None:
+    async with opening() as house:
+        batch_id = await house.submit(await prepared(house, "good"))
+        await start_tier(house.parts, namespace_id=NAMESPACE, batch_id=batch_id, tier=0)
+        at = (batch_id, 0, 0)
+        async with house.db.write() as unit:
+            tx = unit.within(NAMESPACE)
+            batch = await batches.find(tx, batch_id)
+            mine = await work.begin(tx, *at, start="mine", alone=True)
+        assert batch is not None
+        assert mine is not None
+        gone = Database("host=/nowhere dbname=none", pool_size=1)
+        cut_off = replace(house.parts, db=gone)
+
+        await undo_begin(cut_off, NAMESPACE, batch, mine)
+        # Another worker takes the silence for a death, wrongly.
+        async with house.db.write() as unit:
+            theirs = await work.begin(unit.within(NAMESPACE), *at, start="theirs", alone=True)
+        assert theirs is not None
+        assert (theirs.deaths, theirs.proofs) == (2, 1)
+        await undo_owed(house.parts)
+
+        assert not house.parts.owed
+        [chunk] = await chunks_of(house, batch_id)
+        assert (chunk["deaths"], chunk["proofs"], chunk["begun_by"]) == (1, 0, "theirs")
+
+
+def test_the_database_says_since_when_it_runs_when_a_session_of_it_crashed(tmp_path: Path) -> None:
+    statement = f"SELECT {work._RUNNING_SINCE}"
+    with EmbeddedPostgres(tmp_path, durable=False) as server:
+
+        def running_since() -> Any:
+            try:
+                with psycopg.connect(server.dsn) as connection:
+                    return connection.execute(statement).fetchone()
+            except psycopg.OperationalError:
+                return None
+
+        before = running_since()
+        assert before is not None
+        assert running_since() == before
+        with psycopg.connect(server.dsn) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            after = eventually(running_since, until=lambda found: found not in {None, before})
+            assert after > before
 
 
 def test_the_bounds_are_settings() -> None:

@@ -347,6 +347,8 @@ async def test_killing_the_task_cancels_the_batch(house: House) -> None:
     await house.tasks.kill("org_one", task_id)
 
     assert (await house.read(batch_id))["status"] == "CANCELED"
+    told = (await house.tasks.read("org_one", task_id))["cancellation"]
+    assert told == {"ray_jobs_requested": 1, "ray_jobs_accepted": 1, "ray_jobs_refused": 0}
 
 
 async def test_lists_are_pages_and_answers_fit_the_official_client(house: House) -> None:

@@ -20,10 +20,13 @@ from tests.fault.rounds.stage import Stage
 from tests.fault.rounds.texts import TIERS, Expected, expected, material
 from tests.running import Api
 
-__all__ = ["Kill", "Round", "at_points", "by_the_clock", "play", "rounds"]
+__all__ = ["Kill", "Round", "at_points", "by_the_clock", "play", "ray_rounds", "rounds"]
 
 _RANDOM_KINDS = ("worker", "worker", "worker", "api", "api", "postgres", "postgres", "extraction", "supervisor")
 _LONGEST_SECONDS = 5.0
+# Ray itself is slow to start what is needed, and to notice what is gone.
+_LONGEST_SECONDS_ON_RAY = 20.0
+_KINDS_ON_RAY = ("worker", "worker", "api", "api", "bridge", "postgres")
 _SHARE_OF_POSTGRES = 0.3
 _POINTS_AT_ONCE = 7
 _ENDED = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
@@ -90,6 +93,18 @@ def rounds(seed: int, count: int) -> list[Round]:
     ]
 
 
+def ray_rounds(seed: int, count: int) -> list[Round]:
+    """Return rounds on a cluster: in each a node dies, and one to three other processes."""
+    dice = random.Random(seed)
+    return [_on_ray(f"ray {number}", dice) for number in range(count)]
+
+
+def _on_ray(name: str, dice: random.Random) -> Round:
+    kinds = [f"node {dice.randrange(2)}", *dice.sample(_KINDS_ON_RAY, dice.randint(1, 3))]
+    kills = [Kill(dice.uniform(0.0, _LONGEST_SECONDS_ON_RAY), kind) for kind in kinds]
+    return Round(name, {}, tuple(sorted(kills, key=lambda kill: kill.after_seconds)))
+
+
 def _spread(name: str, count: int, dice: random.Random, *, postgres: float) -> list[Round]:
     """Share all points among some rounds."""
     points = dice.sample(POINTS, len(POINTS))
@@ -117,6 +132,7 @@ def play(stage: Stage, game: Round) -> list[str]:
         stopped.set()
         killer.join()
         stage.arm({})
+        stage.mend()
     wrong += [f"nobody died at: {name}" for name in game.points if _file_name(name) not in reached]
     alive = processes_under(stage.server.process.pid)
     return [*wrong, *(f"process {pid} lives after: {name}" for name, pid in reached.items() if pid in alive)]

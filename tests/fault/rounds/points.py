@@ -15,6 +15,7 @@ Moment = Literal["before", "after", "before commit", "after commit"]
 Process = Literal["api", "worker", "extraction"]
 _BATCHES = "prismhouse.api.batches"
 _RUN = f"{_BATCHES}.service.run"
+_COMMITTED = f"{_BATCHES}.service.commit"
 _TIERS = f"{_BATCHES}.service.tiers"
 _FINISH = f"{_BATCHES}.service.finish"
 _STORE = f"{_BATCHES}.store"
@@ -82,22 +83,22 @@ POINTS: tuple[Point, ...] = (
     *_both("rows in the extraction process", "extraction", "tests.fault.rounds.rows:fake_rows", _CALL, 3),
     Point("chunk, guilty row found: after", "worker", "after", f"{_BATCHES}.service.extract:_resource_failure"),
     Point("chunk, artifact stored: after", "worker", "after", "prismhouse.storage.blobs.local:LocalBlobStore.put"),
-    Point("chunk, documents made: after", "worker", "after", f"{_RUN}:_extract", 5),
+    Point("chunk, documents made: after", "worker", "after", f"{_RUN}:extract", 5),
     # A chunk is written: one transaction.
     Point("chunk locked: after", "worker", "after", f"{_STORE}.chunks:lock_chunk", 5),
     *_both("documents written", "worker", "prismhouse.api.documents.service:Documents.write", _CALL, 5),
-    Point("vectors written: after", "worker", "after", f"{_RUN}:_write_vectors", 5),
-    Point("documents told of: after", "worker", "after", f"{_RUN}:tell_written", 5),
+    Point("vectors written: after", "worker", "after", f"{_COMMITTED}:_write_vectors", 5),
+    Point("documents told of: after", "worker", "after", f"{_COMMITTED}:tell_written", 5),
     Point("failures noted: after", "worker", "after", f"{_STORE}.ledger:add_failures", 5),
     Point("chunk marked as done: after", "worker", "after", f"{_STORE}.chunks:finish_chunk", 5),
     Point("rows counted: after", "worker", "after", f"{_STORE}.ledger:add_counts", 5),
     Point("amounts added: after", "worker", "after", f"{_STORE}.amounts:add", 5),
     Point("rows to try again put back: after", "worker", "after", f"{_STORE}.work:put_back"),
     Point("cost learned: after", "worker", "after", f"{_STORE}.work:learn", 5),
-    Point("next chunk queued: after", "worker", "after", f"{_RUN}:enqueue_pending", 5),
+    Point("next chunk queued: after", "worker", "after", f"{_COMMITTED}:enqueue_pending", 5),
     *_both("chunk", "worker", f"{_BATCHES}.jobs:run_chunk", _COMMIT, 5),
     # Ends.
-    *_both("tier ended", "worker", f"{_RUN}:end_tier", _CALL, 3),
+    *_both("tier ended", "worker", f"{_COMMITTED}:end_tier", _CALL, 3),
     *_both("batch ended", "worker", f"{_FINISH}:end_batch", _CALL, 2),
     Point("tier audited: after", "worker", "after", f"{_FINISH}:audit_tier", 3),
     Point("journal written: after", "worker", "after", f"{_STORE}.journal:record", 5),

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from tests.fault.flow import victims
 from tests.fault.rounds.client import Client
 from tests.fault.rounds.listeners import Receiver
+from tests.ray_cluster import TwoNodes
 from tests.running import Api, RunningServer, launch
 
 from prismhouse.storage.postgres.embedded import running_dsn
@@ -36,9 +37,15 @@ _SETTINGS = {
 
 
 class Stage:
-    """One server for many rounds. Points that are armed kill its processes from within."""
+    """One server for many rounds. Points that are armed kill its processes from within.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where everything lies.
+        cluster: where extraction runs; without one, in processes of this machine.
+    """
+
+    def __init__(self, folder: Path, cluster: TwoNodes | None = None) -> None:
+        self.cluster = cluster
         self.faults = folder / "faults"
         self.marks = folder / "marks"
         for made in (self.faults / "hits", self.faults / "reached", self.marks):
@@ -50,6 +57,7 @@ class Stage:
             "FAULTS_IN": str(self.faults),
             "PYTHONPATH": os.pathsep.join([str(_ROOT / "src"), str(_ROOT), str(_SITE)]),
             "PRISMHOUSE_INFERENCE__CACHE_DIR": str(self.marks),
+            **(_on_ray(cluster) if cluster else {}),
         }
         self.server: RunningServer = launch(data, environment)
         self._lock = threading.Lock()
@@ -71,8 +79,13 @@ class Stage:
         return {file.name: int(file.read_text()) for file in (self.faults / "reached").iterdir()}
 
     def kill(self, kind: str) -> bool:
-        """Kill a process of a kind, or the supervisor and start it again; say False where none of the kind runs."""
+        """Kill a process of a kind, or the supervisor and start it again; say False where none of the kind runs.
+
+        Of a cluster: `node` and its place among those that are left; the last one is spared.
+        """
         with self._lock:
+            if kind.startswith("node "):
+                return self._kill_node(int(kind.removeprefix("node ")))
             if kind == "supervisor":
                 self.server.process.kill()
                 self.server.process.wait()
@@ -89,6 +102,17 @@ class Stage:
                     continue
             return True
 
+    def mend(self) -> None:
+        """Bring back the nodes that were killed."""
+        if self.cluster is not None:
+            self.cluster.mend()
+
+    def _kill_node(self, place: int) -> bool:
+        if self.cluster is None or len(self.cluster.nodes) < 2:
+            return False
+        self.cluster.kill(self.cluster.nodes[place].node_id)
+        return True
+
     @contextmanager
     def database(self) -> Any:
         """Give a connection that reads rows as dictionaries."""
@@ -101,3 +125,11 @@ class Stage:
         self.arm({})
         self.server.stop()
         self.receiver.stop()
+
+
+def _on_ray(cluster: TwoNodes) -> dict[str, str]:
+    return {
+        "PRISMHOUSE_COMPUTE__KIND": "ray",
+        "PRISMHOUSE_COMPUTE__RAY_ADDRESS": cluster.address,
+        "PRISMHOUSE_COMPUTE__PROCESSES": "2",
+    }

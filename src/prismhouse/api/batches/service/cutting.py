@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
+from uuid import uuid4
 
 import structlog
 
@@ -24,7 +24,6 @@ from prismhouse.storage.jobs.procrastinate import JobAbandoned
 from prismhouse.storage.postgres.database import DatabaseUnavailable, NamespaceWriter, StatementTooSlow
 
 __all__ = [
-    "HOPELESS",
     "KILLED_WORKERS",
     "SUSPECTED",
     "begin",
@@ -32,15 +31,17 @@ __all__ = [
     "divide",
     "failure_of",
     "go_on",
+    "is_guilty",
     "keep_settled",
     "record_isolated",
     "undo_begin",
+    "undo_owed",
 ]
 
 # Deaths of its worker after which a chunk runs without company: those beside it are innocent, and end then.
 SUSPECTED = 3
-# Deaths, the later ones without company, after which a single row is the cause.
-HOPELESS = 6
+# Deaths over a single row without company, with the database running on, after which it is the cause.
+HOPELESS = 3
 KILLED_WORKERS = RowFailure(
     stage="load",
     code="worker_killed",
@@ -49,6 +50,7 @@ KILLED_WORKERS = RowFailure(
 )
 _PARTS = 4
 _LONGEST_PAUSE_SECONDS = 300.0
+_MOST_OWED = 10_000
 _log = structlog.get_logger(__name__)
 
 
@@ -56,7 +58,8 @@ async def begin(
     parts: Parts, tx: NamespaceWriter, batch: BatchRow, chunk: Chunk, *, sizes: Mapping[str, int], rate: Rate
 ) -> Chunk | None:
     """Count a start, and leave in the chunk what fits into its time; return None when there is nothing to do."""
-    begun = await work.begin(tx, batch.batch_id, chunk.tier, chunk.chunk)
+    alone = chunk.deaths >= SUSPECTED
+    begun = await work.begin(tx, batch.batch_id, chunk.tier, chunk.chunk, start=uuid4().hex, alone=alone)
     if begun is None or not begun.source_ids:
         return None
     before, ids = begun.deaths - 1, list(begun.source_ids)
@@ -72,7 +75,7 @@ async def begin(
             most_documents=worker.chunk_documents,
         )
         pieces, deaths = [piece for piece in (ids[:count], ids[count:]) if piece], before
-    if before:
+    if before and begun.deaths > chunk.deaths:
         await _record_death(tx, batch, begun, pieces)
     if len(pieces) > 1:
         locked = await store.lock(tx, batch.batch_id)
@@ -87,10 +90,26 @@ async def begin(
 
 
 async def undo_begin(parts: Parts, namespace_id: NamespaceId, batch: BatchRow, chunk: Chunk) -> None:
-    """Take a start back where the worker lives; one that cannot is taken for a death."""
-    with suppress(DatabaseUnavailable):
+    """Take a start back where the worker lives; later, when no database answers now."""
+    if chunk.begun_by is None:
+        return
+    try:
         async with parts.db.write() as unit:
-            await work.undo_begin(unit.within(namespace_id), batch.batch_id, chunk.tier, chunk.chunk)
+            await work.undo_begin(unit.within(namespace_id), batch.batch_id, chunk)
+    except DatabaseUnavailable:
+        if len(parts.owed) < _MOST_OWED:
+            parts.owed.append((namespace_id, batch, chunk))
+
+
+async def undo_owed(parts: Parts) -> None:
+    """Take back the starts of this process for which no database answered then."""
+    for _ in range(len(parts.owed)):
+        await undo_begin(parts, *parts.owed.popleft())
+
+
+def is_guilty(chunk: Chunk) -> bool:
+    """Whether the one row of a chunk is what ends its workers: nothing else was there each time."""
+    return len(chunk.source_ids) == 1 and chunk.proofs >= HOPELESS
 
 
 def blames_rows(error: Exception) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from prismhouse.api.batches.model import BatchRow
 from prismhouse.api.batches.service.turns import Turns
+from prismhouse.api.batches.store.chunks import Chunk
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
@@ -15,6 +18,7 @@ from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobStore
@@ -46,7 +50,10 @@ class ExtractorSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The house that batches stand in."""
+    """The house that batches stand in.
+
+    `owed` are starts of chunks that could not be taken back, since no database answered.
+    """
 
     db: Database
     queue: JobQueue
@@ -66,3 +73,4 @@ class Parts:
     limits: LimitSettings
     extraction: ExtractorSettings
     turns: Turns = field(default_factory=lambda: Turns(2))
+    owed: deque[tuple[NamespaceId, BatchRow, Chunk]] = field(default_factory=deque)

@@ -8,14 +8,15 @@ from prismhouse.api.batches.model import ACTIVE
 from prismhouse.api.batches.service.commit import commit
 from prismhouse.api.batches.service.compute import extract
 from prismhouse.api.batches.service.cutting import (
-    HOPELESS,
     KILLED_WORKERS,
     SUSPECTED,
     begin,
     blames_rows,
     divide,
     failure_of,
+    is_guilty,
     undo_begin,
+    undo_owed,
 )
 from prismhouse.api.batches.service.files import abandon_files
 from prismhouse.api.batches.service.parts import Parts
@@ -107,6 +108,7 @@ async def _open(
 
 
 async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
+    await undo_owed(parts)
     async with parts.db.write() as unit:
         begun = await begin(parts, unit.within(namespace_id), work.batch, work.chunk, sizes=work.sizes, rate=work.rate)
     if begun is None:
@@ -121,7 +123,7 @@ async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
 
 
 async def _work_off(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
-    if len(work.chunk.source_ids) == 1 and work.chunk.deaths > HOPELESS:
+    if is_guilty(work.chunk):
         work.fail_all(KILLED_WORKERS)
     elif not await while_wanted(parts, work.batch, work.chunk, extract(parts, namespace_id, work)):
         raise Dropped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,15 @@ class Stopped:
     withdrawn: int
     running: frozenset[int]
 
+    def outcome(self, left: Collection[int]) -> dict[str, int]:
+        """Return how the cancellation went, where these jobs still run."""
+        requested = self.withdrawn + len(self.running)
+        return {
+            "ray_jobs_requested": requested,
+            "ray_jobs_accepted": requested - len(left),
+            "ray_jobs_refused": len(left),
+        }
+
 
 async def jobs_of(
     parts: Parts, tx: Reader, namespace_id: NamespaceId, batch_id: str, **holding: Any
@@ -62,7 +71,12 @@ async def cancel(parts: Parts, tx: NamespaceWriter, batch_id: str, *, reason: st
     withdrawn, running = await withdraw(parts, tx, await jobs_of(parts, tx.unscoped, tx.namespace_id, batch_id))
     await control.take_back(tx, batch.batch_id)
     await end_batch(parts, tx, batch, BatchStatus.CANCELED, reason=reason)
-    return Stopped(batch, withdrawn, running)
+    stopped = Stopped(batch, withdrawn, running)
+    if batch.task_id is not None:
+        # As it is now: who waits for what still runs may die before it can tell more.
+        noted = {"cancellation": stopped.outcome(stopped.running)}
+        await parts.tasks.update(tx.unscoped, batch.task_id, additional_data=noted)
+    return stopped
 
 
 async def outcome_of(parts: Parts, namespace_id: NamespaceId, batch_id: str, stopped: Stopped) -> dict[str, int]:
@@ -78,12 +92,7 @@ async def outcome_of(parts: Parts, namespace_id: NamespaceId, batch_id: str, sto
         if not left or loop.time() > deadline:
             break
         await asyncio.sleep(0.1)
-    requested = stopped.withdrawn + len(stopped.running)
-    return {
-        "ray_jobs_requested": requested,
-        "ray_jobs_accepted": requested - len(left),
-        "ray_jobs_refused": len(left),
-    }
+    return stopped.outcome(left)
 
 
 async def give_up(

@@ -43,7 +43,13 @@ WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Some sources for one collection: what one job does."""
+    """Some sources for one collection: what one job does.
+
+    Attributes:
+        deaths: starts after which the worker was not heard of again; one that goes on counts until it has ended.
+        begun_by, begun_alone, proofs: of a chunk that this process has begun: the id of the start, whether it is one
+            row that runs without company, and how often such a start was a death.
+    """
 
     tier: int
     chunk: int
@@ -54,6 +60,9 @@ class Chunk:
     retry: bool = False
     attempt: int = 1
     deaths: int = 0
+    begun_by: str | None = None
+    begun_alone: bool = False
+    proofs: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -14,6 +14,9 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 __all__ = ["begin", "keep", "learn", "put_back", "rate_of", "undo_begin"]
 
 _THIS = " WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND chunk = %(chunk)s"
+# When the database began to run without a break: a crash of one backend ends all sessions, but not the postmaster; then
+# the statistics begin anew.
+_RUNNING_SINCE = "(SELECT greatest(pg_postmaster_start_time(), stats_reset) FROM pg_stat_bgwriter)"
 _PUT_BACK = """
 INSERT INTO batch_chunks
 SELECT made.* FROM batch_chunks AS parent, LATERAL jsonb_populate_record(parent, %(changes)s || jsonb_build_object(
@@ -26,25 +29,45 @@ RETURNING chunk
 """
 
 
-async def begin(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) -> Chunk | None:
+async def begin(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int, *, start: str, alone: bool) -> Chunk | None:
     """Count a start and return the chunk, if it is open: a start that is never undone or finished is a death.
 
+    A start before the database broke down is forgiven: its worker may have lived and could not tell. One of a single
+    row without company, in a database that ran on, is a proof.
+
     The commit does not wait for the disk: a start that a crash of the database undid has cost nothing.
+
+    Args:
+        start: its id, for `undo_begin`.
+        alone: whether no other chunk runs in this process.
     """
     row = await tx.fetch_one(
-        f"UPDATE batch_chunks SET deaths = deaths + 1{_THIS} AND state IN ('pending', 'queued')"
+        "UPDATE batch_chunks SET"
+        f" deaths = deaths + 1 - (begun_by IS NOT NULL AND begun_in <> {_RUNNING_SINCE})::int,"
+        f" proofs = proofs + (begun_by IS NOT NULL AND begun_alone AND begun_in = {_RUNNING_SINCE})::int,"
+        f" begun_by = %(start)s, begun_in = {_RUNNING_SINCE},"
+        " begun_alone = %(alone)s AND cardinality(source_ids) = 1"
+        f"{_THIS} AND state IN ('pending', 'queued')"
         " AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
-        f" RETURNING {COLUMNS}",
-        {"batch_id": batch_id, "tier": tier, "chunk": chunk},
+        f" RETURNING {COLUMNS}, begun_by, begun_alone, proofs",
+        {"batch_id": batch_id, "tier": tier, "chunk": chunk, "start": start, "alone": alone},
     )
     return Chunk(**row) if row else None
 
 
-async def undo_begin(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) -> None:
-    """Take a start back: the worker lived to tell."""
+async def undo_begin(tx: NamespaceWriter, batch_id: str, begun: Chunk) -> None:
+    """Take a start back: the worker lived to tell, even if another has begun since and took it for a death."""
     await tx.execute(
-        f"UPDATE batch_chunks SET deaths = greatest(0, deaths - 1){_THIS}",
-        {"batch_id": batch_id, "tier": tier, "chunk": chunk},
+        "UPDATE batch_chunks SET deaths = greatest(0, deaths - 1),"
+        " proofs = greatest(0, proofs - (%(alone)s AND begun_by IS DISTINCT FROM %(start)s)::int),"
+        f" begun_by = nullif(begun_by, %(start)s){_THIS}",
+        {
+            "batch_id": batch_id,
+            "tier": begun.tier,
+            "chunk": begun.chunk,
+            "start": begun.begun_by,
+            "alone": begun.begun_alone,
+        },
     )
 
 
@@ -95,6 +118,10 @@ async def put_back(
         "outcomes": "",
         "witnesses": None,
         "done_at": None,
+        # Nor is it to blame for what happened to it.
+        "begun_by": None,
+        "begun_alone": False,
+        "proofs": 0,
     }
     return int(
         await tx.fetch_value(
