@@ -20,11 +20,11 @@ WEBHOOKS = "/v1/organizations/webhooks"
 SETTINGS = {
     "PRISMHOUSE_WEBHOOKS__ALLOW_HTTP": "true",
     "PRISMHOUSE_WEBHOOKS__FIRST_RETRY_SECONDS": "0.2",
-    "PRISMHOUSE_WEBHOOKS__LONGEST_RETRY_SECONDS": "1",
+    "PRISMHOUSE_WEBHOOKS__LONGEST_RETRY_SECONDS": "0.5",
     "PRISMHOUSE_WEBHOOKS__MAX_ATTEMPTS": "100",
 }
-OBJECTS = 12
-ROUNDS = 4
+OBJECTS = 8
+ROUNDS = 3
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_every_event_arrives_in_order_when_the_worker_is_killed_again_and_again(
     print(f"seed {seed}")
     chance = random.Random(seed)
     receiver.behave = lambda _: chance.choice(["200", "200", "500", "hang", "close"])
-    configs = {"url": receiver.url, "signing_secret": SECRET, "timeout": 1}
+    configs = {"url": receiver.url, "signing_secret": SECRET, "timeout": 0.5}
     channel = {"channel": "webhook", "configs": configs}
     hook = {"webhook_name": "hook", "event_types": ["object.created", "object.updated"], "channels": [channel]}
     api.ok("POST", WEBHOOKS, hook)

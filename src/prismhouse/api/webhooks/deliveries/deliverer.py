@@ -31,6 +31,8 @@ __all__ = ["Deliverer"]
 
 _POLL_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
+# After one answer the next ones get so long to come in: they are noted together.
+_GATHER_SECONDS = 0.005
 # A lease outlives the longest answer by so much; past it, the lane is anybody's.
 _MARGIN_SECONDS = 5.0
 # A lane whose webhook stopped meanwhile; it is hastened when the webhook is active again.
@@ -83,6 +85,8 @@ class Deliverer:
                 idle = await self._step(holder, sending)
                 waited = {*sending, stopped}
                 await asyncio.wait(waited, timeout=_POLL_SECONDS if idle else 0, return_when=asyncio.FIRST_COMPLETED)
+                if len(sending) > 1:
+                    await asyncio.wait(sending, timeout=_GATHER_SECONDS)
             if sending:
                 await asyncio.wait(sending, timeout=stop_timeout_seconds)
             await self._advance(holder, sending, go_on=False)
@@ -104,7 +108,6 @@ class Deliverer:
     async def _claim(self, holder: str, sending: _Sending, free: int) -> int:
         busy = Counter(lane[0] for lane, _, _ in sending.values())
         async with self._db.write() as tx:
-            await store.relax(tx)
             lanes = await store.claim(
                 tx,
                 holder=holder,
@@ -113,7 +116,10 @@ class Deliverer:
                 limit=free,
                 margin_seconds=_MARGIN_SECONDS,
             )
-            heads = await self._heads(tx, holder, lanes) if lanes else {}
+            heads = {}
+            if lanes:
+                await store.relax(tx)
+                heads = await self._heads(tx, holder, lanes)
         self._begin(sending, heads, {})
         return len(heads)
 
