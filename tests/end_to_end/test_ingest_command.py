@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.films import BIKES
+from tests.pdfs import report
 from tests.photos import photos, png
 from tests.running import RunningServer, clean_environment
 from tests.terminal import plain, shown_on_terminal
@@ -65,6 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(BIKES, at)
     (at / "notes.md").write_text("# Garden\n\nTomatoes want sun.\n\n# Garage\n\nThe bicycle has a flat tyre.\n")
     (at / "copy.md").write_text((at / "notes.md").read_text())
+    (at / "report.pdf").write_bytes(report())
     (at / "empty.txt").touch()
     (at / "cut.png").write_bytes(png("coffee")[:3000])
     (at / "cut.mp4").write_bytes(BIKES.read_bytes()[:4000])
@@ -95,7 +97,7 @@ def test_every_file_is_accounted_for_when_a_mixed_folder_is_ingested(ingested: I
     assert skipped.keys() == SKIPPED.keys(), done.stdout
     assert all(words in skipped[name] for name, words in SKIPPED.items()), skipped
     assert len(re.findall(r"^ +-> \w", done.stdout, re.MULTILINE)) == len(FAILURES)
-    assert "7 files ingested (1 text, 2 markdown, 3 image, 1 video)" in done.stdout, done.stdout
+    assert "8 files ingested (1 text, 2 markdown, 3 image, 1 video, 1 pdf)" in done.stdout, done.stdout
     assert told(done.stdout, "note") == {"sub/photo.txt": "holds image/jpeg, whatever .txt says"}
     assert "\x1b" not in done.stdout
 
@@ -103,7 +105,7 @@ def test_every_file_is_accounted_for_when_a_mixed_folder_is_ingested(ingested: I
 def test_a_second_run_does_nothing_when_nothing_changed(server: RunningServer, ingested: Ingested) -> None:
     again = ingest(server, ingested.folder)
 
-    assert "0 files ingested, 0 documents; 7 unchanged, 3 skipped, 3 failed" in again.stdout, again.stdout
+    assert "0 files ingested, 0 documents; 8 unchanged, 3 skipped, 3 failed" in again.stdout, again.stdout
     assert told(again.stdout, "FAILED").keys() == FAILURES.keys()
     assert "btch_" not in again.stdout
     assert "made " not in again.stdout
@@ -112,12 +114,14 @@ def test_a_second_run_does_nothing_when_nothing_changed(server: RunningServer, i
 def test_answers_name_file_place_and_words(server: RunningServer, ingested: Ingested) -> None:
     bicycle = run(server, "search", "a flat tyre of a bicycle", "--namespace", NAMESPACE)
     cups = run(server, "search", "espresso", "--namespace", NAMESPACE, "--kind", "image", "--json", "--limit", "2")
-    nothing = run(server, "search", "espresso", "--namespace", NAMESPACE, "--kind", "pdf")
+    paper = run(server, "search", "lexical and vector search", "--namespace", NAMESPACE, "--kind", "pdf")
+    nothing = run(server, "search", "espresso", "--namespace", NAMESPACE, "--kind", "audio")
 
     assert bicycle.returncode == 0, bicycle.stderr
     assert re.search(r"^ 1\. (notes|copy)\.md, lines 5-7  markdown 0\.\d+$", bicycle.stdout, re.MULTILINE)
     assert "The *bicycle* has a *flat* *tyre*." in bicycle.stdout
     assert re.search(r"bikes\.mp4, 00:\d\d-00:\d\d  video", bicycle.stdout), bicycle.stdout
+    assert re.search(r"report\.pdf, page [13] of 3  pdf", paper.stdout.splitlines()[0]), paper.stdout
     assert [answer["kind"] for answer in json.loads(cups.stdout)] == ["image", "image"]
     assert json.loads(cups.stdout)[0]["file"] == "coffee.jpg"
     assert (nothing.returncode, nothing.stdout) == (1, "Nothing found.\n")
@@ -141,7 +145,7 @@ def test_a_changed_file_replaces_what_was_made_of_it(server: RunningServer, inge
     again = ingest(server, ingested.folder)
     found = run(server, "search", "bicycle tyre", "--namespace", NAMESPACE, "--kind", "markdown", "--json")
 
-    assert "1 file ingested (1 markdown), 1 document; 6 unchanged, 1 replaced" in again.stdout, again.stdout
+    assert "1 file ingested (1 markdown), 1 document; 7 unchanged, 1 replaced" in again.stdout, again.stdout
     assert {answer["file"] for answer in json.loads(found.stdout)} == {"notes.md", "copy.md"}
     assert not any("bicycle" in each["text"] for each in json.loads(found.stdout) if each["file"] == "notes.md")
 

@@ -17,6 +17,7 @@ _BOLD, _DIM, _MARK, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;33m", "\x1b[0m"
 _EXCERPT = 220
 _PICTURE_BYTES = 8 << 20
 _WORD = re.compile(r"\w+")
+_COMMON = frozenset({"and", "are", "for", "from", "that", "the", "this", "was", "with"})
 
 
 def show(answers: Sequence[Answer], question: str, stream: TextIO, canvas: Canvas | None) -> None:
@@ -55,7 +56,7 @@ def marked(text: str, question: str, *, coloured: bool) -> str:
 
     def mark(found: re.Match[str]) -> str:
         word = found.group()
-        return f"{before}{word}{after}" if _stem(word) in wanted else word
+        return f"{before}{word}{after}" if _stem(word) in wanted and word.lower() not in _COMMON else word
 
     return _WORD.sub(mark, text)
 
@@ -83,7 +84,7 @@ def _wrapped(text: str, width: int, stream: TextIO) -> None:
 
 
 def _stems(text: str) -> set[str]:
-    return {_stem(word) for word in _WORD.findall(text) if len(word) > 2}
+    return {_stem(word) for word in _WORD.findall(text) if len(word) > 2 and word.lower() not in _COMMON}
 
 
 def _stem(word: str) -> str:
