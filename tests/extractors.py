@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismhouse.engine.extractors.custom import Broken
 from prismhouse.engine.extractors.describe import describe
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
@@ -95,6 +96,9 @@ class SmallCatalogue:
 
     def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord:
         return record
+
+    def broken(self) -> Sequence[Broken]:
+        return ()
 
     def describe(self, record: ExtractorRecord) -> dict[str, Any]:
         return describe(record)

@@ -52,6 +52,11 @@ def _fake(row: Row, cache_dir: str) -> RowResult:
                 mark.touch()
                 failure = RowFailure(stage="x", code="once", message="not yet", error_type=ErrorType.TRANSIENT)
                 return RowResult(row_id=row.row_id, failure=failure)
+        case "frail":
+            marks = [Path(cache_dir) / f"{row.row_id}-{number}" for number in (1, 2)]
+            if left := [mark for mark in marks if not mark.exists()]:
+                left[0].touch()
+                os.kill(os.getpid(), signal.SIGKILL)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "assassin":

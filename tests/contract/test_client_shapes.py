@@ -61,6 +61,8 @@ async def test_namespaces(opened: Open) -> None:
     assert listed.results[0].payload_index_count == 12
     assert read("NamespaceStatsBatchResponse", batch).stats["shapes"].document_count == 0
     assert read("UnifiedExtractorListResponse", extractors).total > 0
+    everywhere = (await client.get("/v1/extractors?source=builtin")).json()
+    assert read("UnifiedExtractorListResponse", everywhere).total == extractors["builtin_count"]
     for one in extractors["extractors"]:
         path = f"/v1/namespaces/shapes/extractors/{one['feature_extractor_id']}"
         read("UnifiedExtractorResponse", (await client.get(path)).json())

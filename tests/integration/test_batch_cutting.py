@@ -186,6 +186,17 @@ async def test_a_row_pays_alone_when_it_ends_its_process(
         assert max(runs[name] for name in ids if name != ids[11]) <= 2
 
 
+async def test_a_row_is_not_blamed_when_its_process_was_killed_once_in_company_and_once_alone(opening: Opening) -> None:
+    async with opening(worker=WIDE) as house:
+        ids = await prepared(house, "good", "frail", "good")
+        await set_rate(house, seconds=0.001, rows=100)
+
+        shown = await house.run(ids)
+
+        assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 3)
+        await assert_each_row_stands_once(house, shown["batch_id"], ids)
+
+
 async def test_a_suspected_chunk_runs_in_parts(opening: Opening) -> None:
     async with opening(worker=WIDE) as house:
         ids = await prepared(house, *["a"] * 16)

@@ -46,7 +46,7 @@ def text_of(mark: Path) -> str:
 
 
 async def written(mark: Path) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (text := text_of(mark)):
             await asyncio.sleep(0.02)
     return text

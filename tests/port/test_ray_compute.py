@@ -40,7 +40,7 @@ async def until_gone(pids: list[int]) -> None:
 
 
 async def written(mark: Path) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (text := text_of(mark)):
             await asyncio.sleep(0.02)
     return text

@@ -133,7 +133,7 @@ def _wrap_commit() -> None:
 def _hit(points: list[Point]) -> None:
     for point in points:
         armed = _armed().get(point.name)
-        if armed is not None and _count(point.name) == armed["hit"]:
+        if armed is not None and not _file("reached", point.name).exists() and _count(point.name) >= armed["hit"]:
             _kill(point.name, armed["victim"])
 
 
@@ -163,4 +163,8 @@ def _kill(name: str, victim: str) -> None:
     if victim == "postgres":
         pid = int((_FOLDER / "postgres-pid").resolve().read_text().split()[0])
     _file("reached", name).write_text(f"{pid}\n")
-    os.kill(pid, signal.SIGKILL)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # Another point has just killed PostgreSQL: this one is still to come.
+        _file("reached", name).unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from prismhouse.engine.extractors.custom import Broken
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter, Writer
 
@@ -20,6 +21,10 @@ class ExtractorCatalogue(Protocol):
 
     def all(self) -> Sequence[ExtractorRecord]:
         """Return every record."""
+        ...
+
+    def broken(self) -> Sequence[Broken]:
+        """Return the extractors of other packages that cannot be used."""
         ...
 
     def describe(self, record: ExtractorRecord) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 
 from prismhouse.api.namespaces import wire
 from prismhouse.api.namespaces.deletion import Deletion
+from prismhouse.api.namespaces.extractors import extractor_list
 from prismhouse.api.namespaces.listing import Listing
 from prismhouse.api.namespaces.schemas import (
     CreateNamespace,
@@ -177,20 +178,24 @@ def _extractor_routes(router: APIRouter, service: Namespaces, callers: Callers) 
     async def extractors(
         namespace_id: str,
         source: Literal["builtin", "custom", "all"] = "all",
-        include_disabled: bool = False,  # noqa: ARG001 - no built-in extractor can be disabled
+        include_disabled: bool = False,  # noqa: ARG001 - no extractor can be disabled
         caller: Caller = Depends(callers.organization("read")),
     ) -> Answer:
         row, _, _ = await service.read(caller, namespace_id)
-        shown = [] if source == "custom" else [dict(described) for _, described in service.extractors()]
-        content = {
-            "success": True,
-            "extractors": shown,
-            "total": len(shown),
-            "namespace_id": row["namespace_id"],
-            "builtin_count": len(shown),
-            "custom_count": 0,
-        }
-        return answer(content)
+        return answer(extractor_list(service.extractors(), source=source, namespace_id=row["namespace_id"]))
+
+    @router.get(
+        "/v1/extractors",
+        operation_id="list_org_extractors",
+        tags=["Extractors"],
+        summary="List the extractors that can run in an organization",
+    )
+    async def organization_extractors(
+        source: Literal["builtin", "custom", "all"] = "all",
+        include_disabled: bool = False,  # noqa: ARG001 - no extractor can be disabled
+        caller: Caller = Depends(callers.organization("read")),  # noqa: ARG001 - a key is needed, whoever it is
+    ) -> Answer:
+        return answer(extractor_list(service.extractors(), source=source, namespace_id=""))
 
     @router.get(
         f"{_ALL}/{{namespace_id}}/extractors/{{extractor_id}}",

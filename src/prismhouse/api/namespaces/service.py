@@ -17,6 +17,7 @@ from prismhouse.api.namespaces.errors import (
     SystemScopeForbidden,
 )
 from prismhouse.api.namespaces.expiry import Expiry
+from prismhouse.api.namespaces.extractors import broken_extractor, extractor
 from prismhouse.api.namespaces.model import VectorSpace, declared_vectors, expiry_of, merged_indexes
 from prismhouse.api.namespaces.ports import ExtractorCatalogue, IndexRegistry
 from prismhouse.api.namespaces.schemas import (
@@ -28,6 +29,7 @@ from prismhouse.api.namespaces.schemas import (
 )
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.web.caller import Caller, NamespaceCaller, NamespaceNotFound, Permission
+from prismhouse.engine.extractors.custom import ExtractorBroken
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Invalid, field_fault
@@ -287,13 +289,19 @@ class Namespaces:
             await store.add_extractors(tx, missing)
         return {record.extractor_id: standing.get(record.extractor_id) for record in records}
 
-    def extractors(self) -> list[tuple[ExtractorRecord, Mapping[str, Any]]]:
-        """Return every extractor with the API's description of it."""
-        return [(record, self._catalogue.describe(record)) for record in self._catalogue.all()]
+    def extractors(self) -> list[Mapping[str, Any]]:
+        """Return every extractor as the API shows it; those of packages that cannot be used say why."""
+        usable = [extractor(record, self._catalogue.describe(record)) for record in self._catalogue.all()]
+        return [*usable, *map(broken_extractor, self._catalogue.broken())]
 
     def extractor(self, identifier: str) -> Mapping[str, Any]:
         """Return one extractor by `name_version`, `name@version` or name; raise the catalogue's ExtractorNotFound."""
-        return self._catalogue.describe(self._by_identifier(identifier))
+        try:
+            record = self._by_identifier(identifier)
+        except ExtractorBroken as error:
+            named = error.details["extractor"]
+            return next(broken_extractor(one) for one in self._catalogue.broken() if one.extractor_id == named)
+        return extractor(record, self._catalogue.describe(record))
 
     def _wanted_extractors(self, body: CreateNamespace) -> list[dict[str, Any]]:
         entries = [self._entry(reference) for reference in body.feature_extractors or ()]

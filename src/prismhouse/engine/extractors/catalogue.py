@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from prismhouse.engine.extractors import document_graph, image, multimodal, passthrough, text
+from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
 from prismhouse.engine.extractors.parameters import validate
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["BUILTIN", "Catalogue", "ExtractorNotFound"]
+__all__ = ["BUILTIN", "Catalogue", "ExtractorNotFound", "installed"]
 
 BUILTIN = (
     text.DEFINITION,
@@ -26,6 +28,12 @@ BUILTIN = (
 )
 
 
+@cache
+def installed() -> Found:
+    """Return what other packages bring; they are looked for once in a process."""
+    return find(item.record for item in BUILTIN)
+
+
 class ExtractorNotFound(WarehouseError):
     """There is no feature extractor {extractor}."""
 
@@ -35,14 +43,21 @@ class ExtractorNotFound(WarehouseError):
 
 
 class Catalogue:
-    """Every extractor of this installation."""
+    """Every extractor of this installation: the built-in ones, and those of other packages."""
 
-    def __init__(self, definitions: Sequence[Definition] = BUILTIN) -> None:
-        self._definitions = {item.record.extractor_id: item for item in definitions}
+    def __init__(self, definitions: Sequence[Definition] = BUILTIN, custom: Found | None = None) -> None:
+        found = installed() if custom is None else custom
+        self._definitions = {item.record.extractor_id: item for item in (*definitions, *found.definitions)}
+        self._broken = {item.extractor_id: item for item in found.broken if item.extractor_id not in self._definitions}
+        self._all_broken = list(found.broken)
 
     def all(self) -> list[ExtractorRecord]:
         """Return every extractor, in the order of the catalogue."""
         return [item.record for item in self._definitions.values()]
+
+    def broken(self) -> list[Broken]:
+        """Return the extractors of other packages that cannot be used, with the reason."""
+        return self._all_broken
 
     def get(self, name: str, version: str = "v1") -> ExtractorRecord:
         """Return an extractor; raise ExtractorNotFound, which names the close ones."""
@@ -66,8 +81,10 @@ class Catalogue:
         return describe(record)
 
     def definition(self, extractor_id: str) -> Definition:
-        """Return how to run `name_version`; raise ExtractorNotFound."""
+        """Return how to run `name_version`; raise ExtractorNotFound, or ExtractorBroken with the reason."""
         found = self._definitions.get(extractor_id)
+        if found is None and extractor_id in self._broken:
+            raise self._broken[extractor_id].error()
         if found is None:
             close = get_close_matches(extractor_id, self._definitions, n=3, cutoff=0.5)
             known = f"Did you mean {' or '.join(close)}? " if close else ""

@@ -19,7 +19,7 @@ def describe(record: ExtractorRecord) -> dict[str, Any]:
         "feature_extractor_name": record.name,
         "version": record.version,
         "feature_extractor_id": record.extractor_id,
-        "source": "builtin",
+        "source": record.source,
         "description": record.description,
         "category": record.category,
         "icon": record.icon,

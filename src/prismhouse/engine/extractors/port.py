@@ -152,7 +152,10 @@ class VectorOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractorRecord:
-    """What the catalogue says of an extractor. Schemas are JSON Schema objects."""
+    """What the catalogue says of an extractor. Schemas are JSON Schema objects.
+
+    `source` is `builtin`, or `custom` for those of other packages, which the catalogue sets.
+    """
 
     name: str
     version: str
@@ -171,6 +174,7 @@ class ExtractorRecord:
     inference_type: str | None = "embedding"
     max_inputs: Mapping[str, int] = field(default_factory=dict)
     example_usage: Mapping[str, Any] | None = None
+    source: str = "builtin"
 
     @property
     def extractor_id(self) -> str:

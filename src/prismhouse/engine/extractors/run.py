@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.extractors.catalogue import Catalogue
-from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.port import Row, RowResult
+from prismhouse.engine.extractors.checked import run_checked
+from prismhouse.engine.extractors.custom import ExtractorBroken
+from prismhouse.engine.extractors.definition import Definition, Resources
+from prismhouse.engine.extractors.port import Extractor, Row, RowResult
 from prismhouse.engine.media.image import MAX_PIXELS
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.kit.errors import WarehouseError
 
 __all__ = ["run_rows"]
 
@@ -36,9 +39,10 @@ def run_rows(
         media: limits of videos and sounds.
 
     Raises:
-        ExtractorNotFound, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
+        ExtractorNotFound, ExtractorBroken, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
     """
-    definition = Catalogue().definition(extractor_id)
+    catalogue = Catalogue()
+    definition = catalogue.definition(extractor_id)
     complete = {**definition.record.default_parameters, **parameters}
     resources = Resources(
         threads=threads,
@@ -46,4 +50,21 @@ def run_rows(
         image_pixels=image_pixels,
         media=media or MediaLimits(),
     )
-    return definition.load(complete, resources)(rows)
+    if definition.record.source == "builtin":
+        return definition.load(complete, resources)(rows)
+    return run_checked(
+        _loaded(definition, complete, resources), catalogue.configured(definition.record, complete), rows
+    )
+
+
+def _loaded(definition: Definition, parameters: Mapping[str, Any], resources: Resources) -> Extractor:
+    """Return a custom extractor; what it raises on loading is no row's fault."""
+    try:
+        return definition.load(parameters, resources)
+    except WarehouseError:
+        raise
+    except Exception as error:
+        reason = f"Loading it raised {type(error).__name__}: {error}."
+        raise ExtractorBroken(
+            extractor=definition.record.extractor_id, package=definition.load.__module__, reason=reason
+        ) from error

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prismhouse.api.batches.model import BatchRow
+from prismhouse.api.batches.model import BatchStatus
 from prismhouse.api.batches.schemas import BatchMetadata, BulkSubmit, CreateBatch
 from prismhouse.api.batches.service.create import By, add, expire_later, insert
-from prismhouse.api.batches.service.find import lock_batch
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.submit import submit
 from prismhouse.api.batches.store import batches as store
@@ -75,7 +74,9 @@ async def submit_all(parts: Parts, namespace_id: NamespaceId, bucket: str) -> di
         try:
             async with parts.db.write() as unit:
                 tx = unit.within(namespace_id)
-                batch: BatchRow = await lock_batch(parts, tx, batch_id)
+                batch = await store.lock(tx, batch_id)
+                if batch is None or batch.status is not BatchStatus.DRAFT:
+                    continue  # somebody else submitted it, or did away with it
                 task_id = await submit(parts, tx, batch)
         except WarehouseError as error:
             if error.code.retryable:

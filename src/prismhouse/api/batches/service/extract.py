@@ -42,7 +42,8 @@ class Extraction:
     isolated: list[str] = field(default_factory=list)
 
     async def run(self, rows: Sequence[Row]) -> dict[str, Extracted]:
-        """Return what became of each row, by row id. When they fail together, each runs once more, alone.
+        """Return what became of each row, by row id. When they fail together, each runs once more, alone;
+        one whose process dies then too, twice.
 
         Raises:
             WarehouseError: when extraction as a whole cannot run (a model is missing), which no row is to blame for.
@@ -64,10 +65,15 @@ class Extraction:
     async def _one_by_one(self, rows: Sequence[Row]) -> list[RowResult]:
         return [await self._alone(row) for row in rows]
 
-    async def _alone(self, row: Row) -> RowResult:
+    async def _alone(self, row: Row, *, again: bool = False) -> RowResult:
         try:
             return (await self._call([row]))[0]
-        except (WorkerLost, ComputeTimedOut, MemoryError) as error:
+        except WorkerLost as error:
+            # The first death may have been a neighbour's doing, and this one the machine's: only a second one tells.
+            if not again:
+                return await self._alone(row, again=True)
+            failure = _failed(row, _resource_failure(error))
+        except (ComputeTimedOut, MemoryError) as error:
             failure = _failed(row, _resource_failure(error))
         except WarehouseError:
             raise

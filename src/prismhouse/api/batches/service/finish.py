@@ -24,7 +24,7 @@ from prismhouse.engine.pipeline.ledger import (
 from prismhouse.kit.clock import utc_now
 from prismhouse.storage.postgres.database import NamespaceWriter
 
-__all__ = ["end_batch", "end_stopped_tier", "end_tier"]
+__all__ = ["end_batch", "end_stopped_tier", "end_tier", "stop_tier"]
 
 _REASON_CHARACTERS = 2000
 _LEVELS: dict[Outcome, Level] = {
@@ -46,7 +46,7 @@ async def end_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int
 
 async def end_stopped_tier(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:
     """End a tier that was stopped before its chunks were done, and go on with those after it."""
-    await chunks.update_tier(tx, batch.batch_id, tier, status="CANCELED")
+    await stop_tier(tx, batch, (await chunks.tiers(tx, batch.batch_id))[tier], status="CANCELED")
     await _go_on(parts, tx, batch, tier, failed=False, status="CANCELED")
 
 
@@ -94,6 +94,15 @@ async def _close_tier(
     status = "CANCELED" if stopped or _was_stopped(counts) else str(outcome)
     await chunks.update_tier(tx, batch.batch_id, tier, status=status, audit=audit)
     return outcome, status
+
+
+async def stop_tier(tx: NamespaceWriter, batch: BatchRow, row: TierRow, *, status: str) -> None:
+    """Set the end of a tier that did not come to its own end, with its books."""
+    rows = (await ledger.counts_of(tx, [batch.batch_id])).get(batch.batch_id, [])
+    counts = Counts.total(item.counts for item in rows if item.tier == row.tier)
+    ended = replace(row, status=status, completed_at=utc_now())
+    audit = await audit_tier(tx, batch, ended, counts)
+    await chunks.update_tier(tx, batch.batch_id, row.tier, status=status, audit=audit)
 
 
 def _honest(outcome: Outcome, *, lost: int) -> Outcome:
@@ -279,7 +288,7 @@ async def _end_tasks(
         is_main = row.task_id == batch.task_id
         if row.completed_at is None:
             counts = Counts.total(item.counts for item in rows if item.tier == row.tier)
-            await chunks.update_tier(tx, batch.batch_id, row.tier, status=_unfinished(row, status, counts))
+            await stop_tier(tx, batch, row, status=_unfinished(row, status, counts))
         if is_main:
             outputs = [result]
             await parts.tasks.update(tx.unscoped, row.task_id, status=status, outputs=outputs, error=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,4 +38,5 @@ def _minutes(place: waiting.Place, pace: waiting.Pace | None) -> float | None:
     if place.ahead and pace is None:
         return None
     rows = place.rows_ahead if pace is not None else 0
-    return round(rows * pace.seconds / pace.rows / 60, 2) if pace is not None and rows else 0.0
+    # Rounded up: 0 says that nothing is ahead.
+    return math.ceil(rows * pace.seconds / pace.rows / 60 * 100) / 100 if pace is not None and rows else 0.0

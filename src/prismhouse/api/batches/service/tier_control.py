@@ -6,7 +6,7 @@ from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, TierRow
 from prismhouse.api.batches.service.find import ended_batch, find_batch, lock_batch
-from prismhouse.api.batches.service.finish import end_stopped_tier, end_tier
+from prismhouse.api.batches.service.finish import end_stopped_tier, end_tier, stop_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.rerun import run_again
 from prismhouse.api.batches.service.retry import add_retries
@@ -93,7 +93,7 @@ async def cancel_tier(
     if all(earlier.completed_at is not None for earlier in (await chunks.tiers(tx, batch_id))[:tier]):
         await end_stopped_tier(parts, tx, batch, tier)
     else:
-        await chunks.update_tier(tx, batch.batch_id, tier, status="CANCELED")
+        await stop_tier(tx, batch, row, status="CANCELED")
         await parts.tasks.update(tx.unscoped, row.task_id, status="CANCELED")
     return Stopped(batch, withdrawn, running)
 

@@ -43,8 +43,10 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
         found: dict[str, Counts] = {}
-        for name, had in (await _running(tx, batch, tier)).items():
-            collection = await parts.collections.resolve(tx, name)
+        running = await _running(tx, batch, tier)
+        # One that was deleted since an earlier run has nothing to do; the others have.
+        for name, collection in (await parts.collections.resolve_known(tx, list(running))).items():
+            had = running[name]
             fed_run = rows[tier].fed_run if had.fetched else None
             ids, counts = await sources_of(parts, tx, batch, collection, fed_run=fed_run)
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)

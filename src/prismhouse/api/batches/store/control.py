@@ -108,14 +108,18 @@ async def objects_taken_back(tx: NamespaceReader, batch_id: str) -> set[str]:
 
 
 async def restore(tx: NamespaceWriter, batch_id: BatchId, tier: int, *, run: int, since_run: int = 0) -> int:
-    """Submit again what was withdrawn from a tier, of runs since that one, as work of `run`; return how many rows."""
+    """Submit again what was withdrawn from a tier, of runs since that one, as work of `run`; return how many rows.
+
+    Rows of a collection that is gone stay withdrawn.
+    """
     return int(
         await tx.fetch_value(
             """
             WITH given AS (
               UPDATE batch_chunks SET state = 'pending', run = %(run)s
               WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
-                AND state = 'canceled' AND run >= %(since_run)s
+                AND state = 'canceled' AND run >= %(since_run)s AND EXISTS (SELECT 1 FROM collections AS c
+                  WHERE c.namespace_id = %(namespace_id)s AND c.collection_id = batch_chunks.collection_id)
               RETURNING collection_id, cardinality(source_ids) AS rows
             ), summed AS (
               SELECT collection_id, sum(rows)::int AS rows FROM given GROUP BY collection_id
