@@ -8,6 +8,7 @@ PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS := .venv/.models
+DEMO_MODELS := .venv/.demo-models
 SAMPLES := .samples/pytest_audioeval
 # The lock file and what is installed must not depend on this machine's uv settings.
 UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
@@ -17,7 +18,7 @@ help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
+demo: $(DEMO_MODELS) ## Show the main job on real photos and texts; KEEP=1 leaves the server up
 	@PRISMHOUSE_DEMO_KEEP="$(KEEP)" $(BIN)/prismhouse demo
 
 .PHONY: serve
@@ -64,6 +65,11 @@ $(BIN)/uv:
 
 $(READY): $(BIN)/uv pyproject.toml uv.lock
 	@$(UV) sync --frozen --quiet --inexact --all-extras --all-groups
+	@touch $@
+
+# The demo shows photos and texts: it does without the 226 MB of speech.
+$(DEMO_MODELS): $(READY)
+	@test -e $(MODELS) || $(BIN)/prismhouse models install all_minilm_l6_v2_v1 efficientnet_lite2_imagenet_v1
 	@touch $@
 
 $(MODELS): $(READY)

@@ -30,6 +30,9 @@ ROUNDS = 7
 LEAST_EMPTY_ROWS_PER_SECOND = 500
 MOST_SLOWDOWN = 2.0
 PER_CALL = 100
+# A look costs the server some ten milliseconds of a core.
+LOOK_SECONDS = 0.03
+QUIET_SECONDS = 15
 TERMINAL_STATES = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 
 
@@ -86,7 +89,7 @@ class Tenant:
         began = time.perf_counter()
         self.submit(path)
         while (batch := self.read(path))["status"] not in TERMINAL_STATES:
-            time.sleep(0.01)
+            time.sleep(LOOK_SECONDS)
         seconds = time.perf_counter() - began
         if (batch["status"], batch["documents_written"]) != ("COMPLETED", len(given)):
             raise SystemExit(f"The batch is {batch['status']} with {batch['documents_written']} documents.")
@@ -112,7 +115,7 @@ def measure(options: argparse.Namespace) -> int:
 def _overhead(report: Report, house: House, given: list[str], *, rounds: int) -> None:
     tenant = Tenant(house, "empty", "passthrough_extractor", {})
     tenant.seconds(given)
-    wait_until_quiet()
+    wait_until_quiet(timeout_seconds=QUIET_SECONDS)
     seconds = [tenant.seconds(given) for _ in range(rounds)]
     report.figure("rows without a model", [round(len(given) / each) for each in seconds], "rows/s")
     report.figure("overhead of a row", round(median(seconds) / len(given) * 1000, 3), "ms")
@@ -127,7 +130,7 @@ def _two_tenants(report: Report, house: House, given: list[str], *, rounds: int)
     few = given[:SMALL_ROWS]
     large.seconds(given[:200])
     small.seconds(few)
-    wait_until_quiet()
+    wait_until_quiet(timeout_seconds=QUIET_SECONDS)
     alone = [small.seconds(few) for _ in range(rounds)]
     path = large.fill(given)
     large.submit(path)

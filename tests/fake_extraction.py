@@ -29,6 +29,7 @@ def fake_rows(
     cache_dir: str,
     image_pixels: int,
     media: Any = None,
+    most_documents: int | None = None,
 ) -> list[RowResult]:
     """Do what each row's text says."""
     return [_fake(row, cache_dir) for row in rows]

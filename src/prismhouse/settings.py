@@ -161,7 +161,7 @@ class WorkerSettings(_Group):
         5000, ge=1, description="Documents after which a job writes what it has, and leaves its other rows to another."
     )
     call_seconds: float = Field(
-        0.5, gt=0, description="Computing time after which a job lets others have the extraction process."
+        0.25, gt=0, description="Computing time after which a job lets others have the extraction process."
     )
     chunks_in_flight: int | None = Field(
         None, ge=1, le=1000, description="Jobs of one batch queued at a time. Unset: two per extraction process."

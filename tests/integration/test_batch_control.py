@@ -200,11 +200,12 @@ async def test_a_cancelled_batch_goes_on_where_it_stopped_when_its_tier_is_retri
         await house.call("POST", f"{at(house, batch_id)}/cancel")
     await balanced(house, batch_id)
 
-    answer = await house.call("POST", f"{at(house, batch_id)}/tiers/0/retry", {"priority": 3})
+    answer = await house.call("POST", f"{at(house, batch_id)}/tiers/0/retry", {"priority": 3, "memory_gb": 8})
     async with house.working():
         shown = await house.ended(batch_id)
 
-    assert answer["ignored_overrides"] == ["priority"]
+    assert answer["ignored_overrides"] == ["memory_gb"]
+    assert await house.rows("SELECT priority FROM batches") == [{"priority": 3}]
     assert (shown["status"], shown["documents_written"]) == ("COMPLETED", 32)
     assert len(await house.rows("SELECT 1 FROM documents")) == 32
     tiers = await balanced(house, batch_id)

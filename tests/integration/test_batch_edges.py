@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.batches import House, open_house
+from tests.batches import NAMESPACE, House, open_house
 
+from prismhouse.api.batches.service.unwrite import delete_documents, delete_rest
 from prismhouse.storage.postgres.database import Database
 
 
@@ -59,6 +60,12 @@ async def test_every_tier_keeps_its_books_when_a_batch_is_cancelled(house: House
         await house.until(lambda shown: (shown["documents_written"] or 0) >= 4, running)
         await house.call("POST", f"{at(house, running)}/cancel")
     assert (await books(house, running))[0]["processed"] >= 4
+
+
+async def test_nothing_is_out_of_balance_when_a_draft_is_cancelled(house: House) -> None:
+    draft = (await house.call("POST", f"/v1/buckets/{house.bucket_id}/batches"))["batch_id"]
+    await house.call("POST", f"{at(house, draft)}/cancel")
+    assert await books(house, draft) == []
 
 
 async def test_every_tier_keeps_its_books_when_a_batch_fails_as_a_whole(house: House) -> None:
@@ -138,3 +145,53 @@ async def test_failed_rows_are_retried_when_another_collection_of_the_batch_is_g
     assert answer["retried_count"] == 1
     assert shown["documents_written"] == 4, shown["failure_reason"]
     assert shown["status"] == "COMPLETED_WITH_ERRORS"
+
+
+async def _fill(house: House, batch_id: str, count: int) -> None:
+    async with house.db.write() as tx:
+        await tx.execute(
+            "INSERT INTO batch_objects SELECT %(n)s, %(b)s, %(b)s || i, i FROM generate_series(1, %(count)s) AS i",
+            {"n": NAMESPACE, "b": batch_id, "count": count},
+        )
+        await tx.execute("UPDATE batches SET object_count = %(c)s WHERE batch_id = %(b)s", {"b": batch_id, "c": count})
+
+
+async def test_many_objects_are_compared_at_once_when_statistics_know_nothing_of_them(house: House) -> None:
+    await house.add_collection("notes")
+    path = f"/v1/buckets/{house.bucket_id}/batches"
+    async with house.db.write() as tx:
+        await tx.execute("ALTER TABLE batch_objects SET (autovacuum_enabled = off)")
+    large = [(await house.call("POST", path))["batch_id"] for _ in range(2)]
+    for batch_id in large:
+        await _fill(house, batch_id, 20_000)
+
+    async with asyncio.timeout(10):
+        for batch_id in large:
+            await house.call("POST", f"{path}/{batch_id}/submit")
+
+
+async def test_a_failed_batch_claims_no_retries_when_it_makes_none(house: House) -> None:
+    await house.add_collection("notes")
+    shown = await house.run(await house.add_objects("missing"))
+    assert (shown["status"], shown["max_retries"], shown["retry_count"]) == ("FAILED", 0, 0)
+
+
+async def test_an_end_user_deletes_only_what_may_be_changed_when_a_batch_is_emptied(house: House) -> None:
+    await house.add_collection("notes")
+    batch_id = (await house.run(await house.add_objects("a", "b", "c")))["batch_id"]
+    ids = [row["document_id"] for row in await house.rows("SELECT document_id FROM documents ORDER BY 1")]
+    async with house.db.write() as tx:
+        for name, rights in ((ids[0], '{"owner": "ann"}'), (ids[1], '{"read": ["ann"], "public": true}')):
+            await tx.execute(
+                "UPDATE documents SET internal = internal || jsonb_build_object('_acl', %(a)s::jsonb)"
+                " WHERE document_id = %(d)s",
+                {"a": rights, "d": name},
+            )
+
+    answer = await delete_documents(house.parts, NAMESPACE, batch_id, bucket=house.bucket_id, principal="ann")
+    await delete_rest(house.parts, namespace_id=NAMESPACE, batch_id=batch_id, principal_id="ann")
+
+    assert (answer["deleted_count"], answer["complete"]) == (1, True)
+    assert [row["document_id"] for row in await house.rows("SELECT document_id FROM documents ORDER BY 1")] == ids[1:]
+    await house.call("DELETE", f"{at(house, batch_id)}/documents")
+    assert await house.rows("SELECT 1 FROM documents") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.batches import NAMESPACE, House, open_house
 from tests.web import KeysAreNames
 
 from prismhouse.api.batches.service import Batches
+from prismhouse.storage.blobs.port import BlobMissing
 from prismhouse.storage.postgres.database import Database
 
 
@@ -388,6 +390,94 @@ async def test_files_made_on_the_way_are_stored_with_the_document(house: House) 
     [blob] = document["document_blobs"]
     assert (blob["field"], blob["role"]) == ("thumbnail", "thumbnail")
     assert await house.parts.blobs.read(NAMESPACE, blob["checksum"]) == b"picture of a cat"
+
+
+async def test_files_made_on_the_way_are_swept_when_no_document_has_them(house: House) -> None:
+    await house.add_collection("notes")
+    ids = await house.add_objects("picture of a cat", "picture of a dog")
+    await house.run(ids)
+
+    async def hashes() -> dict[str, str]:
+        rows = await house.rows("SELECT payload, document_blobs FROM documents")
+        return {row["payload"]["text"]: row["document_blobs"][0]["checksum"] for row in rows}
+
+    async def stored(sha256: str) -> bool:
+        try:
+            await house.parts.blobs.read(NAMESPACE, sha256)
+        except BlobMissing:
+            return False
+        return True
+
+    before = await hashes()
+    async with house.db.write() as tx:
+        await tx.execute("UPDATE blobs SET text = 'picture of a cow' WHERE object_id = %(id)s", {"id": ids[0]})
+    await house.run(ids, dedup_strategy="replace")
+    await house.objects.sweep(NAMESPACE)
+    after = await hashes()
+    assert not await stored(before["picture of a cat"])
+    assert await stored(after["picture of a cow"])
+    assert await stored(after["picture of a dog"])
+
+    async with house.db.write() as tx:
+        await tx.execute("DELETE FROM collections WHERE namespace_id = %(id)s", {"id": NAMESPACE})
+    await house.objects.sweep(NAMESPACE)
+    assert not [sha256 for sha256 in after.values() if await stored(sha256)]
+
+
+async def test_files_outlive_a_sweep_between_their_storage_and_the_commit(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.add_collection("notes")
+    put, blobs = house.parts.blobs.put, house.parts.blobs
+
+    async def put_and_swept(namespace_id: Any, data: bytes, **given: Any) -> Any:
+        stored = await put(namespace_id, data, **given)
+        if data == b"picture of a cat":
+            monkeypatch.setattr(blobs, "put", put)
+            async with house.db.write() as tx:
+                await house.objects.unreferenced(tx.within(NAMESPACE), [stored.sha256])
+            await house.objects.sweep(NAMESPACE)
+        return stored
+
+    ids = await house.add_objects("picture of a cat")
+    monkeypatch.setattr(blobs, "put", put_and_swept)
+    await house.run(ids)
+
+    [document] = await house.rows("SELECT document_blobs FROM documents")
+    checksum = document["document_blobs"][0]["checksum"]
+    assert await blobs.read(NAMESPACE, checksum) == b"picture of a cat"
+
+
+async def test_files_of_a_batch_that_is_cancelled_before_its_commit_are_swept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.add_collection("notes")
+    put, blobs = house.parts.blobs.put, house.parts.blobs
+    hashes: list[str] = []
+
+    async def put_and_cancelled(*arguments: Any, **given: Any) -> Any:
+        stored = await put(*arguments, **given)
+        hashes.append(stored.sha256)
+        async with house.db.write() as tx:
+            await tx.execute("UPDATE batches SET status = 'CANCELED'")
+        return stored
+
+    ids = await house.add_objects("picture of a cat")
+    monkeypatch.setattr(blobs, "put", put_and_cancelled)
+    await house.run(ids)
+    monkeypatch.setattr(blobs, "put", put)
+
+    async def gone() -> bool:
+        await house.objects.sweep(NAMESPACE)
+        try:
+            await blobs.read(NAMESPACE, hashes[0])
+        except BlobMissing:
+            return True
+        return False
+
+    async with asyncio.timeout(30):
+        while not await gone():
+            await asyncio.sleep(0.05)
 
 
 async def test_a_trigger_sends_everything_of_the_sources_through(house: House) -> None:

@@ -110,6 +110,16 @@ def test_each_text_gives_its_chunks_when_an_object_has_several(folder: str) -> N
     assert [(d.fields["text"], d.fields["input_index"]) for d in result.documents] == [("one", 0), ("two", 2)]
 
 
+def test_a_row_fails_before_its_documents_travel_when_it_gives_too_many(folder: str) -> None:
+    rows = [row("many", text=[words("one"), words("two"), words("three")]), row("few", text=words("one"))]
+
+    many, few = run_rows("text_extractor_v1", {}, rows, 1, folder, most_documents=2)
+
+    assert codes([many, few]) == ["too_many_documents", None]
+    assert not many.documents
+    assert len(few.documents) == 1
+
+
 def test_nul_and_surrogates_cannot_reach_the_store_when_text_has_them(folder: str) -> None:
     (result,) = run_rows("text_extractor_v1", {}, [row("r", text=words("a\x00b\ud800"))], 1, folder)
 

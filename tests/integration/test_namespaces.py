@@ -325,7 +325,7 @@ async def test_a_name_taken_at_the_same_moment_is_a_conflict_and_no_fault_of_our
 
 async def test_an_extractor_is_registered_once_when_two_collections_bring_it(estate: Estate) -> None:
     made = await make(estate, "empty", features=[])
-    wanted = [(record.name, record.version) for record, _ in estate.namespaces.extractors()][:1]
+    wanted = [(one["feature_extractor_name"], one["version"]) for one in estate.namespaces.extractors()][:1]
 
     async def register() -> None:
         async with estate.db.write() as tx:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from prismhouse.kit.errors import Code
 from prismhouse.settings import OutboundSettings
-from prismhouse.storage.outbound import Fetcher, URLRefused, URLUnreachable
+from prismhouse.storage.outbound import Fetcher, Sender, URLRefused, URLUnreachable, resolver
 from prismhouse.storage.outbound.addresses import is_open, networks_of
 
 Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -177,15 +180,13 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(
 ) -> None:
     """A name that changes between check and connection (DNS rebinding) is looked up once."""
     server.answer("/", b"inside")
-    loop = asyncio.get_running_loop()
     lookups: list[object] = []
 
-    async def changing(host: object, port: int, **_: object) -> list[object]:
+    def changing(host: str, _port: int) -> list[str]:
         lookups.append(host)
-        address = "127.0.0.2" if len(lookups) == 1 else "127.0.0.1"
-        return [(2, 1, 6, "", (address, port))]
+        return ["127.0.0.2" if len(lookups) == 1 else "127.0.0.1"]
 
-    monkeypatch.setattr(loop, "getaddrinfo", changing)
+    monkeypatch.setattr(resolver, "_resolved", changing)
 
     message = await refusal(fetchers(allow_networks=("127.0.0.1/32",)), server.url("/", "rebind.example"))
 
@@ -196,12 +197,55 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(
 async def test_one_private_address_among_public_ones_is_enough_to_refuse(
     fetchers: Callable[..., Fetcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def mixed(host: object, port: int, **_: object) -> list[object]:
-        return [(2, 1, 6, "", ("93.184.216.34", port)), (2, 1, 6, "", ("10.0.0.1", port))]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", mixed)
+    monkeypatch.setattr(resolver, "_resolved", lambda *_: ["93.184.216.34", "10.0.0.1"])
 
     assert "private or reserved" in await refusal(fetchers(), "http://mixed.example/")
+
+
+async def test_the_process_goes_on_when_name_servers_do_not_answer(
+    server: RudeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.answer("/")
+    silent = threading.Event()
+    asked: list[str] = []
+
+    def slow(host: str, _port: int) -> list[str]:
+        if host.endswith(".slow"):
+            asked.append(host)
+            silent.wait(30)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(resolver, "_resolved", slow)
+    sender = Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=()))
+    hosts = [f"{number % 20}.slow" for number in range(100)]
+    try:
+        hanging = [
+            asyncio.create_task(sender.post(server.url("/", host), b"", {}, timeout_seconds=1)) for host in hosts
+        ]
+        await asyncio.sleep(0)
+        posted = await sender.post(url, b"{}", {}, timeout_seconds=20)
+        assert await asyncio.to_thread(lambda: "here") == "here"
+        outcomes = await asyncio.gather(*hanging)
+    finally:
+        silent.set()
+        await sender.close()
+
+    assert posted.status == 200
+    assert sorted(asked) == sorted(set(hosts))
+    assert {one.error for one in outcomes} == {"it did not answer within 1 s"}
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date", "nonsense"])
+async def test_a_sender_reads_when_it_is_to_come_again(server: RudeServer, kind: str) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
+    given = {"seconds": "120", "date": later, "nonsense": "soon"}[kind]
+    sender = Sender(OutboundSettings(allow_networks=("127.0.0.0/8",), allow_ports=()))
+    url = server.answer("/", status="503 Later", Retry_After=given)
+
+    posted = await sender.post(url, b"{}", {}, timeout_seconds=20)
+    await sender.close()
+
+    assert posted.retry_after_seconds == (None if kind == "nonsense" else pytest.approx(120, abs=20))
 
 
 async def test_ports_that_are_not_open_are_refused(server: RudeServer, fetchers: Callable[..., Fetcher]) -> None:

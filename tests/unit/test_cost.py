@@ -50,3 +50,9 @@ def test_newer_measurements_weigh_more_when_costs_change() -> None:
 
     assert 0.1 < rate.seconds_of(0) < 0.3
     assert rate.then(Rate()) == rate
+
+
+def test_rows_of_some_seconds_are_known_when_some_were_measured() -> None:
+    assert Rate(seconds=2, rows=100).rows_in(0.5) == 25
+    assert Rate().rows_in(0.5) == 0
+    assert Rate(seconds=0, rows=4).rows_in(0.5) > 1000

@@ -46,3 +46,9 @@ def test_work_is_cut_into_chunks_that_shrink_towards_the_end(rows: int, most: in
     assert all(0 < size <= most for size in sizes)
     assert len(chunks) >= min(4, rows // 16)
     assert not chunks or sizes[-1] <= 16
+
+
+def test_no_chunk_but_the_last_is_smaller_than_what_is_worth_a_job() -> None:
+    sizes = [len(chunk) for chunk in cut_work([str(number) for number in range(1000)], 128, shares=4, least=100)]
+
+    assert sizes == [128, 128, 128, 128, 122, 100, 100, 100, 66]

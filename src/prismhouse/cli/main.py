@@ -30,6 +30,8 @@ class _Group:
 _GROUPS = (
     _Group("serve", "serve", "run the API, workers and, unless a URL replaces it, PostgreSQL"),
     _Group("worker", "worker", "run one more worker on the same database"),
+    _Group("ingest", "ingest", "make the files of a folder searchable, on a running server"),
+    _Group("search", "search", "find in what was ingested"),
     _Group("batch", "batch", "follow, list and show batches of a running server"),
     _Group("demo", "demo_command", "show the main job on real files, with a server of its own"),
     _Group("keys", "keys", "create, list and revoke API keys"),

@@ -281,6 +281,7 @@ def build(settings: Settings, dsn: str) -> House:
         document_scenes=Scenes(
             db,
             collections=collections,
+            objects=objects,
             blobs=blobs,
             copies=copies,
             compute=compute,

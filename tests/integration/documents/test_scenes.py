@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.shelf import Shelf
 
 from prismhouse.kit import json
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.port import BlobMissing
 
 
 class Cuts:
@@ -168,3 +170,119 @@ async def test_another_organization_cuts_nothing(shelf: Shelf, cuts: Cuts) -> No
     await shelf.send("GET", f"/{scene}/download", None, 404, client=stranger)
 
     assert cuts.calls == 0
+
+
+async def bytes_are_there(shelf: Shelf, sha256: str) -> bool:
+    try:
+        async for _ in shelf.opened.house.blobs.stream(await namespace_of(shelf), sha256):
+            pass
+    except BlobMissing:
+        return False
+    return True
+
+
+async def clip_of(shelf: Shelf, document_id: str) -> str:
+    await shelf.send("GET", f"/{document_id}/download")
+    async with shelf.opened.house.db.read() as tx:
+        return str(
+            await tx.fetch_value(
+                "SELECT document_blobs -> 0 ->> 'checksum' FROM documents WHERE document_id = %(id)s",
+                {"id": document_id},
+            )
+        )
+
+
+async def test_a_clip_is_swept_when_the_last_document_that_has_it_goes(shelf: Shelf, cuts: Cuts) -> None:
+    sweep = shelf.opened.house.objects.sweep
+    video = BIKES.read_bytes()
+    first = await add_scene(shelf, video, start_time=1.2, end_time=3.04)
+    second = await add_scene(shelf, video, start_time=1.2, end_time=3.04)
+    clip = await clip_of(shelf, first)
+    assert await clip_of(shelf, second) == clip
+    await sweep()
+    assert await bytes_are_there(shelf, clip)
+
+    await shelf.send("DELETE", f"/{first}")
+    await sweep()
+    assert await bytes_are_there(shelf, clip)
+
+    await shelf.send("DELETE", f"/{second}")
+    await sweep()
+    assert not await bytes_are_there(shelf, clip)
+
+
+async def test_a_clip_outlives_an_object_of_the_same_bytes(shelf: Shelf, cuts: Cuts) -> None:
+    scene = await add_scene(shelf, BIKES.read_bytes(), start_time=1.2, end_time=3.04)
+    clip = await clip_of(shelf, scene)
+    async with shelf.opened.house.db.write() as tx:
+        await shelf.opened.house.objects.unreferenced(tx.within(await namespace_of(shelf)), [clip])
+
+    await shelf.opened.house.objects.sweep()
+
+    assert await bytes_are_there(shelf, clip)
+
+
+async def test_the_clip_of_earlier_times_is_swept(shelf: Shelf, cuts: Cuts) -> None:
+    scene = await add_scene(shelf, BIKES.read_bytes(), start_time=1.2, end_time=3.04)
+    earlier = await clip_of(shelf, scene)
+    await shelf.send("PATCH", f"/{scene}", {"end_time": 2.0})
+    later = await clip_of(shelf, scene)
+
+    await shelf.opened.house.objects.sweep()
+
+    assert not await bytes_are_there(shelf, earlier)
+    assert await bytes_are_there(shelf, later)
+
+
+@pytest.mark.parametrize("change", ["deleted", "other times"])
+async def test_a_clip_is_swept_when_its_document_changed_while_it_was_cut(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    scenes, made = shelf.opened.house.document_scenes, []
+
+    class Meddling:
+        async def run(self, *arguments: Any, **given: Any) -> Any:
+            clip = await shelf.opened.house.compute.run(*arguments, **given)
+            made.append(sha256(clip).hexdigest())
+            if change == "deleted":
+                await shelf.send("DELETE", f"/{scene}")
+            else:
+                await shelf.send("PATCH", f"/{scene}", {"start_time": 9.0, "end_time": 1.0})
+            return clip
+
+    monkeypatch.setattr(scenes, "_compute", Meddling())
+    scene = await add_scene(shelf, BIKES.read_bytes(), start_time=1.2, end_time=3.04)
+
+    await shelf.send("GET", f"/{scene}/download")
+    await shelf.opened.house.objects.sweep()
+
+    assert not await bytes_are_there(shelf, made[0])
+
+
+async def test_a_clip_is_stored_again_when_a_sweep_came_between(
+    shelf: Shelf, cuts: Cuts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = shelf.opened.house
+    scene = await add_scene(shelf, BIKES.read_bytes(), start_time=1.2, end_time=3.04)
+    put, namespace_id = house.blobs.put, await namespace_of(shelf)
+
+    async def put_and_swept(*arguments: Any, **given: Any) -> Any:
+        stored = await put(*arguments, **given)
+        monkeypatch.setattr(house.blobs, "put", put)
+        async with house.db.write() as tx:
+            await house.objects.unreferenced(tx.within(namespace_id), [stored.sha256])
+        await house.objects.sweep()
+        return stored
+
+    monkeypatch.setattr(house.blobs, "put", put_and_swept)
+
+    assert await bytes_are_there(shelf, await clip_of(shelf, scene))
+
+
+async def test_an_end_user_downloads_only_what_may_be_read(shelf: Shelf, cuts: Cuts) -> None:
+    alice, bob = await shelf.user("alice"), await shelf.user("bob")
+    scene = await add_scene(shelf, BIKES.read_bytes(), start_time=1.2, end_time=3.04)
+    await shelf.send("PATCH", f"/{scene}/acl", {"read": ["alice"], "write": [], "public": False})
+
+    assert (await shelf.send("GET", f"/{scene}/download", client=alice))["cached"] is False
+    await shelf.send("GET", f"/{scene}/download", status=404, client=bob)

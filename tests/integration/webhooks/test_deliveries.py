@@ -78,6 +78,7 @@ async def test_one_failing_resource_does_not_hold_back_others_when_its_events_fa
     async with place.delivering():
         await place.tell("obj_bad", "obj_good", "obj_bad", "obj_good", "obj_other")
         failed = await soon(lambda: place.deliveries(webhook, status="failed"), until=lambda rows: len(rows) == 2)
+        await soon(lambda: place.deliveries(webhook, status="delivered"), until=lambda rows: len(rows) == 3)
 
     told = [(message.subject, message.event_id) for message in receiver.messages]
     bad = [event_id for subject, event_id in told if subject == "obj_bad"]

@@ -130,6 +130,9 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
             ]
             for version in ("v1", "v2")
         },
+        "audio_fingerprint_extractor_v1": ["mixpeek://audio_fingerprint_extractor@v1/yamnet_audioset_v1"],
+        "document_graph_extractor_v1": ["mixpeek://document_graph_extractor@v1/all_minilm_l6_v2_v1"],
+        "face_identity_extractor_v1": ["mixpeek://face_identity_extractor@v1/face_identity_sface_v1"],
         "passthrough_extractor_v1": [],
     }
 

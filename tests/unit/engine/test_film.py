@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
-from tests.films import BIKES, BUNNY, damaged, film
+from tests.films import BIKES, BUNNY, damaged, film, tone, turned
 
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.errors import MediaFault
@@ -164,3 +167,77 @@ def test_a_header_that_claims_a_huge_picture_is_refused(tmp_path: Path) -> None:
     path.write_bytes(huge)
 
     assert fault(path, "gif") == "video_too_large"
+
+
+def shown_at(path: Path, times: list[float]) -> Path:
+    """Write a video whose pictures are shown at these times, in seconds."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 4, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.ts", "film.mp4"])
+def test_a_video_whose_clock_begins_late_is_whole(tmp_path: Path, name: str) -> None:
+    read, seen = frames(shown_at(tmp_path / name, [30 + number / 10 for number in range(50)]))
+
+    assert (seen[0], seen[-1]) == ((0, 0.0), (49, pytest.approx(4.9)))
+    assert read.end == pytest.approx(5, abs=0.01)
+    assert not read.cut_off
+
+
+def test_longer_sound_does_not_make_a_video_seem_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mkv"
+    with av.open(str(path), "w") as out, av.open(str(film(tmp_path / "pictures.mp4"))) as source:
+        shown = out.add_stream_from_template(source.streams.video[0])
+        heard = out.add_stream("aac", rate=16_000, layout="mono")
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = shown
+                out.mux(packet)
+        for frame in tone(20):
+            out.mux(heard.encode(frame))
+        out.mux(heard.encode(None))
+
+    read, _ = frames(path)
+
+    assert read.end == pytest.approx(2, abs=0.01)
+    assert not read.cut_off
+
+
+def test_a_turned_video_is_read_as_it_is_seen(tmp_path: Path) -> None:
+    path = film(tmp_path / "phone.mp4", seconds=0.2)
+    with opened(path, "video", MediaLimits()) as media:
+        flat = np.asarray(next(iter(Film(media))).picture().convert("L"), np.int16)
+    with opened(turned(path), "video", MediaLimits()) as media:
+        read = Film(media)
+        upright = np.asarray(next(iter(read)).picture().convert("L"), np.int16)
+
+    assert read.size == (48, 64)
+    assert np.abs(upright - np.rot90(flat, -1)).mean() < 1
+
+
+def test_a_long_sound_takes_little_more_memory_than_its_samples(tmp_path: Path) -> None:
+    path = tmp_path / "long.flac"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("flac", rate=16_000, layout="mono")
+        for frame in tone(600):
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+    tracemalloc.start()
+    try:
+        with opened(path, "audio", MediaLimits()) as media:
+            sound = read_sound(media)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert sound.seconds == pytest.approx(600, abs=0.1)
+    assert most < 1.5 * sound.kept.nbytes

@@ -141,11 +141,11 @@ class ResubmitBatch(RequestModel):
 
 
 class RetryTier(RequestModel):
-    """Overrides that other engines know; here a process takes what it needs, and the answer says so."""
+    """Overrides: `priority` holds; the others are of other engines, here a process takes what it needs."""
 
     requires_gpu: bool | None = None
     worker_groups: list[str] | None = None
-    priority: int | None = None
+    priority: int | None = Field(None, ge=-32_768, le=32_767)
     num_cpus: float | None = Field(None, ge=0)
     num_gpus: float | None = Field(None, ge=0)
     memory: int | None = Field(None, ge=0)

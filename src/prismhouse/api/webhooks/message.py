@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.api.webhooks.channels import KeptChannel
-from prismhouse.api.webhooks.model import envelope
+from prismhouse.api.webhooks.model import STANDARD_PREFIX, envelope
 from prismhouse.api.webhooks.template import render
 from prismhouse.kit import json
 
 __all__ = ["MOST_BODY_BYTES", "body_of", "headers_of"]
 
 MOST_BODY_BYTES = 1_048_576
-_STANDARD = "whsec_"
 
 
 def body_of(event: Mapping[str, Any], channel: KeptChannel) -> bytes:
@@ -47,9 +46,9 @@ def headers_of(body: bytes, channel: KeptChannel, *, event_id: str, timestamp: i
 
 def _key(secret: str) -> bytes:
     """Return the key of Standard Webhooks: the base64 after `whsec_`; any other secret is its own bytes."""
-    if secret.startswith(_STANDARD):
+    if secret.startswith(STANDARD_PREFIX):
         try:
-            return base64.b64decode(secret.removeprefix(_STANDARD), validate=True)
+            return base64.b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
         except (binascii.Error, ValueError):
             return secret.encode()
     return secret.encode()

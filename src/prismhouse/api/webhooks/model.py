@@ -11,6 +11,7 @@ from prismhouse.kit.errors import Invalid, field_fault
 __all__ = [
     "ANY",
     "EVENT_TYPES",
+    "STANDARD_PREFIX",
     "check_event_type",
     "delivery_id",
     "delivery_of",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 ANY = "*"
+STANDARD_PREFIX = "whsec_"
+"""What a secret of Standard Webhooks begins with; its key follows in base64."""
 _OF_CONTRACT = (
     "object.created", "objects.created.batch", "object.updated", "object.deleted",
     "document.created", "document.updated", "document.deleted", "documents.updated.batch", "documents.deleted.batch",

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from prismhouse.api.web.body import RequestModel
 from prismhouse.api.web.paging import PagingKeys
 from prismhouse.api.web.storable import unstorable
-from prismhouse.api.webhooks.model import ANY, EVENT_TYPES
+from prismhouse.api.webhooks.model import ANY, EVENT_TYPES, STANDARD_PREFIX
 from prismhouse.api.webhooks.template import MOST_TEMPLATE_BYTES, faults_of
 from prismhouse.kit import json
 
@@ -62,6 +62,13 @@ class ChannelConfig(RequestModel):
                 raise ValueError(f"the value of {name} must be printable ASCII of at most {_LONGEST_HEADER} characters")
         return headers
 
+    @field_validator("signing_secret")
+    @classmethod
+    def _is_a_key(cls, secret: str | None) -> str | None:
+        if secret == STANDARD_PREFIX:
+            raise ValueError(f"{STANDARD_PREFIX} alone is an empty key, with which anybody could sign")
+        return secret
+
     @field_validator("payload_template")
     @classmethod
     def _is_renderable(cls, template: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -85,7 +92,7 @@ class Channel(RequestModel):
     @classmethod
     def _is_served(cls, given: Any) -> Any:
         named = given.get("channel") if isinstance(given, dict) else None
-        if named in {"slack", "email", "sms"}:
+        if isinstance(named, str) and named in {"slack", "email", "sms"}:
             raise ValueError(f"channel {named} is not served here; use `webhook`, with the URL of a receiver")
         return given
 

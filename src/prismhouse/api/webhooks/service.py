@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import UniqueViolation
+
 from prismhouse.api.audit.model import changed
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.web.caller import Caller
 from prismhouse.api.web.paging import Page
 from prismhouse.api.webhooks import store
-from prismhouse.api.webhooks.channels import KeptChannel, kept_of, opened, sealed, shown
+from prismhouse.api.webhooks.channels import KeptChannel, answered, kept_of, number_of, opened, sealed, shown
 from prismhouse.api.webhooks.deliveries import store as deliveries
 from prismhouse.api.webhooks.errors import TooManyWebhooks, WebhookNameTaken, WebhookNotFound
 from prismhouse.api.webhooks.schemas import Channel, ListWebhooks, UpdateWebhook, Webhook
@@ -73,7 +75,7 @@ class Webhooks:
         async with self._db.read() as tx:
             return _answer(await self.find(tx, caller.organization_id, identifier))
 
-    async def find(self, tx: Reader, organization_id: str, identifier: str, *, lock: bool = False) -> Record:
+    async def find(self, tx: Reader, organization_id: str, identifier: str, *, lock: str = "") -> Record:
         """Return the row of a webhook by id or name; raise WebhookNotFound."""
         row = await store.find_webhook(tx, organization_id, identifier, lock=lock)
         if row is None:
@@ -109,7 +111,7 @@ class Webhooks:
         given = request.model_fields_set
         self._check(request.channels or ())
         async with self._db.write() as tx:
-            row = await self.find(tx, caller.organization_id, identifier, lock=True)
+            row = await self.find(tx, caller.organization_id, identifier, lock="FOR NO KEY UPDATE")
             active = row["is_active"] if request.is_active is None else request.is_active
             cleared = request.is_active is not None
             values = {
@@ -127,9 +129,13 @@ class Webhooks:
             }
             if request.channels is not None:
                 # A webhook whose secrets can be read no more gets new ones.
-                before = self.channels(row) if _keeps_secrets(request.channels) else []
-                values |= self._stored(row["webhook_id"], kept_of(request.channels, before))
-            after = await store.update_webhook(tx, row["webhook_id"], values) or row
+                before = self._channels_before(row, request.channels)
+                unused = await store.unused_channel(tx, row["webhook_id"], [one.number for one in before])
+                values |= self._stored(row["webhook_id"], kept_of(request.channels, before, unused=unused))
+            try:
+                after = await store.update_webhook(tx, row["webhook_id"], values) or row
+            except UniqueViolation as error:
+                raise WebhookNameTaken(webhook_name=values["webhook_name"]) from error
             differences = changed(row, {name: after[name] for name in _AUDITED})
             if request.channels is not None and after["secrets"] != row["secrets"]:
                 differences.setdefault("channels", {"secrets": "sent"})
@@ -150,9 +156,10 @@ class Webhooks:
     async def delete(self, caller: Caller, identifier: str) -> None:
         """Delete a webhook with what waits for it; nothing where there is none."""
         async with self._db.write() as tx:
-            row = await store.find_webhook(tx, caller.organization_id, identifier)
+            row = await store.find_webhook(tx, caller.organization_id, identifier, lock="FOR UPDATE")
             if row is None:
                 return
+            await deliveries.lock_lanes(tx, row["webhook_id"])
             await store.delete_webhook(tx, row["webhook_id"])
             await self._audit.record(
                 tx,
@@ -171,6 +178,15 @@ class Webhooks:
                 faults.append(field_fault(["body", "channels", number, "configs", "url"], f"is refused: {reason}"))
         if faults:
             raise Invalid(faults)
+
+    def _channels_before(self, row: Record, asked: Sequence[Channel]) -> list[KeptChannel]:
+        """Return the channels of a row; without secrets where none is to stay, since they may be readable no more."""
+        if _keeps_secrets(asked):
+            return self.channels(row)
+        return [
+            KeptChannel(number=number_of(one, place), url=one["configs"]["url"])
+            for place, one in enumerate(row["channels"])
+        ]
 
     def _stored(self, webhook_id: str, channels: Sequence[KeptChannel]) -> dict[str, Any]:
         return {
@@ -194,7 +210,7 @@ def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
         "webhook_name": row["webhook_name"],
         "event_types": row["event_types"],
         "resource_types": row["resource_types"],
-        "channels": row["channels"],
+        "channels": [answered(one) for one in row["channels"]],
         "is_active": row["is_active"],
         "delivery_health": row["delivery_health"],
         "created_at": iso(row["created_at"]),

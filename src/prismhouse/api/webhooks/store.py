@@ -66,12 +66,11 @@ async def count_webhooks(tx: Reader, organization_id: str) -> int:
     )
 
 
-async def find_webhook(tx: Reader, organization_id: str, identifier: str, *, lock: bool = False) -> Record | None:
-    """Return the webhook with this id or name; an id counts before a name."""
+async def find_webhook(tx: Reader, organization_id: str, identifier: str, *, lock: str = "") -> Record | None:
+    """Return the webhook with this id or name, locked as the clause says; an id counts before a name."""
     if "\x00" in identifier:
         return None
-    statement = _FIND + (" FOR NO KEY UPDATE" if lock else "")
-    return await tx.fetch_one(statement, {"organization_id": organization_id, "identifier": identifier})
+    return await tx.fetch_one(f"{_FIND} {lock}", {"organization_id": organization_id, "identifier": identifier})
 
 
 async def update_webhook(tx: Writer, webhook_id: str, values: Mapping[str, Any]) -> Record | None:
@@ -89,6 +88,18 @@ async def update_webhook(tx: Writer, webhook_id: str, values: Mapping[str, Any])
             "channels": Jsonb(values["channels"]),
             "delivery_health": None if health is None else Jsonb(health),
         },
+    )
+
+
+async def unused_channel(tx: Reader, webhook_id: str, numbers: Sequence[int]) -> int:
+    """Return a number above those given, and above those of all deliveries in the log: any may be sent again."""
+    return int(
+        await tx.fetch_value(
+            """SELECT 1 + greatest(
+                 (SELECT max(number) FROM unnest(%(numbers)b::int[]) AS number),
+                 (SELECT max(channel) FROM webhook_deliveries WHERE webhook_id = %(webhook_id)s), -1)""",
+            {"webhook_id": webhook_id, "numbers": list(numbers)},
+        )
     )
 
 

@@ -97,6 +97,14 @@ class Server:
         """Return the answer of a POST; raise as `get`."""
         return self._call("POST", path, json=dict(body))
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer of a PATCH; raise as `get`."""
+        return self._call("PATCH", path, json=dict(body))
+
+    def delete(self, path: str) -> None:
+        """Delete what the path names; raise as `get`."""
+        self._call("DELETE", path)
+
     def namespaces(self) -> list[str]:
         """Return the namespaces that the key opens."""
         return [str(row["namespace_id"]) for row in self.get("/v1/namespaces", limit=1000)["results"]]
@@ -134,7 +142,7 @@ class Server:
             raise Unreachable(url=self.url, reason=_reason(error)) from error
         if not answer.is_success:
             raise _refusal(answer)
-        found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = {} if answer.status_code == _NO_CONTENT else answer.json()
         return found
 
     def _headers(self) -> dict[bytes, bytes]:

@@ -17,20 +17,23 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _FAILURES_SHOWN = 20
 
 
-def watch(server: Server, batch_id: str) -> int:
-    """Show what happens to a batch; return 0 when it is COMPLETED, 1 when it ended in any other way."""
+def watch(server: Server, batch_id: str, *, failures: bool = True) -> int:
+    """Show what happens to a batch; return 0 when it is COMPLETED, 1 when it ended in any other way.
+
+    Without `failures` the failed rows are only counted: the caller shows them itself.
+    """
     batch = server.find_batch(batch_id)
     with make_screen(sys.stdout) as screen:
         try:
-            return _follow(server, screen, batch)
+            return _follow(server, screen, batch, failures=failures)
         except KeyboardInterrupt:
             screen.note(f"The batch goes on. `prismhouse batch watch {batch_id}` shows it again.")
             raise
 
 
-def _follow(server: Server, screen: Screen, batch: Mapping[str, Any]) -> int:
+def _follow(server: Server, screen: Screen, batch: Mapping[str, Any], *, failures: bool) -> int:
     screen.begin(batch)
-    failures = _Failures(server, batch)
+    failed = _Failures(server, batch) if failures else None
     last: str | None = None
     pause = _FIRST_PAUSE_SECONDS
     while True:
@@ -41,8 +44,8 @@ def _follow(server: Server, screen: Screen, batch: Mapping[str, Any]) -> int:
                     screen.tier(event.data)
                 if event.name == "progress":
                     screen.progress(event.data)
-                if event.name in {"progress", "end"}:
-                    failures.show(screen, event.data["rows_failed"])
+                if failed is not None and event.name in {"progress", "end"}:
+                    failed.show(screen, event.data["rows_failed"])
                 if event.name == "end":
                     screen.end(event.data)
                     return 0 if event.data["status"] == "COMPLETED" else 1

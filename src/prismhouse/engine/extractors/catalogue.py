@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from prismhouse.engine.extractors import image, multimodal, passthrough, text
+from prismhouse.engine.extractors import audio, document_graph, face, image, multimodal, passthrough, text
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
@@ -23,6 +23,9 @@ BUILTIN = (
     image.DEFINITION,
     multimodal.DEFINITION,
     multimodal.DEFINITION_V2,
+    document_graph.DEFINITION,
+    face.DEFINITION,
+    audio.DEFINITION,
     passthrough.DEFINITION,
 )
 

@@ -60,7 +60,7 @@ def _vector_index(record: ExtractorRecord, output: VectorOutput) -> dict[str, An
             "distance": output.distance,
             "datatype": "float32",
             "on_disk": False,
-            "supported_inputs": list(output.query_modalities),
+            "supported_inputs": ["array" if kind == "vector" else kind for kind in output.query_modalities],
             "inference_name": output.model,
             "purpose": _PURPOSES.get(record.category, "multimodal"),
         },

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prismhouse.engine.extractors.bounds import bounded
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.checked import run_checked
 from prismhouse.engine.extractors.custom import ExtractorBroken
@@ -26,6 +27,7 @@ def run_rows(
     cache_dir: str = "",
     image_pixels: int = MAX_PIXELS,
     media: MediaLimits | None = None,
+    most_documents: int | None = None,
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -37,6 +39,7 @@ def run_rows(
         cache_dir: folder that keeps converted models between processes; `~` is the home of who runs the process.
         image_pixels: larger images fail.
         media: limits of videos and sounds.
+        most_documents: a row that gives more fails here, before its documents travel. None: no limit.
 
     Raises:
         ExtractorNotFound, ExtractorBroken, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
@@ -51,10 +54,11 @@ def run_rows(
         media=media or MediaLimits(),
     )
     if definition.record.source == "builtin":
-        return definition.load(complete, resources)(rows)
-    return run_checked(
-        _loaded(definition, complete, resources), catalogue.configured(definition.record, complete), rows
-    )
+        results = definition.load(complete, resources)(rows)
+    else:
+        loaded = _loaded(definition, complete, resources)
+        results = run_checked(loaded, catalogue.configured(definition.record, complete), rows)
+    return [*results] if most_documents is None else [bounded(result, most_documents) for result in results]
 
 
 def _loaded(definition: Definition, parameters: Mapping[str, Any], resources: Resources) -> Extractor:

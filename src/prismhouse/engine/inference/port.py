@@ -14,7 +14,18 @@ from prismhouse.engine.extractors.port import FloatArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageModel", "Speech", "SpeechModel", "TextModel", "TextVectors", "Word"]
+__all__ = [
+    "ImageModel",
+    "LayoutModel",
+    "ReadLine",
+    "Region",
+    "Speech",
+    "SpeechModel",
+    "TextModel",
+    "TextVectors",
+    "Word",
+    "WritingModel",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,10 @@ class ImageModel(Protocol):
     """RGB images to vectors. Called from several threads at once."""
 
     def embed_images(self, images: Sequence[Image]) -> FloatArray:
-        """Return `(n, d)` float32, rows of unit length, in the order of the images."""
+        """Return `(n, d)` float32, rows of unit length, in the order of the images.
+
+        Raises MediaFault for an image without what the model looks for, such as a face.
+        """
         ...
 
 
@@ -71,4 +85,38 @@ class SpeechModel(Protocol):
 
     def transcribe(self, samples: FloatArray, *, language: str | None = None) -> Speech:
         """Return what is said in `(n,)` float32 samples of one channel at 16 kHz."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLine:
+    """A line of writing in a picture: its box in pixels (left, top, right, bottom), its certainty from 0 to 1."""
+
+    text: str
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+class WritingModel(Protocol):
+    """A model that reads what is written in pictures."""
+
+    def read(self, image: Image) -> list[ReadLine]:
+        """Return the lines of an upright RGB picture in reading order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A part of a page: its class, its box in pixels (left, top, right, bottom), its certainty from 0 to 1."""
+
+    kind: str
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+class LayoutModel(Protocol):
+    """A model that tells the parts of a page apart."""
+
+    def regions(self, page: Image) -> list[Region]:
+        """Return the parts of a page, an upright RGB picture, likeliest first."""
         ...

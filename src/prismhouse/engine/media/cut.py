@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -32,9 +33,12 @@ _SECONDS_BEHIND = 2
 """How far sound and pictures of one time lie apart in a file."""
 
 _CHECK_EVERY = 64
+_MOST_DAMAGED = 1_000
+_BEFORE_ALL_MICROSECONDS = 10_000_000
 _FAST_START = {"movflags": "+faststart"}
 _LARGEST_BASE = 65_536
 _SAMPLE_RATE = 48_000
+"""At most: what is finer nobody hears, and AAC has no 192 kHz."""
 
 
 def cut_video(
@@ -68,10 +72,7 @@ def cut_video(
     with tempfile.TemporaryDirectory(prefix="prismhouse-cut-") as folder, opened(path, "video", bounds) as media:
         clip = Path(folder) / "clip.mp4"
         with faults_named():
-            packets = _copyable(media, start, end)
-            if packets:
-                _copy(media, packets, start, end, clip, max_bytes=max_bytes)
-            else:
+            if not _is_copied(media, start, end, clip, max_bytes=max_bytes):
                 name = _encoder(encoder)
                 _encode(media, start, end, clip, encoder=name, threads=threads, max_bytes=max_bytes)
         return clip.read_bytes()
@@ -117,6 +118,21 @@ def _copyable(media: Media, start: float, end: float) -> list[int]:
     return taken
 
 
+def _is_copied(media: Media, start: float, end: float, clip: Path, *, max_bytes: int) -> bool:
+    """Copy the part; return False where that would not be exact, or the packets are too damaged for a file."""
+    from av.error import FFmpegError
+
+    try:
+        packets = _copyable(media, start, end)
+        if packets:
+            _copy(media, packets, start, end, clip, max_bytes=max_bytes)
+    except FFmpegError as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        return False
+    return bool(packets)
+
+
 def _copy(media: Media, stamps: Sequence[int], start: float, end: float, clip: Path, *, max_bytes: int) -> None:
     import av
 
@@ -150,9 +166,10 @@ def _encode(media: Media, start: float, end: float, clip: Path, *, encoder: str,
 
     with av.open(str(clip), "w", format="mp4", options=_FAST_START) as out:
         pictures = _Pictures(out, media, encoder, threads)
+        after = Fraction(0)
         heard, early = None, []  # the file cannot begin before the first picture tells its size
         if media.audio is not None:
-            heard = out.add_stream("aac", rate=media.audio.codec_context.sample_rate or _SAMPLE_RATE)
+            heard = out.add_stream("aac", rate=min(media.audio.codec_context.sample_rate or _SAMPLE_RATE, _SAMPLE_RATE))
         _seek(media, start)
         for frame in _frames(media, start, end):
             if isinstance(frame, av.VideoFrame):
@@ -163,6 +180,8 @@ def _encode(media: Media, start: float, end: float, clip: Path, *, encoder: str,
                 early.append(frame)
             if pictures.count and heard is not None:
                 for sound in early:
+                    sound.pts = max(sound.pts, round(after * sound.sample_rate))  # damaged files go back in time
+                    after = Fraction(sound.pts + sound.samples, sound.sample_rate)
                     out.mux(heard.encode(sound))
                 early.clear()
         if not pictures.count:
@@ -187,6 +206,7 @@ class _Pictures:
         self._stream.codec_context.thread_count = threads
         self._stream.codec_context.time_base = self._base
         self._origin: Fraction | None = None
+        self._last = -1
         self.count = 0
 
     def add(self, frame: Any) -> None:
@@ -195,9 +215,9 @@ class _Pictures:
         picture = upright(frame)
         if self._origin is None:
             self._origin = time
-            self._stream.width, self._stream.height = picture.width & ~1, picture.height & ~1
+            self._stream.width, self._stream.height = max(2, picture.width & ~1), max(2, picture.height & ~1)
         made = picture.reformat(width=self._stream.width, height=self._stream.height, format="yuv420p")
-        made.pts = round((time - self._origin) / self._base)
+        self._last = made.pts = max(round((time - self._origin) / self._base), self._last + 1)
         made.time_base = self._base
         made.pict_type = 0
         self._out.mux(self._stream.encode(made))
@@ -214,7 +234,7 @@ def _frames(media: Media, start: float, end: float) -> Iterator[Any]:
 
     streams = [one for one in (media.video, media.audio) if one is not None]
     ended: set[str] = set()
-    for frame in media.container.decode(streams):
+    for frame in _decoded(media, streams):
         if frame.pts is None:
             continue
         kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
@@ -228,6 +248,30 @@ def _frames(media: Media, start: float, end: float) -> Iterator[Any]:
                 yield part
         elif time >= start - _EARLY_SECONDS:
             yield frame
+
+
+def _decoded(media: Media, streams: Sequence[Any]) -> Iterator[Any]:
+    """Yield what can be decoded: documents are made of damaged videos too, and have their scenes."""
+    from av.error import FFmpegError
+
+    packets, damaged = media.container.demux(streams), 0
+    while True:
+        try:
+            packet = next(packets, None)
+        except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except FFmpegError as error:
+            damaged += 1
+            if isinstance(error, MemoryError) or damaged > _MOST_DAMAGED:
+                raise
+            continue
+        yield from frames
 
 
 def _trimmed(frame: Any, time: float, start: float, end: float) -> Any | None:
@@ -252,10 +296,21 @@ def _trimmed(frame: Any, time: float, start: float, end: float) -> Any | None:
 
 
 def _seek(media: Media, start: float) -> None:
-    """Go to the last key frame at or before `start`, or to the beginning."""
-    video = media.video
-    stamp = int((Fraction(start).limit_denominator(1_000_000) + media.zero) / video.time_base)
-    media.container.seek(max(stamp, video.start_time or 0), stream=video, backward=True)
+    """Go to the last key frame at or before `start`, or to the beginning.
+
+    A container without an index (MPEG-TS) lands somewhere, often behind: from there only the beginning is sure.
+    """
+    video, container = media.video, media.container
+    stamp = max(
+        int((Fraction(start).limit_denominator(1_000_000) + media.zero) / video.time_base), video.start_time or 0
+    )
+    container.seek(stamp, stream=video, backward=True)
+    found = next((one for one in container.demux(video) if one.pts is not None), None)
+    if found is not None and found.is_keyframe and found.pts <= stamp:
+        container.seek(stamp, stream=video, backward=True)
+        return
+    whole = container.start_time or 0
+    container.seek(whole - _BEFORE_ALL_MICROSECONDS, backward=True)
 
 
 def _encoder(asked: str | None) -> str:

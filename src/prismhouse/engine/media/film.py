@@ -20,6 +20,8 @@ __all__ = ["Film", "FilmFrame", "Scalers", "upright"]
 _DEFAULT_FPS = 25.0
 _MOST_DAMAGED = 1_000
 _TRUNCATED = 0.9
+_LONGEST_SHOWN_SECONDS = 60
+"""A picture that claims more is believed only where the header agrees."""
 
 
 class Scalers:
@@ -66,7 +68,8 @@ class FilmFrame:
 class Film:
     """Iterates over the pictures of an open file, once.
 
-    What cannot be decoded on the way is left out and counted in `damaged`; `end` and `count` are right at the end.
+    What cannot be decoded on the way is left out and counted in `damaged`; `end` and `count` are right at the end,
+    `size` (width and height as a viewer sees them) from the first picture on.
 
     Raises:
         MediaFault: on the way: no picture at all (`media_corrupt`), or more than the limits allow
@@ -79,24 +82,27 @@ class Film:
         self.count = 0
         self.end = 0.0
         self.damaged = 0
+        self.size = (0, 0)
 
     @property
     def cut_off(self) -> bool:
         """Whether the file ended well before its header says; known at the end."""
-        said = self._media.duration
+        said = self._media.ends
         return said is not None and self._media.fps > 0 and self.end < said * _TRUNCATED - 2 / self.fps
 
     def __iter__(self) -> Iterator[FilmFrame]:
         """Yield pictures in the order of showing, times growing."""
         last, scalers = -1.0, Scalers()
         for raw in self._decoded():
-            time = last + 1 / self.fps if last >= 0 else 0.0
+            time = round(last + 1 / self.fps, 6) if last >= 0 else 0.0
             if raw.pts is not None and raw.time_base:
                 told = seconds_of(raw.pts, raw.time_base, self._media.zero)
                 time = told if told > last else time
             self._check(raw, time)
             last = time
-            self.end = time + self._shown_for(raw)
+            self.end = round(time + self._shown_for(raw, time), 6)
+            if not self.count:
+                self.size = (raw.height, raw.width) if _turns(raw) % 2 else (raw.width, raw.height)
             self.count += 1
             yield FilmFrame(self.count - 1, max(time, 0.0), raw, scalers)
         if not self.count:
@@ -128,9 +134,10 @@ class Film:
                 continue
             yield from frames
 
-    def _shown_for(self, raw: Any) -> float:
+    def _shown_for(self, raw: Any, time: float) -> float:
         seconds = float(raw.duration * raw.time_base) if raw.duration and raw.time_base else 0.0
-        return seconds if 0 < seconds < 60 else 1 / self.fps
+        most = max(_LONGEST_SHOWN_SECONDS, (self._media.ends or 0.0) - time + 1 / self.fps)
+        return seconds if 0 < seconds < most else 1 / self.fps
 
     def _check(self, raw: Any, time: float) -> None:
         limits = self._media.limits

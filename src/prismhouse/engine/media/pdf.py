@@ -6,10 +6,11 @@ Boxes are points (1/72 inch) from the upper left corner of the page as a viewer 
 from __future__ import annotations
 
 import ctypes
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ _HEAD_BYTES = 8192
 _HEADER_WITHIN = 1024
 _POINTS_PER_INCH = 72
 _LEAST_DPI = 24
+_CELL_GAP = 2.0
+"""White between two pieces of a line, in sizes of its letters: wider than that are cells, or columns."""
+
 _LONGEST_SIDE = 20_000
 _FINE = 100
 """Parts of a point that positions are told in."""
@@ -74,6 +78,25 @@ class _Clock:
         if self.is_over:
             message = f"The PDF took longer than {self._limit:g} seconds to read."
             raise MediaFault("pdf_too_slow", f"{message} Simplify it, or raise PRISMHOUSE_MEDIA__PDF_SECONDS.")
+
+
+@dataclass(slots=True)
+class _Run:
+    """Characters on the way to a line; the box is that of the page's own space, which goes upwards."""
+
+    letters: list[str] = field(default_factory=list)
+    left: float = math.inf
+    bottom: float = math.inf
+    right: float = -math.inf
+    top: float = -math.inf
+    size: float = 0.0
+
+    def add(self, letter: str, box: Box, size: float) -> None:
+        """Add a character that is really there; its box is left, bottom, right, top."""
+        self.letters.append(letter)
+        self.left, self.bottom = min(self.left, box[0]), min(self.bottom, box[1])
+        self.right, self.top = max(self.right, box[2]), max(self.top, box[3])
+        self.size = max(self.size, size)
 
 
 class PdfPage:
@@ -156,29 +179,30 @@ class PdfPage:
     def _lines(self, text: Any) -> Iterator[Line]:
         import pypdfium2.raw as pdfium_c
 
-        rect, size = pdfium_c.FS_RECTF(), 0.0
-        letters: list[str] = []
-        left = bottom = float("inf")
-        right = top = float("-inf")
-        count = pdfium_c.FPDFText_CountChars(text.raw)
-        for index in range(count + 1):
+        rect, run = pdfium_c.FS_RECTF(), _Run()
+        for index in range(pdfium_c.FPDFText_CountChars(text.raw)):
             if index % _CHECKED_EVERY == 0:
                 self._clock.check()
-            code = pdfium_c.FPDFText_GetUnicode(text.raw, index) if index < count else 0x0A
+            code = pdfium_c.FPDFText_GetUnicode(text.raw, index)
             if code in (0x0A, 0x0D):
-                if words := " ".join("".join(letters).split()):
-                    yield Line(text=words, box=self._shown((left, top, right, bottom)), size=round(size, 2))
-                letters, size = [], 0.0
-                left = bottom = float("inf")
-                right = top = float("-inf")
+                yield from self._line(run)
+                run = _Run()
                 continue
-            letters.append(_letter(code))
             is_made_up = pdfium_c.FPDFText_IsGenerated(text.raw, index) == 1
             if is_made_up or not pdfium_c.FPDFText_GetLooseCharBox(text.raw, index, ctypes.byref(rect)):
+                run.letters.append(_letter(code))
                 continue
-            left, right = min(left, rect.left), max(right, rect.right)
-            bottom, top = min(bottom, rect.bottom), max(top, rect.top)
-            size = max(size, pdfium_c.FPDFText_GetFontSize(text.raw, index))
+            size = float(pdfium_c.FPDFText_GetFontSize(text.raw, index))
+            if rect.left - run.right > _CELL_GAP * max(size, 1.0) and rect.bottom < run.top and rect.top > run.bottom:
+                yield from self._line(run)
+                run = _Run()
+            run.add(_letter(code), (rect.left, rect.bottom, rect.right, rect.top), size)
+        yield from self._line(run)
+
+    def _line(self, run: _Run) -> Iterator[Line]:
+        if words := " ".join("".join(run.letters).split()):
+            box = self._shown((run.left, run.top, run.right, run.bottom))
+            yield Line(text=words, box=box, size=round(run.size, 2))
 
     def _shown(self, box: Box) -> Box:
         """Return a box of the page's own space (upwards, unturned) as the viewer sees it."""

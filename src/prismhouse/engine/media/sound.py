@@ -16,6 +16,7 @@ __all__ = ["SPEECH_RATE", "Sound", "pauses", "read_sound"]
 SPEECH_RATE = 16_000
 _FULL = 32_768.0
 _MOST_DAMAGED = 1_000
+_SAMPLE_BYTES = 2
 _WINDOW_SECONDS = 0.02
 _QUIETEST = 1e-10
 _CUT_WITHIN_SECONDS = 30.0
@@ -71,9 +72,8 @@ def read_sound(media: Media, *, rate: int = SPEECH_RATE) -> Sound:
     if media.audio is None:
         raise MediaFault("no_audio_stream", "The file holds no sound.")
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
-    pieces: list[npt.NDArray[np.int16]] = []
-    count = damaged = 0
-    lead = 0.0
+    heard = bytearray()  # grows in place: pieces that are put together at the end would take twice the memory
+    damaged, lead = 0, 0.0
     with faults_named("audio"):
         for packet in media.container.demux(media.audio):
             try:
@@ -84,16 +84,16 @@ def read_sound(media: Media, *, rate: int = SPEECH_RATE) -> Sound:
                     raise
                 continue
             for frame in frames:
-                if not pieces and frame.pts is not None:
+                if not heard and frame.pts is not None:
                     lead = seconds_of(frame.pts, frame.time_base, media.zero)
                 for made in resampler.resample(frame):
-                    pieces.append(made.to_ndarray()[0])
-                    count += len(pieces[-1])
-                check_duration(count / rate, media.limits)
-        pieces += [made.to_ndarray()[0] for made in resampler.resample(None)] if pieces else []
-    if not pieces:
+                    heard += made.to_ndarray().data
+                check_duration(len(heard) / _SAMPLE_BYTES / rate, media.limits)
+        for made in resampler.resample(None) if heard else ():
+            heard += made.to_ndarray().data
+    if not heard:
         raise MediaFault("media_corrupt", "The file holds no sound that can be decoded. Upload it again.")
-    return Sound(kept=_aligned(np.concatenate(pieces), lead, rate), rate=rate, damaged=damaged)
+    return Sound(kept=_aligned(np.frombuffer(heard, np.int16), lead, rate), rate=rate, damaged=damaged)
 
 
 def pauses(sound: Sound, *, threshold_db: float, shortest: float) -> list[tuple[float, float]]:

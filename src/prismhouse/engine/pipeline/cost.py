@@ -10,6 +10,7 @@ __all__ = ["Rate", "fitting"]
 _WEIGHT_OF_THE_PAST = 0.5
 _UNKNOWN_ROWS = 4
 _UNKNOWN_BYTES = 8 << 20
+_LEAST_SECONDS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Rate:
         by_row = self.seconds / self.rows if self.rows else 0.0
         by_size = size_bytes * self.seconds / self.bytes if self.bytes else 0.0
         return max(by_row, by_size)
+
+    def rows_in(self, seconds: float) -> int:
+        """Return how many rows of the usual size take so long; 0 where nothing is known."""
+        return int(seconds * self.rows / max(self.seconds, _LEAST_SECONDS)) if self.rows else 0
 
 
 def fitting(sizes: Iterable[int], rate: Rate, *, seconds: float, most_bytes: int, most_documents: int) -> int:

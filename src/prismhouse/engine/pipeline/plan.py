@@ -59,15 +59,17 @@ def plan_tiers(nodes: Sequence[Node]) -> list[list[str]]:
     return tiers
 
 
-def cut_work(ids: Sequence[str], most: int, *, shares: int) -> list[Sequence[str]]:
+def cut_work(ids: Sequence[str], most: int, *, shares: int, least: int = _LEAST_CHUNK) -> list[Sequence[str]]:
     """Return `ids` in chunks of at most `most`, each at most one of `shares` of what is left.
 
-    They shrink towards the end, down to 16, so that those who work on them end at about the same time.
+    They shrink towards the end, so that those who work on them end at about the same time: down to `least`, but there
+    are several for each share, since what `least` goes by may be wrong.
     """
+    least = max(_LEAST_CHUNK, min(least, len(ids) // (2 * shares)))
     chunks: list[Sequence[str]] = []
     start = 0
     while start < len(ids):
-        size = min(most, max(_LEAST_CHUNK, -(-(len(ids) - start) // shares)))
+        size = min(most, max(least, -(-(len(ids) - start) // shares)))
         chunks.append(ids[start : start + size])
         start += size
     return chunks

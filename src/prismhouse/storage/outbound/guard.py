@@ -5,9 +5,7 @@ The guard sits where sockets are opened, so a name is resolved once and connecte
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
 import zlib
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +16,7 @@ import httpx2
 
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.storage.outbound.addresses import Network, is_open
+from prismhouse.storage.outbound.resolver import Resolver
 
 __all__ = ["Refusal", "URLRefused", "URLUnreachable", "check", "guarded_transport", "reason_of", "without_secrets"]
 
@@ -45,6 +44,7 @@ class _GuardedNetwork(httpcore2.AsyncNetworkBackend):  # type: ignore[misc, unus
         self._inner = inner
         self._networks = networks
         self._ports = ports
+        self._resolver = Resolver()
 
     async def connect_tcp(
         self,
@@ -67,10 +67,9 @@ class _GuardedNetwork(httpcore2.AsyncNetworkBackend):  # type: ignore[misc, unus
 
     async def _resolve(self, host: str, port: int) -> list[str]:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return await self._resolver.addresses(host, port)
         except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError("the host name does not resolve") from error
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     async def connect_unix_socket(
         self,

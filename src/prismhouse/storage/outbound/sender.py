@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import httpx2
 
@@ -18,9 +20,12 @@ __all__ = ["Posted", "Sender"]
 
 _CONNECTIONS = 128
 _KEPT_CONNECTIONS = 64
+# Many servers close after 5 s without a word: a request that meets that moment would count as a failed attempt.
+_KEPT_SECONDS = 2
 # What is left of an answer is read only to use its connection again.
 _MOST_ANSWER_BYTES = 65_536
 _DRAIN_SECONDS = 1.0
+_MOST_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +62,11 @@ class Sender:
         """Return why a URL can never be posted to, as far as it says so itself; None for one that may do."""
         try:
             check(url, self._settings.allow_ports)
+            parsed = httpx2.URL(url)
         except Refusal as error:
             return str(error)
-        parsed = httpx2.URL(url)
+        except httpx2.InvalidURL:  # httpx2 refuses more than the standard library: control characters, odd names
+            return "it is not a valid URL"
         if parsed.scheme == "http" and not (self._allow_http if allow_http is None else allow_http):
             return "only https is open to webhooks; PRISMHOUSE_WEBHOOKS__ALLOW_HTTP opens http"
         with suppress(ValueError):
@@ -109,7 +116,9 @@ class Sender:
     def _open(self) -> httpx2.AsyncHTTPTransport:
         if self._transport is None:
             limits = httpx2.Limits(
-                max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=5
+                max_connections=_CONNECTIONS,
+                max_keepalive_connections=_KEPT_CONNECTIONS,
+                keepalive_expiry=_KEPT_SECONDS,
             )
             self._transport = guarded_transport(self._networks, self._settings.allow_ports, limits=limits)
         return self._transport
@@ -118,7 +127,7 @@ class Sender:
 def _fault(status: int | None) -> str | None:
     if status is not None and 300 <= status < 400:
         return f"it answers {status}; redirects are not followed"
-    return None if status is None or status < 300 else f"it answers {status}"
+    return None if status is None or 200 <= status < 300 else f"it answers {status}"
 
 
 async def _drain(response: httpx2.Response) -> None:
@@ -137,4 +146,13 @@ async def _drain(response: httpx2.Response) -> None:
 
 
 def _seconds(header: str | None) -> float | None:
-    return float(header) if header is not None and header.isascii() and header.isdigit() else None
+    """Return what `Retry-After` asks for, given in seconds or as a time."""
+    if header is None:
+        return None
+    if header.isascii() and header.isdigit():
+        return float(header[:_MOST_DIGITS])
+    try:
+        moment = parsedate_to_datetime(header)
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prismhouse.api.batches.model import BatchRow, TierRow
+from prismhouse.api.batches.model import BatchRow, BatchStatus, TierRow
 from prismhouse.api.batches.store import chunks, facts, ledger
 from prismhouse.api.batches.store.facts import Facts
 from prismhouse.engine.pipeline.ledger import Counts
@@ -32,7 +32,7 @@ async def audit_batch(tx: NamespaceReader, batch: BatchRow) -> dict[str, Any]:
     ]
     return {
         "batch_id": batch.batch_id,
-        "all_balanced": bool(shown) and all(tier["balanced"] for tier in shown),
+        "all_balanced": batch.status is not BatchStatus.DRAFT and all(tier["balanced"] for tier in shown),
         "has_lost_objects": any(tier["lost"] for tier in shown),
         "tiers": shown,
     }

@@ -10,6 +10,7 @@ import numpy as np
 from prismhouse.api.batches.model import ACTIVE
 from prismhouse.api.batches.service.cutting import go_on, keep_settled, record_isolated
 from prismhouse.api.batches.service.documents import Written
+from prismhouse.api.batches.service.files import drop_files, keep_files
 from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.read import GONE
@@ -36,6 +37,7 @@ class _ChunkChanged(WarehouseError):
 
 async def commit(parts: Parts, tx: NamespaceWriter, work: Work) -> None:
     """Everything that came of a chunk, or nothing: a chunk counts in the transaction that stores its result."""
+    await keep_files(parts, tx, work.written, since=work.swept)
     batch_id, tier, number = work.batch.batch_id, work.chunk.tier, work.chunk.chunk
     chunk = await chunks.lock_chunk(tx, batch_id, tier, number)
     if chunk is None or not chunk.is_open:
@@ -61,9 +63,9 @@ async def commit(parts: Parts, tx: NamespaceWriter, work: Work) -> None:
     await amounts.add(tx, batch_id, tier, work.chunk.collection_id, work.amounts)
     await go_on(parts, tx, batch, work.chunk, again=work.again, left=work.left)
     await record_isolated(tx, batch, work.chunk, work.isolated)
-    await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
+    left = await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
     await costs.learn(tx, work.collection.collection_id, work.collection.extractor_id, work.measured)
-    if not await chunks.open_chunks(tx, batch_id, tier):
+    if not left:
         await end_tier(parts, tx, batch, tier)
 
 
@@ -98,6 +100,7 @@ async def _leave_out_deleted(parts: Parts, tx: NamespaceWriter, work: Work) -> N
     gone = made - await parts.objects.hold_visible(tx, sorted(made)) if made else set()
     if not gone:
         return
+    await drop_files(parts, tx, [item for item in work.written if item.document.root_object_id in gone])
     work.written = [item for item in work.written if item.document.root_object_id not in gone]
     kept = [row for row in work.failed if row.object_id not in gone]
     work.failed = [*kept, *(failed_row(work, name, GONE, None) for name in sorted(gone))]
@@ -124,7 +127,7 @@ async def _count_replaced(parts: Parts, tx: NamespaceWriter, work: Work) -> None
 
 async def _write_vectors(tx: NamespaceWriter, work: Work) -> None:
     outputs = {output.name: work.record.feature_uri(output) for output in work.record.vector_outputs}
-    indexes = await vectors.load(tx, list(outputs.values())) if work.written else {}
+    indexes = await vectors.load(tx, list(outputs.values())) if outputs and work.written else {}
     for name, uri in outputs.items():
         given: Sequence[Written] = [item for item in work.written if name in item.vectors]
         if given:

@@ -50,8 +50,10 @@ class Control:
     ) -> dict[str, Any]:
         """Run what a tier did not do, and what follows from it."""
         async with self._parts.db.write() as unit:
-            answer = await retry_tier(self._parts, unit.within(scope.namespace_id), batch_id, tier, bucket=bucket)
-        return {**answer, "ignored_overrides": sorted(request.model_dump(exclude_none=True))}
+            tx, priority = unit.within(scope.namespace_id), request.priority
+            answer = await retry_tier(self._parts, tx, batch_id, tier, bucket=bucket, priority=priority)
+        ignored = request.model_dump(exclude_none=True, exclude={"priority"})
+        return {**answer, "ignored_overrides": sorted(ignored)}
 
     async def cancel_tier(
         self, scope: Scope, bucket: str, batch_id: str, tier: int, *, reason: str | None = None
@@ -94,7 +96,9 @@ class Control:
 
     async def delete_documents(self, scope: Scope, bucket: str, batch_id: str) -> dict[str, Any]:
         """Delete what a batch that has ended wrote: a part in each transaction."""
-        return await delete_documents(self._parts, scope.namespace_id, batch_id, bucket=bucket)
+        return await delete_documents(
+            self._parts, scope.namespace_id, batch_id, bucket=bucket, principal=scope.principal_id
+        )
 
     async def bulk_submit(self, caller: NamespaceCaller, bucket: str, request: BulkSubmit) -> dict[str, Any]:
         """Send a whole bucket through its collections, in batches."""
@@ -110,5 +114,5 @@ class Control:
         """Submit the drafts of a bucket, each in a transaction of its own."""
         return await submit_all(self._parts, scope.namespace_id, bucket)
 
-    async def _delete_rest(self, *, namespace_id: NamespaceId, batch_id: str) -> None:
-        await delete_rest(self._parts, namespace_id=namespace_id, batch_id=batch_id)
+    async def _delete_rest(self, *, namespace_id: NamespaceId, batch_id: str, principal_id: str | None = None) -> None:
+        await delete_rest(self._parts, namespace_id=namespace_id, batch_id=batch_id, principal_id=principal_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,16 @@ __all__ = ["Written", "documents_of"]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A document to store, and its vectors by output."""
+    """A document to store, its vectors by output, and the files that are its own."""
 
     document: NewDocument
     vectors: Mapping[str, FloatArray]
+    artifacts: Sequence[Artifact] = ()
+
+    @property
+    def hashes(self) -> list[str]:
+        """Of the files, as they are stored."""
+        return [file["checksum"] for file in self.document.document_blobs[: len(self.artifacts)]]
 
 
 async def documents_of(
@@ -66,7 +72,7 @@ async def documents_of(
             batch_id=batch.batch_id,
             content_hash=origin.content_hash,
         )
-        written.append(Written(document, item.vectors))
+        written.append(Written(document, item.vectors, item.artifacts))
     return written
 
 

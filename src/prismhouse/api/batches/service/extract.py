@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.engine.extractors.bounds import bounded
 from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowFailure, RowResult
 from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.kit.errors import WarehouseError
@@ -95,6 +96,7 @@ class Extraction:
                 extraction.cache_dir,
                 parts.limits.image_pixels,
                 extraction.media,
+                parts.limits.row_documents,
                 group=self.collection.extractor_id,
             )
             seconds = time.perf_counter() - began
@@ -129,19 +131,13 @@ def _complete(rows: Sequence[Row], results: Sequence[RowResult], *, most_documen
 
 def _checked(result: RowResult, most_documents: int) -> RowResult:
     """A vector that holds no number could not be stored, and would take its whole chunk along; so would too many."""
-    kind = ErrorType.PERMANENT
-    if len(result.documents) > most_documents:
-        message = (
-            f"It gives {len(result.documents)} documents; {most_documents} are allowed. Send smaller parts of it, or"
-            " raise PRISMHOUSE_LIMITS__ROW_DOCUMENTS."
-        )
-        failure = RowFailure(stage="extract", code="too_many_documents", message=message, error_type=kind)
-        return RowResult(row_id=result.row_id, failure=failure)
+    if (result := bounded(result, most_documents)).failure is not None:
+        return result
     vectors = [vector for item in result.documents for vector in item.vectors.values()]
     if all(np.isfinite(vector).all() for vector in vectors):
         return result
     message = "The model gave a vector that holds no number for it."
-    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=kind)
+    failure = RowFailure(stage="extract", code="bad_vector", message=message, error_type=ErrorType.PERMANENT)
     return RowResult(row_id=result.row_id, failure=failure)
 
 

@@ -18,6 +18,7 @@ from prismhouse.api.batches.service.cutting import (
     undo_begin,
     undo_owed,
 )
+from prismhouse.api.batches.service.files import abandon_files
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import load_documents, load_objects
 from prismhouse.api.batches.service.stop import while_wanted
@@ -100,9 +101,10 @@ async def _open(
         ids = found.source_ids
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
+        swept = await parts.objects.generation(tx)
     known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
     record = parts.catalogue.configured(known, collection.parameters)
-    return Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate)
+    return Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate, swept=swept)
 
 
 async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
@@ -112,10 +114,18 @@ async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
     if begun is None:
         raise Dropped
     work.chunk = begun
-    if is_guilty(begun):
+    try:
+        await _work_off(parts, namespace_id, work)
+    except Exception:
+        await abandon_files(parts, namespace_id, work.written)
+        raise
+    tally(work.collection.extractor_id, work.counts, work.failed, seconds=(utc_now() - work.began_at).total_seconds())
+
+
+async def _work_off(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
+    if is_guilty(work.chunk):
         work.fail_all(KILLED_WORKERS)
-    elif not await while_wanted(parts, work.batch, begun, extract(parts, namespace_id, work)):
+    elif not await while_wanted(parts, work.batch, work.chunk, extract(parts, namespace_id, work)):
         raise Dropped
     async with parts.db.write() as unit:
         await commit(parts, unit.within(namespace_id), work)
-    tally(work.collection.extractor_id, work.counts, work.failed, seconds=(utc_now() - work.began_at).total_seconds())

@@ -13,6 +13,7 @@ from prismhouse.api.batches.service.retry import add_retries
 from prismhouse.api.batches.service.stop import Stopped, jobs_of, withdraw
 from prismhouse.api.batches.service.submit import job_id
 from prismhouse.api.batches.service.tiers import enqueue_pending
+from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, control, journal
 from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.kit.errors import Code, WarehouseError
@@ -131,8 +132,13 @@ async def cancel_job(
     return Stopped(batch, withdrawn, running), name
 
 
-async def retry_tier(parts: Parts, tx: NamespaceWriter, batch_id: str, tier: int, *, bucket: str) -> dict[str, Any]:
-    """Run what a tier did not do: rows that failed, rows that were taken back, or all of it if it never began."""
+async def retry_tier(
+    parts: Parts, tx: NamespaceWriter, batch_id: str, tier: int, *, bucket: str, priority: int | None = None
+) -> dict[str, Any]:
+    """Run what a tier did not do: rows that failed, rows that were taken back, or all of it if it never began.
+
+    `priority` is the batch's from now on, among those of its namespace.
+    """
     await tier_of(tx, await find_batch(parts, tx, batch_id, bucket=bucket), tier)
     batch = await ended_batch(parts, tx, batch_id, bucket=bucket, verb="retried")
     row = await tier_of(tx, batch, tier)
@@ -147,6 +153,8 @@ async def retry_tier(parts: Parts, tx: NamespaceWriter, batch_id: str, tier: int
     tiers = [tier, *(later.tier for later in rows if later.tier > tier and _follows(later, stopped))]
     message = f"{count} rows of the tier run again." if row.fed_run is not None else "The tier runs for the first time."
     await _record(tx, batch, tier, JournalEvent.TIER_RETRIED, message)
+    if priority is not None:
+        await store.update(tx, batch.batch_id, priority=priority)
     task_id = await run_again(parts, tx, batch, tiers)
     return {
         "batch_id": batch_id,

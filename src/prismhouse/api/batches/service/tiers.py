@@ -12,6 +12,7 @@ from prismhouse.api.batches.service.sources import Origin, load_documents, load_
 from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, control, journal, ledger
+from prismhouse.api.batches.store import work as costs
 from prismhouse.api.batches.store.journal import JournalEvent
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.engine.pipeline.plan import cut_work
@@ -51,14 +52,15 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
             ids, counts = await sources_of(parts, tx, batch, collection, fed_run=fed_run)
             await ledger.add_counts(tx, batch.batch_id, tier, name, counts)
             found[name] = counts
-            work += [(name, part) for part in cut_work(ids, parts.worker.chunk_rows, shares=parts.chunks_in_flight)]
+            rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
+            least = rate.rows_in(parts.worker.call_seconds)
+            cut = cut_work(ids, parts.worker.chunk_rows, shares=parts.chunks_in_flight, least=least)
+            work += [(name, part) for part in cut]
         await control.fed(tx, batch.batch_id, tier, run=batch.run)
         await _record_start(tx, batch, tier, found, chunks_made=len(work))
         await chunks.insert_chunks(tx, batch.batch_id, tier, work, run=batch.run)
-        if not await chunks.open_chunks(tx, batch.batch_id, tier):
+        if not await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight):
             await end_tier(parts, tx, batch, tier)
-            return True
-        await enqueue_pending(parts, tx, batch, tier, parts.chunks_in_flight)
     return True
 
 
@@ -81,11 +83,12 @@ async def _record_start(
     )
 
 
-async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> None:
-    """Queue the next chunks of a tier, until `limit` wait or run."""
-    numbers = await chunks.take_pending(tx, batch.batch_id, tier, limit)
+async def enqueue_pending(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int, limit: int) -> int:
+    """Queue the next chunks of a tier, until `limit` wait or run; return how many are still to be run."""
+    numbers, left = await chunks.take_pending(tx, batch.batch_id, tier, limit)
     jobs = [job_arguments(batch, batch.task_id, tier=tier, chunk=number) for number in numbers]
     await parts.queue.enqueue(tx.unscoped, "batches.run_chunk", jobs, priority=batch.priority)
+    return left
 
 
 async def _announce(parts: Parts, tx: NamespaceWriter, batch: BatchRow, tier: int) -> None:

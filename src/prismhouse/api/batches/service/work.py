@@ -31,7 +31,7 @@ class Dropped(Exception):
 
 @dataclass(slots=True)
 class Work:
-    """A chunk on its way."""
+    """A chunk on its way. `swept` is the generation of the sweep of bytes before it was begun."""
 
     batch: BatchRow
     chunk: Chunk
@@ -39,6 +39,7 @@ class Work:
     record: ExtractorRecord
     origins: Mapping[str, Origin]
     rate: Rate
+    swept: int
     measured: Rate = field(default_factory=Rate)
     settled: set[str] = field(default_factory=set)
     again: list[str] = field(default_factory=list)

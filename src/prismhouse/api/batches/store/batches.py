@@ -249,22 +249,30 @@ async def hold_submissions(tx: NamespaceWriter, bucket_id: str) -> None:
 
 async def conflicting(tx: NamespaceReader, batch: BatchRow, collection_ids: Sequence[str]) -> str | None:
     """Return another active batch of the bucket that sends one of the same objects to one of `collection_ids`."""
-    value = await tx.fetch_value(
+    rows = await tx.fetch_all(
         """
-        WITH running AS MATERIALIZED (
-          SELECT batch_id FROM batches other
-          WHERE other.namespace_id = %(namespace_id)s AND other.bucket_id = %(bucket_id)s
-            AND other.status IN ('QUEUED', 'PROCESSING') AND other.batch_id <> %(batch_id)s
-            AND EXISTS (SELECT 1 FROM jsonb_array_elements(other.dag_tiers) tier, jsonb_array_elements_text(tier) name
-                        WHERE name = ANY(%(collection_ids)b))
-        )
-        SELECT theirs.batch_id FROM batch_objects ours
-        JOIN batch_objects theirs ON theirs.namespace_id = %(namespace_id)s AND theirs.object_id = ours.object_id
-        WHERE ours.namespace_id = %(namespace_id)s AND ours.batch_id = %(batch_id)s
-          AND theirs.batch_id IN (SELECT batch_id FROM running) AND EXISTS (SELECT 1 FROM running)
-        LIMIT 1
+        SELECT batch_id FROM batches other
+        WHERE other.namespace_id = %(namespace_id)s AND other.bucket_id = %(bucket_id)s
+          AND other.status IN ('QUEUED', 'PROCESSING') AND other.batch_id <> %(batch_id)s
+          AND EXISTS (SELECT 1 FROM jsonb_array_elements(other.dag_tiers) tier, jsonb_array_elements_text(tier) name
+                      WHERE name = ANY(%(collection_ids)b))
         """,
         {"bucket_id": batch.bucket_id, "batch_id": batch.batch_id, "collection_ids": list(collection_ids)},
+    )
+    if not rows:
+        return None
+    # One look for each object. A join is planned by statistics, which know nothing yet of a new batch's objects: it
+    # compared each of ours with all of theirs.
+    value = await tx.fetch_value(
+        """
+        SELECT found.batch_id FROM batch_objects ours, LATERAL (
+          SELECT theirs.batch_id FROM batch_objects theirs
+          WHERE theirs.namespace_id = %(namespace_id)s AND theirs.object_id = ours.object_id
+            AND theirs.batch_id = ANY(%(running)b) LIMIT 1) found
+        WHERE ours.namespace_id = %(namespace_id)s AND ours.batch_id = %(batch_id)s
+        LIMIT 1
+        """,
+        {"batch_id": batch.batch_id, "running": [row["batch_id"] for row in rows]},
     )
     return None if value is None else str(value)
 

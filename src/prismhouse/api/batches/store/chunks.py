@@ -149,29 +149,34 @@ async def insert_chunks(
     )
 
 
-async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit: int) -> list[int]:
-    """Mark pending chunks as queued, until `limit` that are due are, and return their numbers.
+async def take_pending(tx: NamespaceWriter, batch_id: BatchId, tier: int, limit: int) -> tuple[list[int], int]:
+    """Mark pending chunks as queued, until `limit` that are due are; return their numbers, and how many are open.
 
     Who stops the batch may hold some of them.
     """
-    rows = await tx.fetch_all(
+    row = await tx.fetch_one(
         """
-        WITH next AS MATERIALIZED (
+        WITH open AS (
+          SELECT count(*) AS number,
+            count(*) FILTER (WHERE state = 'queued' AND (not_before IS NULL OR not_before <= now())) AS due
+          FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
+            AND state IN ('pending', 'queued')
+        ), next AS MATERIALIZED (
           SELECT chunk FROM batch_chunks
           WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s AND state = 'pending'
-          ORDER BY chunk LIMIT greatest(0, %(limit)s - (
-            SELECT count(*) FROM batch_chunks WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
-              AND tier = %(tier)s AND state = 'queued' AND (not_before IS NULL OR not_before <= now())))
+          ORDER BY chunk LIMIT greatest(0, %(limit)s - (SELECT due FROM open))
           FOR UPDATE SKIP LOCKED
+        ), taken AS (
+          UPDATE batch_chunks SET state = 'queued', not_before = NULL
+          WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
+            AND chunk IN (SELECT chunk FROM next)
+          RETURNING chunk
         )
-        UPDATE batch_chunks SET state = 'queued', not_before = NULL
-        WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s AND tier = %(tier)s
-          AND chunk IN (SELECT chunk FROM next)
-        RETURNING chunk
+        SELECT ARRAY(SELECT chunk FROM taken ORDER BY chunk) AS chunks, (SELECT number FROM open) AS number
         """,
         {"batch_id": batch_id, "tier": tier, "limit": limit},
     )
-    return sorted(row["chunk"] for row in rows)
+    return (list(row["chunks"]), int(row["number"])) if row else ([], 0)
 
 
 async def open_chunks(tx: NamespaceReader, batch_id: str, tier: int) -> int:

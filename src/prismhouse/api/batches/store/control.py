@@ -319,12 +319,18 @@ async def clear(tx: NamespaceWriter, batch_id: BatchId, *, from_tier: int) -> No
         )
 
 
-async def delete_documents(tx: NamespaceWriter, batch_id: BatchId, *, limit: int) -> dict[str, list[str]]:
-    """Delete documents that a batch wrote, at most `limit`, and return their ids by collection."""
+async def delete_documents(
+    tx: NamespaceWriter, batch_id: BatchId, *, limit: int, principal: str | None
+) -> dict[str, list[str]]:
+    """Delete documents that a batch wrote, at most `limit`, and return their ids by collection.
+
+    An end user deletes only those that the access lists give to change; None, all.
+    """
     rows = await tx.fetch_all(
         """
         WITH doomed AS MATERIALIZED (
           SELECT document_id FROM documents WHERE namespace_id = %(namespace_id)s AND batch_id = %(batch_id)s
+            AND may_write(internal, %(principal)s::text)
           ORDER BY document_id LIMIT %(limit)s FOR UPDATE
         ), gone AS (
           DELETE FROM documents
@@ -334,7 +340,7 @@ async def delete_documents(tx: NamespaceWriter, batch_id: BatchId, *, limit: int
         SELECT collection_id, array_agg(document_id ORDER BY document_id) AS document_ids FROM gone
         GROUP BY collection_id ORDER BY collection_id
         """,
-        {"batch_id": batch_id, "limit": limit},
+        {"batch_id": batch_id, "limit": limit, "principal": principal},
     )
     return {row["collection_id"]: row["document_ids"] for row in rows}
 

@@ -15,10 +15,12 @@ from prismhouse.api.documents.scenes.errors import (
     NotAScene,
     SceneTimedOut,
     SceneUncut,
+    VideoElsewhere,
     VideoPackageMissing,
 )
 from prismhouse.api.documents.scenes.model import CLIP_FIELD, Scene, scene_of
 from prismhouse.api.documents.service import DocumentNotFound
+from prismhouse.api.objects.service import Objects
 from prismhouse.api.web.caller import Scope
 from prismhouse.api.web.links import Downloads
 from prismhouse.engine.media.errors import MediaFault
@@ -29,7 +31,7 @@ from prismhouse.settings import MediaSettings
 from prismhouse.storage.blobs.copies import LocalCopies
 from prismhouse.storage.blobs.port import BlobMissing, BlobStore
 from prismhouse.storage.compute.port import Compute, ComputeTimedOut
-from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.database import Database, NamespaceWriter
 
 __all__ = ["Scenes"]
 
@@ -47,6 +49,7 @@ class Scenes:
         db: Database,
         *,
         collections: Collections,
+        objects: Objects,
         blobs: BlobStore,
         copies: LocalCopies,
         compute: Compute,
@@ -56,6 +59,7 @@ class Scenes:
     ) -> None:
         self._db = db
         self._collections = collections
+        self._objects = objects
         self._blobs = blobs
         self._copies = copies
         self._compute = compute
@@ -133,7 +137,13 @@ class Scenes:
                 if scene.video_sha256 not in paths:
                     raise BlobMissing(sha256=scene.video_sha256)
                 clip = await self._run(scene, paths[scene.video_sha256])
-            stored = await self._blobs.put(namespace_id, clip)
+            return await self._store(namespace_id, scene, clip)
+
+    async def _store(self, namespace_id: NamespaceId, scene: Scene, clip: bytes) -> str:
+        """Store a clip and note it with its document; where that is another scene by now, the sweep takes it."""
+        async with self._db.read() as unit:
+            swept = await self._objects.generation(unit.within(namespace_id))
+        stored = await self._blobs.put(namespace_id, clip)
         reference = {
             "field": CLIP_FIELD,
             "role": "artifact",
@@ -146,7 +156,17 @@ class Scenes:
             "created_at": utc_now(),
             "source_blob_id": scene.video_sha256,
         }
-        await self._keep(namespace_id, scene, reference)
+        try:
+            async with self._db.write() as unit:
+                tx = unit.within(namespace_id)
+                if not await self._objects.keep_bytes(tx, [stored.sha256], since=swept):
+                    await self._blobs.put(namespace_id, clip)
+                is_kept = await self._keep(tx, scene, reference)
+        except BaseException:
+            await asyncio.shield(self._objects.abandon(namespace_id, [stored.sha256]))
+            raise
+        if not is_kept:
+            await self._objects.abandon(namespace_id, [stored.sha256])
         return stored.sha256
 
     async def _run(self, scene: Scene, path: Any) -> bytes:
@@ -164,16 +184,16 @@ class Scenes:
             raise SceneTimedOut(id=scene.document_id, timeout_seconds=settings.cut_seconds) from error
         return clip
 
-    async def _keep(self, namespace_id: NamespaceId, scene: Scene, reference: Mapping[str, Any]) -> None:
-        """Note the clip with its document, unless that is another scene by now."""
-        async with self._db.write() as unit:
-            tx = unit.within(namespace_id)
-            row = await store.lock(tx, scene.document_id)
-            if row is None:
-                return
-            try:
-                now = scene_of(row)
-            except NotAScene:
-                return
-            if (now.video_sha256, now.filename) == (scene.video_sha256, scene.filename):
-                await store.keep(tx, scene.document_id, [*now.others, reference])
+    async def _keep(self, tx: NamespaceWriter, scene: Scene, reference: Mapping[str, Any]) -> bool:
+        """Note the clip with its document; return False when that is gone or another scene by now."""
+        row = await store.lock(tx, scene.document_id)
+        if row is None:
+            return False
+        try:
+            now = scene_of(row)
+        except (NotAScene, VideoElsewhere):
+            return False
+        if (now.video_sha256, now.filename) != (scene.video_sha256, scene.filename):
+            return False
+        await store.keep(tx, scene.document_id, [*now.others, reference])
+        return True

@@ -63,7 +63,7 @@ async def hold_garbage(tx: NamespaceWriter, limit: int) -> list[str]:
 
 
 async def take_garbage(tx: NamespaceWriter, hashes: Sequence[str]) -> list[str]:
-    """Take hashes that `hold_garbage` locked off the list; return those that no blob refers to.
+    """Take hashes that `hold_garbage` locked off the list; return those that no blob and no document owns.
 
     A statement of its own: its snapshot has the deletions that `hold_garbage` waited for.
     """
@@ -74,6 +74,9 @@ async def take_garbage(tx: NamespaceWriter, hashes: Sequence[str]) -> list[str]:
         )
         SELECT sha256 FROM taken WHERE NOT EXISTS (
           SELECT 1 FROM blobs b WHERE b.namespace_id = %(namespace_id)s AND b.sha256 = taken.sha256 AND b.text IS NULL)
+        AND NOT EXISTS (
+          SELECT 1 FROM documents d WHERE d.namespace_id = %(namespace_id)s AND d.document_blobs <> '[]'
+            AND own_files(d.document_blobs) @> ARRAY[taken.sha256])
         ORDER BY sha256""",
         {"hashes": [*hashes]},
     )

@@ -136,9 +136,10 @@ async def missing(tx: NamespaceReader, bucket_id: str, object_ids: Sequence[str]
     rows = await tx.fetch_all(
         """
         SELECT i.object_id FROM unnest(%(object_ids)b::text[]) WITH ORDINALITY AS i(object_id, place)
-        WHERE NOT EXISTS (
-          SELECT 1 FROM objects o WHERE o.namespace_id = %(namespace_id)s AND o.bucket_id = %(bucket_id)s
-            AND o.object_id = i.object_id AND o.lifecycle_state = 'active')
+        LEFT JOIN LATERAL (
+          SELECT o.bucket_id, o.lifecycle_state FROM objects o
+          WHERE o.namespace_id = %(namespace_id)s AND o.object_id = i.object_id LIMIT 1) AS found ON true
+        WHERE found.bucket_id IS DISTINCT FROM %(bucket_id)s OR found.lifecycle_state <> 'active'
         ORDER BY i.place""",
         {"bucket_id": bucket_id, "object_ids": [*object_ids]},
     )

@@ -23,10 +23,14 @@ _random = secrets.SystemRandom()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of an attempt. A hopeless one would fail again in the same way: it is not repeated."""
+    """What came of an attempt. A hopeless one would fail again in the same way: it is not repeated.
+
+    One whose receiver was `removed` says nothing of the health of those that are left.
+    """
 
     posted: Posted
     hopeless: bool = False
+    removed: bool = False
 
     @property
     def error(self) -> str | None:
@@ -43,7 +47,7 @@ async def attempt(
 ) -> Outcome:
     """Send the row of an event to a channel; None stands for one that was removed."""
     if channel is None:
-        return _hopeless("the webhook has no such channel any more")
+        return _hopeless("the webhook has no such channel any more", removed=True)
     body = body_of(event, channel)
     if len(body) > MOST_BODY_BYTES:
         return _hopeless(f"the rendered payload has {len(body)} bytes; at most {MOST_BODY_BYTES} are sent")
@@ -56,8 +60,8 @@ async def attempt(
     return Outcome(posted=posted)
 
 
-def _hopeless(reason: str) -> Outcome:
-    return Outcome(posted=Posted(status=None, error=reason, duration_ms=0), hopeless=True)
+def _hopeless(reason: str, *, removed: bool = False) -> Outcome:
+    return Outcome(posted=Posted(status=None, error=reason, duration_ms=0), hopeless=True, removed=removed)
 
 
 def pause_after(settings: WebhookSettings, attempts: int, outcome: Outcome) -> float | None:

@@ -15,7 +15,6 @@ from contextlib import suppress
 
 import structlog
 
-from prismhouse.api.webhooks.channels import KeptChannel
 from prismhouse.api.webhooks.deliveries import store
 from prismhouse.api.webhooks.deliveries.attempt import Outcome, attempt, pause_after
 from prismhouse.api.webhooks.deliveries.health import Run
@@ -38,7 +37,11 @@ _MARGIN_SECONDS = 5.0
 _STOPPED_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
-_Sending = dict[asyncio.Task[Outcome], tuple[Lane, Record]]
+# So many events of a lane go out in a row; then lanes that wait have their turn.
+_MOST_IN_A_ROW = 20
+
+_Sending = dict[asyncio.Task[Outcome], tuple[Lane, Record, int]]
+"""Each with its lane, its event, and the how manieth it is of its lane in a row."""
 
 
 class Deliverer:
@@ -99,7 +102,7 @@ class Deliverer:
         return not (more or (claimed and claimed == free) or any(task.done() for task in sending))
 
     async def _claim(self, holder: str, sending: _Sending, free: int) -> int:
-        busy = Counter(lane[0] for lane, _ in sending.values())
+        busy = Counter(lane[0] for lane, _, _ in sending.values())
         async with self._db.write() as tx:
             await store.relax(tx)
             lanes = await store.claim(
@@ -111,7 +114,7 @@ class Deliverer:
                 margin_seconds=_MARGIN_SECONDS,
             )
             heads = await self._heads(tx, holder, lanes) if lanes else {}
-        self._begin(sending, heads)
+        self._begin(sending, heads, {})
         return len(heads)
 
     async def _heads(self, tx: Writer, holder: str, lanes: Sequence[Lane]) -> dict[Lane, Record]:
@@ -123,17 +126,20 @@ class Deliverer:
             await store.release(tx, dict.fromkeys(ended, _STOPPED_SECONDS), holder=holder)
         return heads
 
-    def _begin(self, sending: _Sending, heads: Mapping[Lane, Record]) -> None:
+    def _begin(self, sending: _Sending, heads: Mapping[Lane, Record], turns: Mapping[Lane, int]) -> None:
         for lane, head in heads.items():
-            sending[asyncio.create_task(self._send(lane, head))] = (lane, head)
+            sending[asyncio.create_task(self._send(lane, head))] = (lane, head, turns.get(lane, 0) + 1)
 
     async def _send(self, lane: Lane, head: Record) -> Outcome:
         try:
-            channels = self._webhooks.channels({**head, "webhook_id": lane[0]})
+            channels = {one.number: one for one in self._webhooks.channels({**head, "webhook_id": lane[0]})}
+            return await attempt(self._sender, head, channels.get(lane[1]))
         except WarehouseError as error:
-            return Outcome(posted=Posted(status=None, error=error.message, duration_ms=0))
-        channel: KeptChannel | None = channels[lane[1]] if lane[1] < len(channels) else None
-        return await attempt(self._sender, head, channel)
+            reason = error.message
+        except Exception as error:  # noqa: BLE001 - recorded: one event that cannot be sent must not end the others
+            _log.exception("a delivery could not be attempted", webhook_id=lane[0], event_id=head["event_id"])
+            reason = f"it could not be attempted ({type(error).__name__}); the log of the worker says more"
+        return Outcome(posted=Posted(status=None, error=reason, duration_ms=0))
 
     async def _advance(self, holder: str, sending: _Sending, *, go_on: bool = True) -> None:
         """Note the attempts that ended, and send the next event of their lanes."""
@@ -144,10 +150,10 @@ class Deliverer:
         async with self._db.write() as tx:
             # What a crash of the database forgets of this is sent once more: nothing has to be on disk at once.
             await store.relax(tx)
-            held = await store.hold(tx, [lane for lane, _, _ in ended], holder=holder)
+            held = await store.hold(tx, [lane for lane, _, _, _ in ended], holder=holder)
             outcomes: list[tuple[int, str, int | None, str | None, float]] = []
             later: dict[Lane, float] = {}
-            for lane, head, outcome in ended:
+            for lane, head, turn, outcome in ended:
                 if not outcome.posted.is_success and lane not in held:
                     continue
                 status, pause = self._judge(head["attempts"] + 1, outcome)
@@ -156,17 +162,19 @@ class Deliverer:
                 )
                 if pause is not None:
                     later[lane] = pause
-                if head["troubled"] or status != "delivered":
+                elif turn >= _MOST_IN_A_ROW and lane in held:
+                    later[lane] = 0
+                if (head["troubled"] or status != "delivered") and not outcome.removed:
                     runs.setdefault(lane[0], Run()).add(status, outcome.error)
             if outcomes:
                 await store.record(tx, outcomes)
             if later:
                 await store.release(tx, later, holder=holder)
-            on = [lane for lane, _, _ in ended if lane in held and lane not in later]
+            on = [lane for lane, _, _, _ in ended if lane in held and lane not in later]
             heads = await self._heads(tx, holder, on) if on and go_on else {}
             if heads:
                 await store.extend(tx, list(heads), holder=holder, margin_seconds=_MARGIN_SECONDS)
-        self._begin(sending, heads)
+        self._begin(sending, heads, {lane: turn for lane, _, turn, _ in ended})
         tally((status, duration_ms) for _, status, _, _, duration_ms in outcomes)
         for webhook_id, run in runs.items():
             await self._note(webhook_id, run)

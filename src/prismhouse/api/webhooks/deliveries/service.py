@@ -11,6 +11,7 @@ import structlog
 
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.web.caller import Caller
+from prismhouse.api.webhooks.channels import number_of
 from prismhouse.api.webhooks.deliveries import store
 from prismhouse.api.webhooks.deliveries.attempt import attempt
 from prismhouse.api.webhooks.errors import DeliveryNotFound, NotRedeliverable
@@ -57,7 +58,7 @@ class Deliveries:
         """Have a delivery that ended sent again, with attempts as at first; raise NotRedeliverable."""
         number = delivery_of(named)
         async with self._db.write() as tx:
-            webhook = await self._webhooks.find(tx, caller.organization_id, identifier)
+            webhook = await self._webhooks.find(tx, caller.organization_id, identifier, lock="FOR KEY SHARE")
             row = None if number is None else await store.find(tx, webhook["webhook_id"], number)
             if row is None or number is None:
                 raise DeliveryNotFound(id=named, resource="delivery")
@@ -115,13 +116,12 @@ class Deliveries:
 
 
 def _shown(row: Record, webhook: Mapping[str, Any]) -> dict[str, Any]:
-    channels = webhook["channels"]
-    url = channels[row["channel"]]["configs"]["url"] if row["channel"] < len(channels) else None
+    urls = {number_of(one, place): one["configs"]["url"] for place, one in enumerate(webhook["channels"])}
     kind = row["event_type"]
     return {
         "delivery_id": delivery_id(row["delivery"]),
         "webhook_id": webhook["webhook_id"],
-        "url": url,
+        "url": urls.get(row["channel"]),
         "event_id": row["event_id"],
         "event_type": kind,
         "seq": row["position"],

@@ -1,6 +1,6 @@
 """Every SQL statement about deliveries and the lanes they wait in.
 
-A lane's row is locked first, then its deliveries; who changes a webhook takes no lane in the same transaction.
+A lane's row is locked first, then its deliveries. Who locks a webhook and lanes locks the webhook before them.
 """
 
 from __future__ import annotations
@@ -198,6 +198,14 @@ async def hasten(tx: Writer, webhook_id: str) -> None:
              SELECT webhook_id, channel, resource FROM webhook_lanes
              WHERE webhook_id = %(webhook_id)s AND held_by IS NULL AND due_at > now()
              ORDER BY 1, 2, 3 FOR UPDATE)""",
+        {"webhook_id": webhook_id},
+    )
+
+
+async def lock_lanes(tx: Writer, webhook_id: str) -> None:
+    """Wait for those who are noting attempts of a webhook, and keep others from it: what is deleted goes at once."""
+    await tx.execute(
+        "SELECT FROM webhook_lanes WHERE webhook_id = %(webhook_id)s ORDER BY channel, resource FOR UPDATE",
         {"webhook_id": webhook_id},
     )
 

@@ -15,9 +15,9 @@ from prismhouse.api.webhooks.model import operation_of, resource_type_of
 from prismhouse.kit.clock import iso
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
 from prismhouse.kit.errors import Code, WarehouseError
-from prismhouse.storage.postgres.database import Database, Record
+from prismhouse.storage.postgres.database import Database, Reader, Record
 
-__all__ = ["CursorExpired", "Feed", "FeedPage", "NamespacesDiffer"]
+__all__ = ["CursorAhead", "CursorExpired", "Feed", "FeedPage", "NamespacesDiffer"]
 
 # Each may become deliveries of a hundred webhooks, in one statement.
 _EVENTS_AT_ONCE = 1_000
@@ -27,6 +27,13 @@ _log = structlog.get_logger(__name__)
 
 class CursorExpired(WarehouseError):
     """The cursor is older than the events that are kept ({days} days): some after it are gone."""
+
+    code = Code.BAD_REQUEST
+    hint = "Read the state that you need anew, then start again without a cursor."
+
+
+class CursorAhead(WarehouseError):
+    """The cursor is past the last event: it comes from a database that was set back since, or from another one."""
 
     code = Code.BAD_REQUEST
     hint = "Read the state that you need anew, then start again without a cursor."
@@ -64,6 +71,7 @@ class Feed:
             last = await store.hold(tx)
             if last is None:
                 return False
+            await store.keep_webhooks(tx)
             return await store.place(tx, last=last, limit=_EVENTS_AT_ONCE) - last == _EVENTS_AT_ONCE
 
     async def page(
@@ -88,10 +96,7 @@ class Feed:
             namespace_id = next(iter(found), None)
             if namespace_id is not None:
                 _check(caller, namespace_id)
-            forgotten = await store.forgotten_through(tx, caller.organization_id)
-            after = forgotten if cursor is None else _place_of(cursor)
-            if after < forgotten:
-                raise CursorExpired(days=f"{self._retention_days:g}")
+            after = await self._start(tx, caller.organization_id, cursor)
             rows = await store.page(
                 tx,
                 caller.organization_id,
@@ -101,12 +106,24 @@ class Feed:
                 event_type=event_type,
                 patterns=patterns,
             )
+            if await store.forgotten_through(tx, caller.organization_id) > after and cursor is not None:
+                raise CursorExpired(days=f"{self._retention_days:g}")  # gone while the page was read
         shown = [_shown(row) for row in rows[:limit]]
         return FeedPage(
             results=shown,
             next_cursor=shown[-1]["cursor"] if shown else _cursor(after),
             has_more=len(rows) > limit,
         )
+
+    async def _start(self, tx: Reader, organization_id: str, cursor: str | None) -> int:
+        """Return the place after which to read; raise CursorExpired or CursorAhead where events would be missed."""
+        forgotten = await store.forgotten_through(tx, organization_id)
+        after = forgotten if cursor is None else _place_of(cursor)
+        if after < forgotten:
+            raise CursorExpired(days=f"{self._retention_days:g}")
+        if after > await store.last_position(tx):
+            raise CursorAhead
+        return after
 
     async def forget(self) -> int:
         """Delete events that are past their time; return how many."""

@@ -21,12 +21,13 @@ WITH waiting AS (
     md5(coalesce(namespace_id, '') || '/' || resource_id) AS resource
 ), made AS (
   INSERT INTO webhook_deliveries (webhook_id, channel, resource, position, event_sequence)
-  SELECT w.webhook_id, channel, e.resource, e.position, e.sequence
+  SELECT w.webhook_id, coalesce((channel.value ->> 'number')::int, channel.place - 1), e.resource, e.position,
+    e.sequence
   FROM placed AS e
   JOIN webhooks AS w ON w.organization_id = e.organization_id AND (w.is_active OR w.paused_at IS NOT NULL)
     AND e.created_at >= w.created_at AND (e.event_type = ANY(w.event_types) OR '*' = ANY(w.event_types))
     AND (w.resource_types IS NULL OR split_part(e.event_type, '.', 1) = ANY(w.resource_types))
-  CROSS JOIN generate_series(0, jsonb_array_length(w.channels) - 1) AS channel
+  CROSS JOIN jsonb_array_elements(w.channels) WITH ORDINALITY AS channel (value, place)
   ORDER BY e.position
   RETURNING webhook_id, channel, resource
 ), lanes AS (
@@ -65,6 +66,20 @@ async def hold(tx: Writer) -> int | None:
     """Return the last place given and keep others from giving any; None while somebody else does."""
     found = await tx.fetch_value(_HOLD)
     return None if found is None else int(found)
+
+
+async def last_position(tx: Reader) -> int:
+    """Return the last place given."""
+    return int(await tx.fetch_value("SELECT last_position FROM event_feed"))
+
+
+async def keep_webhooks(tx: Writer) -> None:
+    """Keep those who may get deliveries from being deleted; whoever locks both locks the webhook before its lanes."""
+    await tx.execute(
+        """SELECT FROM webhooks WHERE (is_active OR paused_at IS NOT NULL)
+             AND organization_id IN (SELECT organization_id FROM events WHERE position IS NULL)
+           ORDER BY webhook_id FOR KEY SHARE"""
+    )
 
 
 async def place(tx: Writer, *, last: int, limit: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ _SHORTEST_PAUSE_SECONDS = 0.5
 _LONGEST_SIDE = 640
 _LABELS_TOLD = 5
 _EARLY_SECONDS = 1e-4
+_MOST_THUMBNAILS = 64
+"""Held of one segment at a time. A segment may be as long as the video."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,17 @@ class _Looked:
     thumbnails: list[bytes] = field(default_factory=list)
     thumbnail: bytes | None = None
     samples: int = 0
+    shown: int = 0
+    stride: int = 1
+
+    def show(self, draw: Callable[[Any], bytes], picture: Any) -> None:
+        """Keep a thumbnail of every `stride`th picture: which one is in the middle is not known before the end."""
+        if self.shown % self.stride == 0:
+            self.thumbnails.append(draw(picture))
+            if len(self.thumbnails) > _MOST_THUMBNAILS:
+                del self.thumbnails[1::2]
+                self.stride *= 2
+        self.shown += 1
 
 
 class _Eye:
@@ -60,7 +73,7 @@ class _Eye:
         picture = frame.picture(_LONGEST_SIDE)
         self._waiting.append((segment, picture))
         if self._thumbnails:
-            self.seen[segment].thumbnails.append(thumbnail(picture))
+            self.seen[segment].show(thumbnail, picture)
         if len(self._waiting) >= DECODED_AT_ONCE:
             self.look()
 
@@ -105,12 +118,18 @@ def film_documents(
         film, segmenter = Film(media), _segmenter(sound, parameters)
         eye = _Eye(resources, thumbnails=parameters["enable_thumbnails"] and cover is None)
         segments = _watch(film, segmenter, eye, resources.media)
-        size = _size(media)
+    width, height = film.size
     documents = [
         _document(
             segment,
             eye.seen[segment.number],
-            fields={"modality": modality, **size, "source_fps": round(film.fps, 6), "fps": SAMPLES_PER_SECOND},
+            fields={
+                "modality": modality,
+                "width": width,
+                "height": height,
+                "source_fps": round(film.fps, 6),
+                "fps": SAMPLES_PER_SECOND,
+            },
             heard=heard,
             cover=cover,
             part=part,
@@ -231,11 +250,6 @@ def _thumbnail(jpeg: bytes) -> Artifact:
         content_type="image/jpeg",
         filename="thumbnail.jpg",
     )
-
-
-def _size(media: Media) -> dict[str, int]:
-    context = media.video.codec_context
-    return {"width": context.width, "height": context.height}
 
 
 def _losses(film: Film, sound: Sound | None) -> list[RowFailure]:

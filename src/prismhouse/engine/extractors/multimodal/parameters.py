@@ -12,7 +12,7 @@ from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parame
 __all__ = ["MultimodalParameters", "shot_threshold", "silence_threshold"]
 
 _NO_DESCRIPTION = "needs a model that describes pictures, and none is built in or can be set yet"
-_NO_OCR = "needs a model that reads text in pictures (PP-OCR), which is not built in yet"
+_NO_OCR = "reading text in pictures is not built in yet here; document_graph_extractor reads scanned pages of PDFs"
 _LANGUAGES = frozenset(
     "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy"  # noqa: SIM905
     " id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru"

@@ -75,7 +75,7 @@ def described(known: Gathered, *, brief: bool) -> dict[str, Any]:
         "cost": _cost(known),
         **_failures(known),
         "retry_count": row.retry_count,
-        "max_retries": 3,
+        "max_retries": 0,  # of a failed batch by itself: rows are tried again while it runs
         "last_retry_at": iso(row.last_retry_at),
         "node_death_resubmit_count": 0,
         "deploy_resubmit_count": 0,

@@ -1,0 +1,39 @@
+"""Files that documents own, from their storage to the commit of the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prismhouse.api.batches.service.documents import Written
+from prismhouse.api.batches.service.parts import Parts
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.postgres.database import NamespaceWriter
+
+__all__ = ["abandon_files", "drop_files", "keep_files"]
+
+
+async def keep_files(parts: Parts, tx: NamespaceWriter, written: Sequence[Written], *, since: int) -> None:
+    """Make sure that no sweep takes the files before `tx` commits; what one may have taken is stored again.
+
+    Comes first in `tx`: a sweep waits for rows that others hold, so who waits for it must hold none.
+    """
+    hashes = _hashes(written)
+    if hashes and not await parts.objects.keep_bytes(tx, hashes, since=since):
+        for item in written:
+            for artifact in item.artifacts:
+                await parts.blobs.put(tx.namespace_id, artifact.data)
+
+
+async def drop_files(parts: Parts, tx: NamespaceWriter, written: Sequence[Written]) -> None:
+    """Leave the files of documents that are not written after all to the sweep."""
+    await parts.objects.unreferenced(tx, _hashes(written))
+
+
+async def abandon_files(parts: Parts, namespace_id: NamespaceId, written: Sequence[Written]) -> None:
+    """Leave the files to the sweep, since the transaction with their documents failed."""
+    if hashes := _hashes(written):
+        await parts.objects.abandon(namespace_id, hashes)
+
+
+def _hashes(written: Sequence[Written]) -> list[str]:
+    return sorted({sha256 for item in written for sha256 in item.hashes})

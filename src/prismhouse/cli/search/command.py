@@ -1,0 +1,89 @@
+"""`prismhouse search`: arguments, and the question."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+from urllib.parse import quote
+
+from prismhouse.cli.batch.server import Server
+from prismhouse.cli.load import add_data_argument, load_settings
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["add_arguments", "run"]
+
+_MOST = 100
+_KINDS = {"text": ["text", "markdown"]}
+
+
+class WhichNamespace(WarehouseError):
+    """Which namespace? There are {number}."""
+
+    code = Code.BAD_REQUEST
+    hint = "Name one with --namespace."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = "The key is PRISMHOUSE_API_KEY, else the one in the data folder of the server."
+    parser.add_argument("question", metavar="WORDS", help="what to look for, in words")
+    parser.add_argument("--namespace", metavar="NAME", help="where (default: the only one there is)")
+    parser.add_argument("--limit", type=_limit, default=5, metavar="N", help=f"answers, 1 to {_MOST} (default: 5)")
+    parser.add_argument("--kind", metavar="KIND", help="only text, image, audio, video, pdf or markdown")
+    parser.add_argument("--json", action="store_true", help="the answers as JSON")
+    parser.add_argument("--no-pictures", action="store_true", help="draw no pictures")
+    parser.add_argument("--url", metavar="URL", help="the server (default: PRISMHOUSE_URL, else by the settings)")
+    add_data_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask the running server; return 1 when nothing is found."""
+    from prismhouse.cli.search.answers import Lines, answer_of
+    from prismhouse.cli.search.pictures import canvas
+    from prismhouse.cli.search.retriever import ready
+    from prismhouse.cli.search.screen import show
+
+    settings = load_settings(arguments)
+    with Server.of(settings, url=arguments.url, namespace=None) as server:
+        name = arguments.namespace or _only(server)
+        server.namespace = str(server.get(f"/v1/namespaces/{quote(name, safe='')}")["namespace_id"])
+        documents = _asked(server, ready(server, name), arguments)
+        lines = Lines()
+        answers = [answer_of(document, rank, lines) for rank, document in enumerate(documents, start=1)]
+    if arguments.json:
+        print(json.dumps([answer.as_json() for answer in answers], indent=2, ensure_ascii=False))
+    elif answers:
+        drawn = None if arguments.no_pictures else canvas(sys.stdout, sys.stdin)
+        show(answers, arguments.question, sys.stdout, drawn)
+    else:
+        print("Nothing found.")
+    return 0 if answers else 1
+
+
+def _asked(server: Server, retriever_id: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    body: dict[str, Any] = {
+        "inputs": {"query": arguments.question},
+        "limit": arguments.limit,
+        "return_presigned_urls": True,
+    }
+    if arguments.kind:
+        kinds = _KINDS.get(arguments.kind, [arguments.kind])
+        body["filters"] = {"AND": [{"field": "kind", "operator": "in", "value": kinds}]}
+    answer = server.post(f"/v1/retrievers/{retriever_id}/execute", body)
+    return list(answer["documents"])[: arguments.limit]
+
+
+def _only(server: Server) -> str:
+    namespaces = server.namespaces()
+    if len(namespaces) != 1:
+        raise WhichNamespace(number=len(namespaces))
+    return namespaces[0]
+
+
+def _limit(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= _MOST:
+        raise argparse.ArgumentTypeError(f"must be 1 to {_MOST}")
+    return number

@@ -1,0 +1,143 @@
+"""Goes through the PDFs of a row, page by page, so that one bad page spares the others."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.document_graph.blocks import Block
+from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page
+from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure
+from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.registry import MINILM
+from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.text import storable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["DocumentGraphExtractor"]
+
+_GRADES = ((0.85, "A"), (0.70, "B"), (0.50, "C"), (0.0, "D"))
+_POINTS_PER_INCH = 72
+_QUALITY = 85
+_LONGEST_SIDE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentGraphExtractor:
+    """A document for each block."""
+
+    parameters: Mapping[str, Any]
+    resources: Resources
+
+    def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
+        """Return one result per row, in the same order."""
+        return [result for row in rows for result in guarded([row], self._extract)]
+
+    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Row) -> RowResult:
+        documents: list[ExtractedDocument] = []
+        failures: list[RowFailure] = []
+        dropped = pages = files = 0
+        for part in parts(row, "pdf"):
+            try:
+                with opened_part(part, self.resources) as pdf:
+                    files += 1
+                    dropped += pdf.dropped
+                    for number in range(1, pdf.pages - pdf.dropped + 1):
+                        try:
+                            page = read_page(pdf, number, self.parameters, self.resources)
+                        except MediaFault as fault:
+                            failures.append(page_failure(fault, number))
+                            if fault.code == "pdf_too_slow":
+                                break
+                        else:
+                            pages += 1
+                            documents += self._documents(page, part, pdf.pages)
+            except (MediaFault, OSError) as error:
+                failures.append(failure_of(row, error, "decode"))
+        result = settled(row, documents, failures, empty="There is no PDF, or nothing is written in it.")
+        if not documents:
+            return result
+        told = {"pages": {MOST_PAGES: dropped}} if dropped else {}
+        return replace(result, dropped=told, units={"page": float(pages), "extraction": float(files)})
+
+    def _documents(self, page: ReadPage, part: Part, pages: int) -> Iterator[ExtractedDocument]:
+        texts = [storable(block.text) for block in page.blocks]
+        vectors, truncated = self._vectors(texts)
+        whole = self._whole(page)
+        for index, (block, text) in enumerate(zip(page.blocks, texts, strict=True)):
+            fields = {
+                **_fields(block, text),
+                "page_number": page.number,
+                "block_index": index,
+                "total_pages": pages,
+                "page_width": round(page.width, 2),
+                "page_height": round(page.height, 2),
+                **({"source_file": part.filename} if part.filename else {}),
+                **({"embedding_truncated": True} if index in truncated else {}),
+            }
+            yield ExtractedDocument(
+                position=(page.number, index),
+                fields=fields,
+                vectors={MINILM: vectors[index]} if index in vectors else {},
+                artifacts=(*whole, *self._segment(page, block)),
+            )
+
+    def _vectors(self, texts: Sequence[str]) -> tuple[dict[int, FloatArray], set[int]]:
+        """Return the vectors of the texts that are not empty, and which were longer than the model reads."""
+        places = [place for place, text in enumerate(texts) if text.strip()]
+        if not places or not self.parameters["run_text_embedding"]:
+            return {}, set()
+        model = loaded(MINILM, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
+        made = model.embed_texts([texts[place] for place in places])
+        truncated = {place for place, is_cut in zip(places, made.truncated, strict=True) if is_cut}
+        return dict(zip(places, made.vectors, strict=True)), truncated
+
+    def _whole(self, page: ReadPage) -> tuple[Artifact, ...]:
+        if page.image is None or not self._shows("full_page"):
+            return ()
+        return (_artifact("thumbnail_url", "thumbnail", self._small(page.image, page.scale), "page.jpg"),)
+
+    def _segment(self, page: ReadPage, block: Block) -> tuple[Artifact, ...]:
+        if page.image is None or not self._shows("segment"):
+            return ()
+        left, top, right, bottom = (round(side * page.scale) for side in block.box)
+        left, top = min(max(left, 0), page.image.width - 2), min(max(top, 0), page.image.height - 2)
+        right, bottom = max(min(right, page.image.width), left + 2), max(min(bottom, page.image.height), top + 2)
+        cut = self._small(page.image.crop((left, top, right, bottom)), page.scale)
+        return (_artifact("segment_thumbnail_url", "segment_thumbnail", cut, "segment.jpg"),)
+
+    def _shows(self, mode: str) -> bool:
+        return bool(self.parameters["generate_thumbnails"]) and self.parameters["thumbnail_mode"] in (mode, "both")
+
+    def _small(self, image: Image, scale: float) -> bytes:
+        ratio = min(1.0, self.parameters["thumbnail_dpi"] / _POINTS_PER_INCH / scale, _LONGEST_SIDE / max(image.size))
+        small = image.resize((max(1, round(image.width * ratio)), max(1, round(image.height * ratio))))
+        buffer = io.BytesIO()
+        small.save(buffer, "JPEG", quality=_QUALITY)
+        return buffer.getvalue()
+
+
+def _fields(block: Block, text: str) -> dict[str, Any]:
+    confidence = round(block.confidence, 4)
+    left, top, right, bottom = (round(side, 2) for side in block.box)
+    return {
+        "object_type": block.kind,
+        "text_raw": text,
+        "bbox": {"x1": left, "y1": top, "x2": right, "y2": bottom},
+        "overall_confidence": confidence,
+        "confidence_tag": next(grade for least, grade in _GRADES if confidence >= least),
+    }
+
+
+def _artifact(field: str, role: str, data: bytes, filename: str) -> Artifact:
+    return Artifact(field=field, role=role, type="image", data=data, content_type="image/jpeg", filename=filename)

@@ -1,0 +1,97 @@
+"""What the catalogue says of the document graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.document_graph.extract import DocumentGraphExtractor
+from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
+from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, all_models, check_installed
+
+__all__ = ["DEFINITION"]
+
+_NAME, _VERSION = "document_graph_extractor", "v1"
+
+
+def _field(kind: str, description: str) -> dict[str, str]:
+    return {"type": kind, "description": description}
+
+
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "page_number": _field("integer", "Page of the file, from 1."),
+        "total_pages": _field("integer", "Pages of the file."),
+        "block_index": _field("integer", "Place of the block on its page, as it is read, from 0."),
+        "object_type": _field("string", "paragraph, list, table, figure, header (also a heading) or footer."),
+        "text_raw": _field("string", "The text; rows of a table are lines, their cells parted by bars."),
+        "bbox": {
+            "type": "object",
+            "description": "Where the block is: x1, y1, x2, y2 in points from the upper left corner of the page.",
+            "properties": {name: {"type": "number"} for name in ("x1", "y1", "x2", "y2")},
+        },
+        "page_width": _field("number", "Width of the page in points."),
+        "page_height": _field("number", "Height of the page in points."),
+        "overall_confidence": _field("number", "How sure the text is, 0 to 1."),
+        "confidence_tag": _field("string", "A from 0.85, B from 0.70, C from 0.50, else D."),
+        "source_file": _field("string", "Name of the file."),
+        "embedding_truncated": _field("boolean", "True when the text is longer than the model reads."),
+        "thumbnail_url": _field("string", "JPEG of the page."),
+        "segment_thumbnail_url": _field("string", "JPEG of the block."),
+    },
+}
+
+
+def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
+    if not parameters["run_text_embedding"]:
+        return ()
+    return (
+        VectorOutput(
+            name=MINILM,
+            storage_name="document_graph_extractor_v1_text_embedding",
+            dimensions=all_models()[MINILM].dimensions,
+            distance="cosine",
+            model=MINILM,
+        ),
+    )
+
+
+_RECORD = ExtractorRecord(
+    name=_NAME,
+    version=_VERSION,
+    description="Takes PDFs apart into paragraphs, lists, tables and figures in reading order; scans are read by OCR.",
+    category="document",
+    icon="file-text",
+    input_schema={
+        "type": "object",
+        "properties": {"pdf": {"type": "string", "description": "A stored PDF."}},
+        "required": ["pdf"],
+    },
+    output_schema=_OUTPUT_SCHEMA,
+    parameter_schema=DocumentGraphParameters.model_json_schema(),
+    default_parameters=DocumentGraphParameters().model_dump(mode="json"),
+    input_types={"pdf": ("pdf",)},
+    vector_outputs=_outputs({"run_text_embedding": True}),
+    position_fields=("page_number", "block_index"),
+    costs=priced(3, "complex", {"page": 5, "extraction": 20}),
+    example_usage={
+        "feature_extractor_name": _NAME,
+        "version": _VERSION,
+        "input_mappings": {"pdf": "report"},
+        "parameters": {"min_text_length": 5, "thumbnail_mode": "segment"},
+    },
+)
+
+
+def _load(parameters: Mapping[str, Any], resources: Resources) -> DocumentGraphExtractor:
+    """Return the extractor; raise ModelMissing for what it may need, before a file is read."""
+    check_installed(PP_OCR)
+    if parameters["use_layout_detection"]:
+        check_installed(PAGE_LAYOUT)
+    return DocumentGraphExtractor(parameters, resources)
+
+
+DEFINITION = Definition(record=_RECORD, parameters=DocumentGraphParameters, load=_load, outputs=_outputs)

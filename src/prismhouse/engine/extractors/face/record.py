@@ -1,0 +1,107 @@
+"""What the catalogue says of face_identity_extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.face.extract import FaceExtractor
+from prismhouse.engine.extractors.face.parameters import FaceParameters
+from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.inference.registry import FACES, all_models, check_installed
+
+__all__ = ["DEFINITION"]
+
+_NAME, _VERSION = "face_identity_extractor", "v1"
+_SCORE: Mapping[str, Any] = {"type": "number"}
+
+_FIELDS: Mapping[str, Any] = {
+    "face_index": {"type": "integer", "description": "Number of the face in its picture, from 0, the largest first."},
+    "bbox": {"type": "object", "description": "x1, y1, x2, y2, width and height, in pixels of the picture."},
+    "detection_score": {"type": "number", "description": "How sure it is a face, 0 to 1."},
+    "landmarks": {
+        "type": "array",
+        "description": "Eyes, nose and corners of the mouth, from left to right, as [x, y].",
+        "items": {"type": "array", "items": _SCORE},
+    },
+    "quality_score": {"type": "number", "description": "How good the view is, 0 to 1."},
+    "quality_components": {
+        "type": "object",
+        "description": "What the score is of: detection, sharpness, size, pose, brightness.",
+    },
+    "face_crop_url": {"type": "string", "description": "JPEG of the face with its surroundings."},
+    "aligned_face_crop": {"type": "string", "description": "JPEG of 112 x 112, the face upright, in base64."},
+    "embedding_model": {"type": "string", "description": "The model that made the vector."},
+    "detection_model": {"type": "string", "description": "The model that found the face."},
+}
+_OUTPUT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        **_FIELDS,
+        "faces": {
+            "type": "array",
+            "description": "With output_mode per_image: what is told of each face.",
+            "items": {"type": "object", "properties": {name: _FIELDS[name] for name in _FIELDS}},
+        },
+        "face_count": {"type": "integer", "description": "With output_mode per_image: how many faces count."},
+        "source_frame_thumbnail": {"type": "string", "description": "JPEG of the picture, at most 640 pixels."},
+        "source_frame_width": {"type": "integer", "description": "Width of the picture in pixels."},
+        "source_frame_height": {"type": "integer", "description": "Height of the picture in pixels."},
+        "frame_number": {"type": "integer", "description": "Picture of the video, from 0; 0 for others."},
+        "timestamp": {"type": "number", "description": "Seconds from the start of the video."},
+        "page_number": {"type": "integer", "description": "Page of the PDF, from 0; 0 for others."},
+        "occurrences": {"type": "integer", "description": "In how many pictures of the video the face was seen."},
+        "first_timestamp": {"type": "number", "description": "When it was seen first, in seconds."},
+        "last_timestamp": {"type": "number", "description": "When it was seen last, in seconds."},
+        "processing_time_ms": {"type": "number", "description": "Time spent on the picture."},
+    },
+}
+
+
+def _load(parameters: Mapping[str, Any], resources: Resources) -> FaceExtractor:
+    """Return the extractor; raise ModelMissing before a file is read."""
+    check_installed(FACES)
+    return FaceExtractor(parameters, resources)
+
+
+_RECORD = ExtractorRecord(
+    name=_NAME,
+    version=_VERSION,
+    description="Finds the faces of images, pages and videos, and tells which are of the same person.",
+    category="image",
+    icon="user",
+    input_schema={
+        "type": "object",
+        "properties": {
+            "image": {"type": "string", "description": "A stored image, or a PDF: each of its pages is looked at."},
+            "video": {"type": "string", "description": "A stored video."},
+            "video_frame": {"type": "string", "description": "A picture of a video, stored as an image."},
+            "pdf": {"type": "string", "description": "A stored PDF."},
+        },
+    },
+    output_schema=_OUTPUT_SCHEMA,
+    parameter_schema=FaceParameters.model_json_schema(),
+    default_parameters=FaceParameters().model_dump(mode="json"),
+    input_types={"image": ("image", "pdf"), "video": ("video",), "video_frame": ("image",), "pdf": ("pdf",)},
+    vector_outputs=(
+        VectorOutput(
+            name=FACES,
+            storage_name=f"{_NAME}_{_VERSION}_embedding",
+            dimensions=all_models()[FACES].dimensions,
+            distance="cosine",
+            model=FACES,
+            query_modalities=("image",),
+        ),
+    ),
+    position_fields=("frame_number", "page_number", "face_index"),
+    costs=priced(2, "moderate", {"image": 5, "face": 5}),
+    example_usage={
+        "feature_extractor_name": _NAME,
+        "version": _VERSION,
+        "input_mappings": {"image": "photo"},
+        "parameters": {"quality_threshold": 0.3},
+    },
+)
+
+DEFINITION = Definition(record=_RECORD, parameters=FaceParameters, load=_load)
