@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +23,8 @@ __all__ = ["CursorAhead", "CursorExpired", "Feed", "FeedPage", "NamespacesDiffer
 
 # Each may become deliveries of a hundred webhooks, in one statement.
 _EVENTS_AT_ONCE = 1_000
+# What is behind after a mass of changes is caught up by the worker; a page comes without it then, and its cursor waits.
+_CATCH_UP_SECONDS = 5.0
 _MARK = "events"
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +78,13 @@ class Feed:
             await store.keep_webhooks(tx)
             return await store.place(tx, last=last, limit=_EVENTS_AT_ONCE) - last == _EVENTS_AT_ONCE
 
+    async def _catch_up(self) -> None:
+        """Give places to what is committed, for a while: a reader sees its own changes, also without a worker."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                while await self.place():
+                    pass
+
     async def page(
         self,
         caller: Caller,
@@ -88,7 +99,7 @@ class Feed:
         `namespaces` are the ids or names by which a request names one. Raises CursorExpired, NamespacesDiffer.
         """
         patterns = _open_to(caller)
-        await self.place()  # not only the worker does: a feed without one is as fresh
+        await self._catch_up()
         async with self._db.read() as tx:
             found = {await store.namespace_named(tx, caller.organization_id, name) for name in namespaces}
             if len(found) > 1:
