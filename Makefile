@@ -26,7 +26,7 @@ serve: $(MODELS) ## Run the server on 127.0.0.1:8080 with its data in ./prismhou
 	@$(BIN)/prismhouse serve
 
 .PHONY: test
-test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test but the slow ones; stops at the first that fails
+test: $(MODELS) $(SAMPLES) ## Formatting, lint, types, layers, then every test but the slow ones and those of Ray; stops at the first that fails
 	@./scripts/check "$(BIN)"
 
 .PHONY: test-ray

@@ -149,7 +149,7 @@ def test_installed_program_runs_without_the_source(installed):
 
 
 def test_each_missing_piece_is_named_with_its_command_until_a_search_answers(installed, serve):
-    """One installation grows: the base, then the extra, then the weights; each step does what the last one said."""
+    """One installation grows: the base, then the extras, then the weights; each step does what the last one said."""
     base = serve()
     api = _fill(base)
     failed = _trigger(api)
@@ -159,7 +159,7 @@ def test_each_missing_piece_is_named_with_its_command_until_a_search_answers(ins
     assert 'pip install "prismhouse[text]"' in installed.run("models", "list").stdout
     assert base.stop() == 0, base.log()
 
-    installed.add_locked("--extra", "text", "--extra", "image")
+    installed.add_locked("--extra", "text", "--extra", "image", "--extra", "media", "--extra", "documents")
     without_weights = installed.run("models", "list")
     assert without_weights.returncode == 1
     assert f"prismhouse models install {MINILM}" in without_weights.stdout
