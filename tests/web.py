@@ -19,6 +19,8 @@ BUCKETS = {
     "bkt_posts": {"content": {"type": "text"}, "author": {"type": "string"}, "views": {"type": "integer"}},
     "bkt_notes": {"content": {"type": "text"}, "author": {"type": "string"}},
     "bkt_odd": {"content": {"type": "image"}},
+    "bkt_pages": {"file": {"type": "pdf"}},
+    "bkt_sounds": {"file": {"type": "audio"}},
     "bkt_two_texts": {"title": {"type": "text"}, "body": {"type": "text"}},
 }
 
