@@ -170,7 +170,7 @@ async def record(tx: Writer, outcomes: Sequence[tuple[int, str, int | None, str 
             "statuses": statuses,
             "codes": codes,
             "errors": errors,
-            "durations": durations,
+            "durations": [float(duration) for duration in durations],  # psycopg takes no list of ints and floats
         },
     )
 
@@ -183,7 +183,7 @@ async def extend(tx: Writer, lanes: Sequence[Lane], *, holder: str, margin_secon
 async def release(tx: Writer, delays: Mapping[Lane, float], *, holder: str) -> None:
     """Give lanes back, due again after so many seconds."""
     lanes = list(delays)
-    await tx.execute(_RELEASE, {**_columns(lanes), "delays": [delays[one] for one in lanes], "holder": holder})
+    await tx.execute(_RELEASE, {**_columns(lanes), "delays": [float(delays[one]) for one in lanes], "holder": holder})
 
 
 async def close(tx: Writer, lanes: Sequence[Lane]) -> None:

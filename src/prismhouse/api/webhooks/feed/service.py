@@ -66,13 +66,16 @@ class Feed:
         self._db = db
         self._retention_days = retention_days
 
-    async def place(self) -> bool:
-        """Give places to committed events, and make their deliveries; return whether more are waiting."""
+    async def place(self, *, wait: bool = False) -> bool:
+        """Give places to committed events, and make their deliveries; return whether more are waiting.
+
+        While another process does, `wait` for it, or leave it to that one.
+        """
         async with self._db.read() as reading:
             if not await store.waiting(reading):
                 return False
         async with self._db.write() as tx:
-            last = await store.hold(tx)
+            last = await store.hold(tx, wait=wait)
             if last is None:
                 return False
             await store.keep_webhooks(tx)
@@ -82,7 +85,7 @@ class Feed:
         """Give places to what is committed, for a while: a reader sees its own changes, also without a worker."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP_SECONDS):
-                while await self.place():
+                while await self.place(wait=True):
                     pass
 
     async def page(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from prismhouse.storage.postgres.database import Reader, Record, Writer
 
 # The lock is taken by a statement of its own: the next one sees what its last holder committed.
-_HOLD = "SELECT last_position FROM event_feed FOR UPDATE SKIP LOCKED"
+_HOLD = "SELECT last_position FROM event_feed FOR UPDATE"
 # By `sequence`: who emits holds the resource's lock, so of one resource that is the order of its changes.
 _PLACE = """
 WITH waiting AS (
@@ -62,9 +62,9 @@ WHERE organization_id = %(organization_id)s AND position > %(after)s {narrower} 
 """
 
 
-async def hold(tx: Writer) -> int | None:
-    """Return the last place given and keep others from giving any; None while somebody else does."""
-    found = await tx.fetch_value(_HOLD)
+async def hold(tx: Writer, *, wait: bool) -> int | None:
+    """Return the last place given and keep others from giving any; while somebody else does, wait or return None."""
+    found = await tx.fetch_value(_HOLD if wait else f"{_HOLD} SKIP LOCKED")
     return None if found is None else int(found)
 
 
