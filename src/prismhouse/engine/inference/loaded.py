@@ -9,7 +9,7 @@ from typing import Any
 
 from prismhouse.engine.inference.registry import entry
 
-__all__ = ["loaded"]
+__all__ = ["is_loaded", "loaded"]
 
 _models: dict[tuple[str, int, str], Any] = {}
 _lock = RLock()
@@ -21,9 +21,16 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
     Raises ModelNotFound, ModelMissing, ModelDamaged or ExtraMissing; a failed load is tried again next time.
     """
     key = (name, threads, str(cache_dir))
+    if (found := _models.get(key)) is not None:
+        return found  # without the lock: it is held while another model is loaded
     with _lock:
         if key not in _models:
             item = entry(name)
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
         return _models[key]
+
+
+def is_loaded(name: str, *, threads: int, cache_dir: Path) -> bool:
+    """Say whether `loaded` would return at once."""
+    return (name, threads, str(cache_dir)) in _models
