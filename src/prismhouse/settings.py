@@ -212,6 +212,9 @@ class MediaSettings(_Group):
     ocr_segment_frames: int = Field(
         3, ge=1, le=60, description="Most pictures of one segment of a video in which writing is read."
     )
+    scroll_width: int = Field(
+        100_000, ge=1000, description="Longest strip of moving writing of one video that is read, in pixels of width."
+    )
     streams: int = Field(64, ge=1, description="Most streams (pictures, sounds, subtitles) in one file.")
     pdf_bytes: int = Field(512 * 2**20, ge=1024, description="Largest PDF that is opened.")
     pdf_pages: int = Field(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.inference.loaded import loaded
@@ -16,15 +19,25 @@ from prismhouse.engine.media.text import storable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["LONGEST_SIDE", "merged", "read_lines"]
+__all__ = ["LONGEST_SIDE", "Spread", "merged", "read_lines"]
 
 LONGEST_SIDE = 2000
 """Pixels of the longer side of a picture that is read: what the model's detector sees at most."""
+
+_SURE_LETTER = 0.95
+"""A single letter that is less certain is an eye, a cup or a wheel."""
 
 _ALIKE = 0.8
 _SURE_PART = 8
 _MOST_LINES = 500
 _COMPARED_CHARACTERS = 200
+_HELD = 3
+"""How many times the pictures that are chosen wait until the end."""
+
+_SMALL = (160, 90)
+_CHANGED_LEVELS = 25
+_CHANGED_PART = 0.002
+"""Part of the small picture that has to change, by so many grey levels, for new writing: a word in a corner."""
 
 
 def read_lines(image: Image, resources: Resources) -> list[str]:
@@ -35,7 +48,45 @@ def read_lines(image: Image, resources: Resources) -> list[str]:
     if max(image.size) > LONGEST_SIDE:
         image = image.copy()
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Resampling.LANCZOS)
-    return [storable(line.text) for line in model.read(image)]
+    return [storable(line.text) for line in model.read(image) if len(line.text) > 1 or line.confidence >= _SURE_LETTER]
+
+
+@dataclass(slots=True)
+class Spread:
+    """Chooses few of many pictures that are shown in order, spread over all of them.
+
+    Which these are is not known before the end, so some wait: every `stride`th, and the stride doubles when they are
+    too many. Of pictures that look alike one after the other, one is chosen.
+    """
+
+    most: int
+    _held: list[Image] = field(default_factory=list)
+    _shown: int = 0
+    _stride: int = 1
+
+    def show(self, draw: Callable[[], Image]) -> None:
+        """Note a picture, which is drawn only if it may be chosen."""
+        if self._shown % self._stride == 0:
+            self._held.append(draw())
+            if len(self._held) > _HELD * self.most:
+                del self._held[1::2]
+                self._stride *= 2
+        self._shown += 1
+
+    def chosen(self) -> list[Image]:
+        """Return pictures from the middles of equal parts, and begin anew."""
+        held, self._held = self._held, []
+        self._shown, self._stride = 0, 1
+        count = min(self.most, len(held))
+        chosen: list[Image] = []
+        last: npt.NDArray[np.int16] | None = None
+        for part in range(count):
+            one = held[(2 * part + 1) * len(held) // (2 * count)]
+            small = np.asarray(one.convert("L").resize(_SMALL, reducing_gap=2.0), dtype=np.int16)
+            if last is None or float((np.abs(small - last) > _CHANGED_LEVELS).mean()) > _CHANGED_PART:
+                chosen.append(one)
+                last = small
+        return chosen
 
 
 def merged(pictures: Iterable[Sequence[str]]) -> list[str]:

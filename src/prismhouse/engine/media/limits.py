@@ -21,6 +21,7 @@ class MediaLimits:
         segments: most documents that one file becomes.
         ocr_frames: most pictures of one video in which writing is read.
         ocr_segment_frames: the same of one segment.
+        scroll_width: longest strip of moving writing that is read, in pixels.
         streams: most streams (pictures, sounds, subtitles) in a container.
         pdf_bytes: largest PDF.
         pdf_pages: most pages that are read.
@@ -34,6 +35,7 @@ class MediaLimits:
     segments: int = 5_000
     ocr_frames: int = 300
     ocr_segment_frames: int = 3
+    scroll_width: int = 100_000
     streams: int = 64
     pdf_bytes: int = 512 * 2**20
     pdf_pages: int = 1_000
@@ -50,6 +52,7 @@ class MediaLimits:
             segments=settings.segments,
             ocr_frames=settings.ocr_frames,
             ocr_segment_frames=settings.ocr_segment_frames,
+            scroll_width=settings.scroll_width,
             streams=settings.streams,
             pdf_bytes=settings.pdf_bytes,
             pdf_pages=settings.pdf_pages,

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.speech import speech_vector
 from prismhouse.engine.extractors.port import ErrorType, FloatArray, RowFailure
-from prismhouse.engine.extractors.writing import merged, read_lines
+from prismhouse.engine.extractors.writing import Spread, merged, read_lines
 from prismhouse.kit.errors import WarehouseError
 
 if TYPE_CHECKING:
@@ -27,14 +25,6 @@ OCR_OUTPUT = "ocr_embedding"
 
 _FRAME_SIDE = 1280
 """Pixels of the longer side of a video's picture that is read."""
-
-_HELD = 3
-"""How many times the pictures that are read of a segment wait until its end, when those to read are chosen."""
-
-_SMALL = (160, 90)
-_CHANGED_LEVELS = 25
-_CHANGED_PART = 0.002
-"""Part of the small picture that has to change, by so many grey levels, for new writing: a word in a corner."""
 
 _log = structlog.get_logger(__name__)
 
@@ -66,49 +56,30 @@ def read_writing(image: Image, resources: Resources) -> Written:
 
 
 @dataclass(slots=True)
-class _Held:
-    """A picture that may be read, and a small one of it to compare."""
-
-    picture: Image
-    small: npt.NDArray[np.int16]
-
-
-@dataclass(slots=True)
 class FilmReader:
-    """Reads some pictures of each segment of a video. Pictures are shown to it in order, and `end` closes a segment.
-
-    Which pictures are spread over a segment is not known before its end, so some wait: every `stride`th, and the
-    stride doubles when they are too many. One that looks like the one read before it is not read again.
-    """
+    """Reads some pictures of each segment of a video. They are shown to it in order, and `end` closes a segment."""
 
     resources: Resources
     wanted: bool = True
     written: dict[int, Written] = field(default_factory=dict)
     failure: RowFailure | None = None
-    _held: list[_Held] = field(default_factory=list)
-    _shown: int = 0
-    _stride: int = 1
+    _spread: Spread = field(init=False)
     _read: int = 0
+
+    def __post_init__(self) -> None:
+        """Hold nothing yet."""
+        self._spread = Spread(self.resources.media.ocr_segment_frames)
 
     def take(self, frame: FilmFrame) -> None:
         """Note a picture of the segment that is open."""
-        if not self.wanted or self.failure is not None:
-            return
-        if self._shown % self._stride == 0:
-            small = frame.small(*_SMALL).astype(np.int16)
-            self._held.append(_Held(frame.picture(_FRAME_SIDE), small))
-            if len(self._held) > _HELD * self.resources.media.ocr_segment_frames:
-                del self._held[1::2]
-                self._stride *= 2
-        self._shown += 1
+        if self.wanted and self.failure is None:
+            self._spread.show(lambda: frame.picture(_FRAME_SIDE))
 
     def end(self, segment: int) -> None:
         """Read the pictures of the segment that ends."""
-        held, self._held = self._held, []
-        self._shown, self._stride = 0, 1
         if not self.wanted or self.failure is not None:
             return
-        chosen = _spread(held, self.resources.media.ocr_segment_frames)
+        chosen = self._spread.chosen()
         most = self.resources.media.ocr_frames
         if chosen and self._read >= most:
             self.failure = _capped(most)
@@ -116,28 +87,13 @@ class FilmReader:
         chosen = chosen[: most - self._read]
         self._read += len(chosen)
         try:
-            lines = [read_lines(one.picture, self.resources) for one in chosen]
+            lines = [read_lines(one, self.resources) for one in chosen]
         except WarehouseError:
             raise
         except Exception as error:  # noqa: BLE001 - recorded: the documents are written without what is written
             self.failure = _failed(error)
         else:
             self.written[segment] = Written(text="\n".join(merged(lines)))
-
-
-def _spread(held: list[_Held], most: int) -> list[_Held]:
-    """Return at most so many pictures, from the middles of equal parts, without those that look like the one before."""
-    count = min(most, len(held))
-    chosen: list[_Held] = []
-    for part in range(count):
-        one = held[(2 * part + 1) * len(held) // (2 * count)]
-        if not chosen or _differ(one, chosen[-1]):
-            chosen.append(one)
-    return chosen
-
-
-def _differ(one: _Held, other: _Held) -> bool:
-    return float((np.abs(one.small - other.small) > _CHANGED_LEVELS).mean()) > _CHANGED_PART
 
 
 def _failed(error: Exception) -> RowFailure:
