@@ -78,7 +78,8 @@ class Side:
         while (batch := self._house.get(path))["status"] not in TERMINAL_STATES:
             self._sample()
             time.sleep(LOOK_SECONDS)
-        seconds = (datetime.fromisoformat(batch["completed_at"]) - began).total_seconds()
+        ended = self._house.get(f"/analytics/performance/batches/{path.rpartition('/')[2]}/diagnostics")["completed_at"]
+        seconds = (datetime.fromisoformat(ended) - began).total_seconds()
         if batch["status"] != "COMPLETED":
             failed = self._house.get(f"{path}/failed-documents")["results"][:3]
             raise SystemExit(f"The batch is {batch['status']}: {failed}")
