@@ -145,6 +145,11 @@ class InferenceSettings(_Group):
     cache_dir: Path | None = Field(
         None, description="Where converted models are kept. Unset: `models` in the data folder."
     )
+    models_file: Path | None = Field(
+        None,
+        description="TOML file of further models (docs/models.md). Unset: `models.toml` in the data folder, if it is "
+        "there.",
+    )
 
 
 class WorkerSettings(_Group):

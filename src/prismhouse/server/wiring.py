@@ -47,6 +47,7 @@ from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
@@ -164,6 +165,7 @@ def build(settings: Settings, dsn: str) -> House:
         ProcrastinateQueue(dsn),
     )
     blobs = files.blobs
+    use_models(adapters.models(settings))
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
@@ -318,6 +320,7 @@ def _extraction(settings: Settings) -> ExtractorSettings:
         threads=settings.inference.threads or share,
         cache_dir=_extraction_cache(settings),
         media=MediaLimits.of(settings.media),
+        models=adapters.models(settings),
     )
 
 

@@ -11,7 +11,7 @@ from prismhouse.engine.inference.registry import entry
 
 __all__ = ["loaded"]
 
-_models: dict[tuple[str, int, str], Any] = {}
+_models: dict[tuple[str, str, int, str], Any] = {}
 _lock = RLock()
 
 
@@ -20,10 +20,10 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
 
     Raises ModelNotFound, ModelMissing, ModelDamaged or ExtraMissing; a failed load is tried again next time.
     """
-    key = (name, threads, str(cache_dir))
+    item = entry(name)
+    key = (name, item.fingerprint, threads, str(cache_dir))
     with _lock:
         if key not in _models:
-            item = entry(name)
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
         return _models[key]
