@@ -13,18 +13,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.folders import models_of
 from tests.openai_server import OpenAIServer, openai_server
 from tests.photos import photos
 
+from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.endpoints.answer import BadAnswer, object_in
 from prismhouse.engine.inference.endpoints.chat import ChatEndpoint
 from prismhouse.engine.inference.endpoints.client import Clock
 from prismhouse.engine.inference.endpoints.embeddings import EmbeddingsEndpoint
 from prismhouse.engine.inference.endpoints.errors import EndpointBusy, EndpointFault, EndpointRefused, EndpointWrong
-from prismhouse.engine.inference.endpoints.place import place_of
+from prismhouse.engine.inference.endpoints.place import Place
+from prismhouse.engine.inference.endpoints.tables import OpenAIChat, OpenAIEmbeddings
+from prismhouse.engine.inference.errors import ModelsFileWrong
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import Prompt, Style
-from prismhouse.engine.inference.registry import MINILM
+from prismhouse.engine.inference.registry import MINILM, default_model, entry, listed, use_models
 from prismhouse.engine.media.image import thumbnail
 from prismhouse.kit.clock import utc_now
 
@@ -68,7 +72,8 @@ def embeddings(server: OpenAIServer, clock: FastClock) -> Iterator[Callable[...,
 
     def make(**more: Any) -> EmbeddingsEndpoint:
         table = {"kind": "openai_embeddings", "url": server.url, "model": "minilm", "dimensions": 384, **more}
-        made.append(EmbeddingsEndpoint(place_of("far", table), clock))
+        made_entry = OpenAIEmbeddings.model_validate(table).entry("far", Path())
+        made.append(EmbeddingsEndpoint(Place(name="far", **made_entry.options), clock))
         return made[-1]
 
     yield make
@@ -82,7 +87,8 @@ def chat(server: OpenAIServer, clock: FastClock) -> Iterator[Callable[..., ChatE
 
     def make(**more: Any) -> ChatEndpoint:
         table = {"kind": "openai_chat", "url": server.url, "model": "writer", **more}
-        made.append(ChatEndpoint(place_of("writer", table), clock))
+        made_entry = OpenAIChat.model_validate(table).entry("writer", Path())
+        made.append(ChatEndpoint(Place(name="writer", **made_entry.options), clock))
         return made[-1]
 
     yield make
@@ -108,10 +114,10 @@ def test_vectors_are_those_of_the_model_when_it_stands_behind_a_server(
 def test_texts_are_cut_and_told_when_they_are_longer_than_the_table_says(
     server: OpenAIServer, embeddings: Callable[..., EmbeddingsEndpoint]
 ) -> None:
-    model = embeddings(max_characters=20, batch_characters=45, document_prefix="passage: ", query_prefix="query: ")
+    model = embeddings(max_characters=20, batch_characters=45, passage_prompt="passage: ", query_prompt="query: ")
 
     made = model.embed_texts(["short", "a text that is too long", "x" * 11, "y" * 12])
-    model.embed(["short"])
+    model.embed_queries(["short"])
 
     assert made.truncated.tolist() == [False, True, False, True]
     assert sorted(text for one in server.asked for text in one.body["input"]) == sorted(
@@ -476,33 +482,66 @@ def test_an_object_is_refused_when_it_does_not_follow_its_schema(schema: dict[st
 
 
 @pytest.mark.parametrize(
-    ("change", "key"),
+    ("change", "told"),
     [
-        ({"kind": "openai"}, "kind"),
-        ({"url": None}, "url"),
-        ({"url": "ftp://host/v1"}, "url"),
-        ({"url": "http://user:secret@host/v1"}, "url"),
-        ({"url": "http://host/v1?key=secret"}, "url"),
-        ({"dimensions": 0}, "dimensions"),
-        ({"dimensions": True}, "dimensions"),
-        ({"dimensions": "384"}, "dimensions"),
-        ({"api_key": KEY}, "api_key"),
-        ({"api_key_env": KEY}, "api_key_env"),
-        ({"concurrency": 1000}, "concurrency"),
-        ({"vision": True}, "vision"),
-        ({"model": ""}, "model"),
+        ("url = 3", "url: Input should be a valid string"),
+        ('url = "ftp://host/v1"', "url: must begin with http"),
+        ('url = "http://user:secret@host/v1"', "url: must not hold a user"),
+        ('url = "http://host/v1?key=secret"', "url: must not hold a user"),
+        ('url = "http://[::1/v1"', "url: is not a URL"),
+        ("dimensions = 0", "dimensions: Input should be greater"),
+        (f'api_key = "{KEY}"', "api_key: unknown key. Accepted: kind, title"),
+        (f'api_key_env = "{KEY}"', "api_key_env: String should match pattern"),
+        ("concurrency = 1000", "concurrency: Input should be less"),
+        ("vision = true", "vision: unknown key"),
+        ('model = ""', "model: String should have at least 1 character"),
     ],
 )
-def test_a_table_is_refused_by_its_key_when_it_is_wrong(change: dict[str, Any], key: str) -> None:
-    table = {"kind": "openai_embeddings", "url": "http://host/v1", "model": "m", "dimensions": 3, **change}
+def test_a_table_is_refused_by_its_key_when_it_is_wrong(tmp_path: Path, change: str, told: str) -> None:
+    table = {"url": '"http://host/v1"', "model": '"m"', "dimensions": "3"}
+    name, _, value = change.partition(" = ")
+    text = "\n".join(f"{key} = {value}" for key, value in {**table, name: value}.items())
 
-    with pytest.raises(ValueError, match=f"^{key}: ") as wrong:
-        place_of("far", table)
+    with pytest.raises(ModelsFileWrong) as wrong:
+        models_of(tmp_path, f'[models.far]\nkind = "openai_embeddings"\n{text}\n')
 
-    assert KEY not in str(wrong.value)
-    assert "secret@" not in str(wrong.value)
+    assert f"[models.far] {told}" in wrong.value.message
+    assert KEY not in wrong.value.message
+    assert "secret" not in wrong.value.message
 
 
-def test_a_table_is_refused_when_a_key_is_missing() -> None:
-    with pytest.raises(ValueError, match="dimensions: is missing"):
-        place_of("far", {"kind": "openai_embeddings", "url": "http://host/v1", "model": "m"})
+def test_a_model_is_known_and_loaded_when_the_file_names_a_server(server: OpenAIServer, tmp_path: Path) -> None:
+    use_models(
+        models_of(
+            tmp_path,
+            f"""
+            [models.far]
+            kind = "openai_embeddings"
+            url = "{server.url}/"
+            model = "minilm"
+            dimensions = 384
+
+            [models.writer]
+            kind = "openai_chat"
+            url = "{server.url}"
+            model = "qwen"
+            vision = true
+
+            [defaults]
+            generation = "writer"
+            """,
+        )
+    )
+    try:
+        far, writer = (loaded(name, threads=1, cache_dir=tmp_path) for name in ("far", "writer"))
+        vectors = far.embed(["a"])
+        (made,) = writer.generate([Prompt(text="one two")])
+        far.close()
+        writer.close()
+
+        assert (vectors.shape, made.text, writer.vision) == ((1, 384), "A text of 2 words.", True)
+        assert default_model("generation") == "writer"
+        assert entry("writer").modalities == ("text", "image")
+        assert all(one.installed for one in listed() if one.name in ("far", "writer"))
+    finally:
+        use_models(NO_MODELS)

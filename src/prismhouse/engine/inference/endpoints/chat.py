@@ -6,15 +6,17 @@ import base64
 import json
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.inference.endpoints.answer import BadAnswer, object_in
 from prismhouse.engine.inference.endpoints.client import Client, Clock
 from prismhouse.engine.inference.endpoints.errors import EndpointFault, EndpointRefused
 from prismhouse.engine.inference.endpoints.place import JSONMode, Place
+from prismhouse.engine.inference.entry import ModelEntry
 from prismhouse.engine.inference.port import Generated, Prompt, Style
 
-__all__ = ["ChatEndpoint"]
+__all__ = ["ChatEndpoint", "load"]
 
 _ANSWER_BYTES = 8 << 20
 _CANNOT_SCHEMA = (400, 404, 415, 422, 501)
@@ -137,3 +139,8 @@ class ChatEndpoint:
 
 def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def load(entry: ModelEntry, threads: int, cache_dir: Path) -> ChatEndpoint:  # noqa: ARG001 - the loader's signature
+    """Return the model. Nothing is asked of its server before it is used."""
+    return ChatEndpoint(Place(name=entry.name, **entry.options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.endpoints.client import Client, Clock
 from prismhouse.engine.inference.endpoints.place import Place
+from prismhouse.engine.inference.entry import ModelEntry
 from prismhouse.engine.inference.port import TextVectors
 
-__all__ = ["EmbeddingsEndpoint"]
+__all__ = ["EmbeddingsEndpoint", "load"]
 
 _ANSWER_BYTES = 1 << 20
 _BYTES_OF_A_NUMBER = 48
@@ -33,12 +35,16 @@ class EmbeddingsEndpoint:
         return self._place.dimensions
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """Return `(n, d)` float32, rows of unit length, in the order of the texts. For queries."""
-        return self._vectors([(self._place.query_prefix + text)[: self._place.max_characters] for text in texts])
+        """Return `(n, d)` float32, rows of unit length, in the order of the texts: those of texts that are found."""
+        return self.embed_texts(texts).vectors
+
+    def embed_queries(self, texts: Sequence[str]) -> FloatArray:
+        """Return the vectors of texts that are searched with."""
+        return self._vectors([(self._place.query_prompt + text)[: self._place.max_characters] for text in texts])
 
     def embed_texts(self, texts: Sequence[str]) -> TextVectors:
-        """Return the vectors of texts that are to be found, and which texts were cut off."""
-        whole = [self._place.document_prefix + text for text in texts]
+        """Return the vectors of texts that are found, and which texts were cut off."""
+        whole = [self._place.passage_prompt + text for text in texts]
         most = self._place.max_characters
         return TextVectors(
             vectors=self._vectors([text[:most] for text in whole]),
@@ -102,3 +108,8 @@ class EmbeddingsEndpoint:
         if (length := float(np.linalg.norm(row))) < _TINY:
             raise self._client.wrong("a vector in its answer is all zeros, which has no direction")
         return (row / length).astype(np.float32)
+
+
+def load(entry: ModelEntry, threads: int, cache_dir: Path) -> EmbeddingsEndpoint:  # noqa: ARG001 - the loader's signature
+    """Return the model. Nothing is asked of its server before it is used."""
+    return EmbeddingsEndpoint(Place(name=entry.name, **entry.options))
