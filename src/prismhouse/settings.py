@@ -177,6 +177,11 @@ class InferenceSettings(_Group):
         32 * 2**20, ge=0, description="Memory of an API process for answers kept by `enable_semantic_cache`."
     )
     cache_seconds: float = Field(3600, gt=0, description="How long such an answer is kept.")
+    models_file: Path | None = Field(
+        None,
+        description="TOML file of further models (docs/models.md). Unset: `models.toml` in the data folder, if it is "
+        "there.",
+    )
 
 
 class WorkerSettings(_Group):
@@ -238,6 +243,15 @@ class MediaSettings(_Group):
     pixels: int = Field(8192 * 4320, ge=1, description="Largest frame of a video that is decoded, in pixels.")
     frames: int = Field(1_000_000, ge=1, description="Most frames of a video that are decoded.")
     segments: int = Field(5_000, ge=1, description="Most segments, each a document, that one file becomes.")
+    ocr_frames: int = Field(
+        300, ge=1, description="Most pictures of one video in which writing is read; each takes about half a second."
+    )
+    ocr_segment_frames: int = Field(
+        3, ge=1, le=60, description="Most pictures of one segment of a video in which writing is read."
+    )
+    scroll_width: int = Field(
+        100_000, ge=1000, description="Longest strip of moving writing of one video that is read, in pixels of width."
+    )
     streams: int = Field(64, ge=1, description="Most streams (pictures, sounds, subtitles) in one file.")
     pdf_bytes: int = Field(512 * 2**20, ge=1024, description="Largest PDF that is opened.")
     pdf_pages: int = Field(

@@ -57,6 +57,7 @@ from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
@@ -178,6 +179,7 @@ def build(settings: Settings, dsn: str) -> House:
         ProcrastinateQueue(dsn),
     )
     blobs = files.blobs
+    use_models(adapters.models(settings))
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
@@ -357,10 +359,8 @@ def _inference(
         catalogue=catalogue,
         settings=given,
         room=room,
-        threads=extraction.threads,
-        cache_dir=extraction.cache_dir,
+        extraction=extraction,
         image_pixels=settings.limits.image_pixels,
-        media=extraction.media,
         cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
     )
     return inference, Trials(samples=samples, room=room)
@@ -373,6 +373,7 @@ def _extraction(settings: Settings) -> ExtractorSettings:
         threads=settings.inference.threads or share,
         cache_dir=_extraction_cache(settings),
         media=MediaLimits.of(settings.media),
+        models=adapters.models(settings),
     )
 
 

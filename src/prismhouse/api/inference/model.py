@@ -99,10 +99,13 @@ def select(body: RawInference, models: Mapping[str, ModelEntry], extractors: Ite
 
 
 def _model(name: str, models: Mapping[str, ModelEntry], *, of: str = "") -> ModelEntry:
-    """Return a model by its name, or by the form in which `org/name` is written elsewhere."""
+    """Return a model by its name, by the form in which `org/name` is written elsewhere, or by its endpoint's name."""
     for written in (name, name.replace("/", "__")):
         if written in models:
             return models[written]
+    for entry in models.values():
+        if entry.options.get("model") == name:
+            return entry
     raise ModelNotServed(id=name[:200], of=of, known=", ".join(models))
 
 

@@ -17,9 +17,10 @@ from prismhouse.engine.extractors.face import DEFINITION as FACES_OF
 from prismhouse.engine.extractors.multimodal.speech import said
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.port import Part, Row
+from prismhouse.engine.inference.configured import ConfiguredModels
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import LayoutModel, WritingModel
-from prismhouse.engine.inference.registry import entry
+from prismhouse.engine.inference.registry import entry, use_models
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import decode_image
@@ -87,6 +88,7 @@ def answer_file(
     cache_dir: str,
     image_pixels: int,
     media: MediaLimits,
+    models: ConfiguredModels | None = None,
 ) -> Any:
     """Return what the model says of a file: objects, lists, texts and numbers.
 
@@ -98,11 +100,14 @@ def answer_file(
         cache_dir: keeps converted models between processes.
         image_pixels: larger pictures are refused.
         media: limits of videos and sounds.
+        models: those of the file of models, as the caller read it.
 
     Raises:
         MediaFault: the file is not what the model takes, or is damaged.
         ModelMissing, ModelDamaged, ExtraMissing: the model cannot be loaded.
     """
+    if models is not None:
+        use_models(models)
     folder = Path(cache_dir).expanduser()
     resources = Resources(threads=threads, cache_dir=folder, image_pixels=image_pixels, media=media)
     task = entry(model).task

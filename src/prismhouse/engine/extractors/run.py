@@ -12,6 +12,8 @@ from prismhouse.engine.extractors.checked import run_checked
 from prismhouse.engine.extractors.custom import ExtractorBroken
 from prismhouse.engine.extractors.definition import Definition, Resources
 from prismhouse.engine.extractors.port import Extractor, Row, RowResult
+from prismhouse.engine.inference.configured import ConfiguredModels
+from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.image import MAX_PIXELS
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.kit.errors import WarehouseError
@@ -28,6 +30,7 @@ def run_rows(
     image_pixels: int = MAX_PIXELS,
     media: MediaLimits | None = None,
     most_documents: int | None = None,
+    models: ConfiguredModels | None = None,
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -40,10 +43,13 @@ def run_rows(
         image_pixels: larger images fail.
         media: limits of videos and sounds.
         most_documents: a row that gives more fails here, before its documents travel. None: no limit.
+        models: those of the file of models, as the caller read it. None: those that this process knows.
 
     Raises:
         ExtractorNotFound, ExtractorBroken, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
     """
+    if models is not None:
+        use_models(models)
     catalogue = Catalogue()
     definition = catalogue.definition(extractor_id)
     complete = {**definition.record.default_parameters, **parameters}

@@ -11,7 +11,7 @@ from prismhouse.engine.inference.registry import entry
 
 __all__ = ["is_loaded", "loaded"]
 
-_models: dict[tuple[str, int, str], Any] = {}
+_models: dict[tuple[str, str, int, str], Any] = {}
 _lock = RLock()
 
 
@@ -20,12 +20,12 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
 
     Raises ModelNotFound, ModelMissing, ModelDamaged or ExtraMissing; a failed load is tried again next time.
     """
-    key = (name, threads, str(cache_dir))
+    item = entry(name)
+    key = (name, item.fingerprint, threads, str(cache_dir))
     if (found := _models.get(key)) is not None:
         return found  # without the lock: it is held while another model is loaded
     with _lock:
         if key not in _models:
-            item = entry(name)
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
         return _models[key]
@@ -33,4 +33,4 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
 
 def is_loaded(name: str, *, threads: int, cache_dir: Path) -> bool:
     """Say whether `loaded` would return at once."""
-    return (name, threads, str(cache_dir)) in _models
+    return (name, entry(name).fingerprint, threads, str(cache_dir)) in _models

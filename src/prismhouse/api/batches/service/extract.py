@@ -97,6 +97,7 @@ class Extraction:
                 parts.limits.image_pixels,
                 extraction.media,
                 parts.limits.row_documents,
+                extraction.models,
                 group=self.collection.extractor_id,
             )
             seconds = time.perf_counter() - began

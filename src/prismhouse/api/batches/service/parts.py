@@ -17,6 +17,7 @@ from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.settings import LimitSettings, WorkerSettings
@@ -46,6 +47,7 @@ class ExtractorSettings:
     cache_dir: str = ""
     function: str = EXTRACT
     media: MediaLimits = field(default_factory=MediaLimits)
+    models: ConfiguredModels = NO_MODELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from prismhouse.api.batches.service.parts import ExtractorSettings
 from prismhouse.api.inference.errors import FileRejected
 from prismhouse.api.inference.model import INPUT_KEYS, File, Inputs, Selection, inputs_of, select
 from prismhouse.api.inference.schemas import RawInference
@@ -25,7 +26,6 @@ from prismhouse.engine.inference.entry import ModelEntry
 from prismhouse.engine.inference.query import QueryEmbedder, QueryImageRejected
 from prismhouse.engine.inference.registry import MINILM, all_models, check_installed
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 from prismhouse.settings import InferenceSettings
 
@@ -102,13 +102,10 @@ class Inference:
     catalogue: Catalogue
     settings: InferenceSettings
     room: Room
-    threads: int
-    cache_dir: str
+    extraction: ExtractorSettings
     image_pixels: int
-    media: MediaLimits
     cache: AnswerCache
     generation: Generation | None = None
-    models: Mapping[str, ModelEntry] = field(default_factory=all_models)
 
     async def answer(self, scope: Scope, body: RawInference) -> dict[str, Any]:
         """Return `data`, the provider and model that gave it, and how long it took.
@@ -121,7 +118,7 @@ class Inference:
             InferenceLost, InferenceTimedOut, InferenceBusy: not now.
         """
         started = time.perf_counter()
-        chosen = select(body, self.models, self.catalogue.all())
+        chosen = select(body, all_models(), self.catalogue.all())
         inputs = inputs_of(body.inputs, most_texts=self.settings.texts)
         share = str(scope.namespace_id)
         with self.room.call(share), self.room.hold(share, sum(len(text) for text in inputs.texts)):
@@ -263,8 +260,20 @@ class Inference:
                 vector = await self.embedder.embed_image(entry.name, await sent.read(), share=asked.share)
             return vector.tolist()
         check_installed(entry.name)
-        chosen = (dict(asked.parameters), self.threads, self.cache_dir, self.image_pixels, self.media)
-        return await self.pool.run(_ANSWER_FILE, entry.name, sent.path, *chosen, model=entry.name, share=asked.share)
+        given = self.extraction
+        return await self.pool.run(
+            _ANSWER_FILE,
+            entry.name,
+            sent.path,
+            dict(asked.parameters),
+            given.threads,
+            given.cache_dir,
+            self.image_pixels,
+            given.media,
+            given.models,
+            model=entry.name,
+            share=asked.share,
+        )
 
     @asynccontextmanager
     async def _sent(self, file: File, share: str) -> AsyncIterator[Sent]:
