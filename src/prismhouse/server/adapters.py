@@ -42,6 +42,7 @@ __all__ = [
     "compute",
     "concurrency",
     "files",
+    "inference",
     "models",
     "processes",
     "sealer",
@@ -208,6 +209,16 @@ def compute(settings: Settings) -> Compute:
         file_bytes=given.ray_file_bytes,
         object_store_bytes=given.ray_object_store_bytes,
         memory_bytes=given.process_memory_bytes,
+    )
+
+
+def inference(settings: Settings) -> Compute:
+    """Return where raw inference runs what must not hold up queries: always here, beside the API process that asks."""
+    return LocalCompute(
+        settings.inference.processes,
+        call_timeout_seconds=settings.inference.call_timeout_seconds,
+        idle_seconds=settings.inference.idle_seconds,
+        memory_bytes=settings.compute.process_memory_bytes,
     )
 
 
