@@ -40,6 +40,7 @@ __all__ = [
     "compute",
     "concurrency",
     "files",
+    "gatherers",
     "processes",
     "sealer",
     "signing_keys",
@@ -195,6 +196,11 @@ def compute(settings: Settings) -> Compute:
         object_store_bytes=given.ray_object_store_bytes,
         memory_bytes=given.process_memory_bytes,
     )
+
+
+def gatherers(settings: Settings) -> Compute:
+    """Return where crawls run: on this machine in any case, whose rules for outgoing requests they keep."""
+    return LocalCompute(settings.web.crawls, memory_bytes=settings.compute.process_memory_bytes)
 
 
 def processes(settings: Settings) -> int:

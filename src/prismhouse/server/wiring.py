@@ -48,6 +48,7 @@ from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -79,6 +80,7 @@ class House:
     fetcher: Fetcher
     sender: Sender
     compute: Compute
+    gatherers: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
@@ -142,6 +144,7 @@ class House:
         await self.document_scenes.close()
         await self.embedder.close()
         await self.compute.close()
+        await self.gatherers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
@@ -219,6 +222,7 @@ def build(settings: Settings, dsn: str) -> House:
         db=db,
         queue=jobs,
         compute=compute,
+        gatherers=(gatherers := ObservedCompute(adapters.gatherers(settings))),
         blobs=blobs,
         copies=copies,
         tasks=tasks,
@@ -233,6 +237,9 @@ def build(settings: Settings, dsn: str) -> House:
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
+        gathering=GatherSettings(
+            outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
+        ),
         turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
@@ -252,6 +259,7 @@ def build(settings: Settings, dsn: str) -> House:
         fetcher=fetcher,
         sender=sender,
         compute=compute,
+        gatherers=gatherers,
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
