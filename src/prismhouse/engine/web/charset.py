@@ -49,7 +49,11 @@ def decoded(body: bytes, declared: str | None) -> str:
     named = [name for name in (_codec(declared), _codec(_in_page(body))) if name is not None]
     if any(name.startswith(("utf-16", "iso-2022")) for name in named[:1]):
         return body.decode(named[0], "replace")
-    for codec in ("utf-8", *named, "cp1252"):
+    text = body.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if not broken or broken < sum(letter > "\x7f" for letter in text) - broken:
+        return text  # UTF-8, with some broken letters at most
+    for codec in (*named, "cp1252"):
         try:
             return body.decode(codec)
         except UnicodeDecodeError:
