@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TracingSettings",
+    "WebSettings",
     "WebhookSettings",
     "WorkerSettings",
 ]
@@ -289,6 +290,26 @@ class OutboundSettings(_Group):
     max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
 
 
+class WebSettings(_Group):
+    crawls: int = Field(
+        4, ge=1, le=64, description="Crawls that a worker runs at once, each in a process that only fetches and parses."
+    )
+    connections: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Requests that one crawl sends at once. One, where a pause between them is asked for.",
+    )
+    page_bytes: int = Field(8 * 2**20, ge=1024, description="Largest page that is read, counted after decompression.")
+    crawl_bytes: int = Field(64 * 2**20, ge=1024, description="Most text and pictures that one crawl brings home.")
+    image_bytes: int = Field(10 * 2**20, ge=1024, description="Largest picture of a page that is fetched.")
+    images_per_page: int = Field(8, ge=0, le=100, description="Most pictures of one page that are looked at.")
+    images: int = Field(200, ge=0, le=10_000, description="Most pictures of one crawl that are looked at.")
+    pause_seconds: float = Field(
+        30, ge=0, le=3600, description="Longest pause between requests that a site's robots.txt is granted."
+    )
+
+
 class WebhookSettings(_Group):
     allow_http: bool = Field(
         False, description="Whether webhooks may use plain http, which anybody on the way can read."
@@ -371,6 +392,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
+    web: WebSettings = WebSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

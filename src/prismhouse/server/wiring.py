@@ -59,6 +59,7 @@ from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -90,6 +91,7 @@ class House:
     fetcher: Fetcher
     sender: Sender
     compute: Compute
+    gatherers: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
@@ -157,6 +159,7 @@ class House:
         await self.embedder.close()
         await self.compute.close()
         await self.inference_compute.close()
+        await self.gatherers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
@@ -235,6 +238,7 @@ def build(settings: Settings, dsn: str) -> House:
         db=db,
         queue=jobs,
         compute=compute,
+        gatherers=(gatherers := ObservedCompute(adapters.gatherers(settings))),
         blobs=blobs,
         copies=copies,
         tasks=tasks,
@@ -249,6 +253,9 @@ def build(settings: Settings, dsn: str) -> House:
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
+        gathering=GatherSettings(
+            outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
+        ),
         turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
@@ -272,6 +279,7 @@ def build(settings: Settings, dsn: str) -> House:
         fetcher=fetcher,
         sender=sender,
         compute=compute,
+        gatherers=gatherers,
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
