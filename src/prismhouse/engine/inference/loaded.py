@@ -7,12 +7,16 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from prismhouse.engine.inference.lent import lent_model
 from prismhouse.engine.inference.registry import entry
 
 __all__ = ["loaded"]
 
 _models: dict[tuple[str, int, str], Any] = {}
+_lent: list[tuple[str, int, str]] = []
 _lock = RLock()
+_MOST_LENT = 3
+"""Models of users that a process keeps: there may be any number of them, and all have a size."""
 
 
 def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
@@ -26,4 +30,12 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
             item = entry(name)
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
+            if lent_model(name) is not None:
+                _keep_newest(key)
         return _models[key]
+
+
+def _keep_newest(key: tuple[str, int, str]) -> None:
+    _lent.append(key)
+    while len(_lent) > _MOST_LENT:
+        _models.pop(_lent.pop(0))
