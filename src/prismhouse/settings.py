@@ -145,6 +145,11 @@ class InferenceSettings(_Group):
     cache_dir: Path | None = Field(
         None, description="Where converted models are kept. Unset: `models` in the data folder."
     )
+    models_file: Path | None = Field(
+        None,
+        description="TOML file of further models (docs/models.md). Unset: `models.toml` in the data folder, if it is "
+        "there.",
+    )
 
 
 class WorkerSettings(_Group):
@@ -190,7 +195,7 @@ class LimitSettings(_Group):
     custom_extractors: int = Field(
         0,
         ge=0,
-        description="Most extractors that one organization may send in as code, for you to look at and install. 0: none.",
+        description="Most extractors that an organization may send in as code, for you to look at and install.",
     )
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."

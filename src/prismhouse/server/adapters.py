@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels, read_models
+from prismhouse.engine.inference.registry import use_models
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.server.address import base_url
 from prismhouse.server.files import LocalFiles
@@ -40,6 +42,7 @@ __all__ = [
     "compute",
     "concurrency",
     "files",
+    "models",
     "processes",
     "sealer",
     "signing_keys",
@@ -80,6 +83,7 @@ def check_adapters(settings: Settings) -> None:
     """Raise for a choice that this version or installation does not have, before anything starts."""
     _check_files(settings)
     sealer(settings)
+    use_models(models(settings))
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
     if settings.tracing.endpoint is not None and not traces.is_installed():
@@ -149,6 +153,16 @@ def sealer(settings: Settings) -> Sealer:
     """Return what encrypts stored secrets; raise SealingKeyMalformed."""
     key = settings.webhooks.secrets_key
     return Sealer(settings.data_dir / "secrets-key", key=None if key is None else key.get_secret_value())
+
+
+def models(settings: Settings) -> ConfiguredModels:
+    """Return the models that the file of models adds; raise ModelsFileWrong."""
+    path = settings.inference.models_file
+    if path is None:
+        path = settings.data_dir / "models.toml"
+        if not path.exists():
+            return NO_MODELS
+    return read_models(path)
 
 
 def _scheme(settings: Settings) -> str:

@@ -1,13 +1,14 @@
 """Archives: put into storage by clients, kept by their hash, deleted when nothing names them any more.
 
-Bytes are stored before the rows that name them. A row of `archives` stands from before they are used, so that whatever a
-crash leaves over is found: bytes without a name are swept an hour after somebody last meant to use them.
+Bytes are stored before the rows that name them. A row of `archives` stands from before they are used, so that whatever
+a crash leaves over is found: bytes without a name are swept an hour after somebody last meant to use them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,7 +71,9 @@ class Archives:
         downloads: Downloads,
         jobs: JobQueue,
         blob_bytes: int,
+        unpacked: Path | None = None,
     ) -> None:
+        self._unpacked = unpacked
         self._db = db
         self._blobs = blobs
         self._staging = staging
@@ -175,9 +178,7 @@ class Archives:
         except (WarehouseError, OSError) as error:
             _log.warning("a staged file is left to the sweep", key=s3_key, exc_info=error)
 
-    async def put(
-        self, organization_id: OrganizationId, piece: Piece, *, most_bytes: int, setting: str
-    ) -> StoredBlob:
+    async def put(self, organization_id: OrganizationId, piece: Piece, *, most_bytes: int, setting: str) -> StoredBlob:
         """Store a file that came with a request; raise ArchiveTooLarge."""
         size_bytes = piece.end - piece.start
         if size_bytes > most_bytes:
@@ -228,6 +229,8 @@ class Archives:
                 gone = await store.take_unused(tx, idle_seconds=_IDLE_SECONDS, limit=_AT_A_TIME)
                 for row in gone:
                     await self._blobs.delete(_place(row["organization_id"]), row["sha256"])
+                    if self._unpacked is not None and not await store.is_named(tx, row["sha256"]):
+                        await asyncio.to_thread(shutil.rmtree, self._unpacked / row["sha256"], ignore_errors=True)
             deleted += len(gone)
             if len(gone) < _AT_A_TIME:
                 return deleted

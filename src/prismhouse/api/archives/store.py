@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.storage.postgres.database import Reader, Record, Writer
 
-__all__ = ["abandoned", "end_upload", "find_upload", "insert_upload", "lock_upload", "take_unused", "touch"]
+__all__ = ["abandoned", "end_upload", "find_upload", "insert_upload", "is_named", "lock_upload", "take_unused", "touch"]
 
 _UPLOAD = "upload_id, organization_id, kind, request, s3_key, expires_at, status, answer"
 
@@ -93,4 +93,11 @@ async def take_unused(tx: Writer, *, idle_seconds: float, limit: int) -> list[Re
           ORDER BY b.touched_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         RETURNING organization_id, sha256""",
         {"idle": idle_seconds, "limit": limit},
+    )
+
+
+async def is_named(tx: Reader, sha256: str) -> bool:
+    """Say whether any organization has an archive with this hash."""
+    return (
+        await tx.fetch_value("SELECT 1 FROM archives WHERE sha256 = %(sha256)s LIMIT 1", {"sha256": sha256}) is not None
     )

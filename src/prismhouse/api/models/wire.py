@@ -38,7 +38,12 @@ def _is_exportable(row: Mapping[str, Any]) -> bool:
 def _output(row: Mapping[str, Any]) -> dict[str, Any] | None:
     if not row["dimensions"]:
         return None
-    vector = {"type": "array", "items": {"type": "number"}, "minItems": row["dimensions"], "maxItems": row["dimensions"]}
+    vector = {
+        "type": "array",
+        "items": {"type": "number"},
+        "minItems": row["dimensions"],
+        "maxItems": row["dimensions"],
+    }
     return {"type": "object", "properties": {"embedding": vector}}
 
 

@@ -148,9 +148,7 @@ class Submissions:
             "message": message,
         }
         async with self._db.write() as tx:
-            earlier = await self._archives.settle(
-                tx, organization_id, submission_id, status="COMPLETED", answer=answer
-            )
+            earlier = await self._archives.settle(tx, organization_id, submission_id, status="COMPLETED", answer=answer)
             if earlier is None:
                 await store.settle(tx, submission_id, values)
         await self._archives.discard(upload["s3_key"])

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from prismhouse.engine.extractors import audio, document_graph, face, image, multimodal, passthrough, text
+from prismhouse.engine.extractors import audio, document_graph, face, image, multimodal, passthrough, text, universal
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
@@ -26,6 +26,7 @@ BUILTIN = (
     document_graph.DEFINITION,
     face.DEFINITION,
     audio.DEFINITION,
+    universal.DEFINITION,
     passthrough.DEFINITION,
 )
 

@@ -26,7 +26,18 @@ _SMALL_BYTES = 16 << 20
 _MODULES = frozenset({"subprocess", "ctypes", "socket", "multiprocessing", "importlib", "builtins", "pty", "pickle"})
 _NAMES = frozenset({"eval", "exec", "open", "compile", "setattr", "delattr", "__import__", "__builtins__"})
 _ATTRIBUTES = frozenset(
-    {"__import__", "__builtins__", "__subclasses__", "__globals__", "system", "popen", "fork", "execv", "execve", "spawnv"}
+    {
+        "__import__",
+        "__builtins__",
+        "__subclasses__",
+        "__globals__",
+        "system",
+        "popen",
+        "fork",
+        "execv",
+        "execve",
+        "spawnv",
+    }
 )
 _KEYS = (
     "metadata",

@@ -16,8 +16,8 @@ from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
-from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.lent import lent_entries
+from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM, all_models, entry
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]

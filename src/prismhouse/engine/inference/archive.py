@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from prismhouse.kit.errors import Code, WarehouseError
 
@@ -104,7 +104,7 @@ def _read(path: Path, limits: ArchiveLimits, into: Path | None) -> Contents:
         try:
             with (
                 gzip.GzipFile(fileobj=hashed, mode="rb") as unpacked,
-                tarfile.open(fileobj=_Bounded(unpacked, most), mode="r|", tarinfo=_Member) as tar,
+                tarfile.open(fileobj=cast("Any", _Bounded(unpacked, most)), mode="r|", tarinfo=_Member) as tar,
             ):
                 for member in tar:
                     _take(tar, member, files, limits, into)
@@ -218,7 +218,7 @@ class _Hashed(io.RawIOBase):
 class _Bounded:
     """A stream that ends with ArchiveRefused when more comes out of it than may."""
 
-    def __init__(self, stream: IO[bytes], most_bytes: int) -> None:
+    def __init__(self, stream: gzip.GzipFile, most_bytes: int) -> None:
         self._stream = stream
         self._most_bytes = self._left = most_bytes
 

@@ -12,8 +12,8 @@ from prismhouse.engine.inference.registry import entry
 
 __all__ = ["loaded"]
 
-_models: dict[tuple[str, int, str], Any] = {}
-_lent: list[tuple[str, int, str]] = []
+_models: dict[tuple[str, str, int, str], Any] = {}
+_lent: list[tuple[str, str, int, str]] = []
 _lock = RLock()
 _MOST_LENT = 3
 """Models of users that a process keeps: there may be any number of them, and all have a size."""
@@ -24,10 +24,10 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
 
     Raises ModelNotFound, ModelMissing, ModelDamaged or ExtraMissing; a failed load is tried again next time.
     """
-    key = (name, threads, str(cache_dir))
+    item = entry(name)
+    key = (name, item.fingerprint, threads, str(cache_dir))
     with _lock:
         if key not in _models:
-            item = entry(name)
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
             if lent_model(name) is not None:
@@ -35,7 +35,7 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
         return _models[key]
 
 
-def _keep_newest(key: tuple[str, int, str]) -> None:
+def _keep_newest(key: tuple[str, str, int, str]) -> None:
     _lent.append(key)
     while len(_lent) > _MOST_LENT:
         _models.pop(_lent.pop(0))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,13 @@ from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.archive import ArchiveRefused, unpack
 from prismhouse.engine.inference.entry import ModelEntry
 from prismhouse.engine.inference.errors import ModelNotFound
+from prismhouse.engine.inference.kind import WrongKey
 from prismhouse.engine.inference.lent import LentModel, lending, lent_model
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import TextModel
+from prismhouse.engine.inference.sentence.table import SentenceTransformers
 
-__all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_texts", "load", "probe", "refusal"]
+__all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_queries", "load", "probe", "refusal"]
 
 FOLDER = "uploaded"
 """Below the cache folder: one folder for each archive, named by its hash."""
@@ -82,12 +85,23 @@ def _unpacked(lent: LentModel, cache_dir: Path) -> Path:
 
 
 def _open(folder: Path, lent: LentModel, threads: int, cache_dir: Path) -> TextModel:
-    raise NotImplementedError
+    try:
+        item = SentenceTransformers(path=str(folder), title=lent.title).entry(lent.name, folder)
+    except WrongKey as wrong:
+        raise UploadedModelBroken(model=lent.title, reason=f"{wrong.reason}.".replace(f"{folder}/", "")) from wrong
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"its folder cannot be read ({type(error).__name__}: {error})."
+        raise UploadedModelBroken(model=lent.title, reason=reason) from error
+    if lent.dimensions not in (0, item.dimensions):
+        raise UploadedModelBroken(model=lent.title, reason=f"it has {item.dimensions} dimensions.")
+    module, function = item.loader.split(":")
+    model: TextModel = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
+    return model
 
 
 def probe(lent: LentModel, threads: int, cache_dir: str) -> Probed:
     """Load a model and have it embed two texts; raise UploadedModelBroken with what is wrong with it."""
-    vectors = embed_texts(lent, list(_PROBES), threads, cache_dir)
+    vectors = embed_queries(lent, list(_PROBES), threads, cache_dir)
     fault = _fault(vectors)
     if fault is not None:
         raise UploadedModelBroken(model=lent.title, reason=fault)
@@ -104,8 +118,9 @@ def _fault(vectors: FloatArray) -> str | None:
     return None
 
 
-def embed_texts(lent: LentModel, texts: Sequence[str], threads: int, cache_dir: str) -> FloatArray:
+def embed_queries(lent: LentModel, texts: Sequence[str], threads: int, cache_dir: str) -> FloatArray:
     """Return `(n, d)` float32, rows of unit length; the entry point of compute processes for queries."""
     with lending([lent]):
-        model = cast("TextModel", loaded(lent.name, threads=threads, cache_dir=Path(cache_dir).expanduser()))
-        return model.embed(texts)
+        model: Any = loaded(lent.name, threads=threads, cache_dir=Path(cache_dir).expanduser())
+        embed: Callable[[Sequence[str]], FloatArray] = getattr(model, "embed_queries", model.embed)
+        return embed(texts)

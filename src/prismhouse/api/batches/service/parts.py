@@ -13,10 +13,12 @@ from prismhouse.api.batches.store.chunks import Chunk
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
+from prismhouse.api.models.service import Lender
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.settings import LimitSettings, WorkerSettings
@@ -46,6 +48,7 @@ class ExtractorSettings:
     cache_dir: str = ""
     function: str = EXTRACT
     media: MediaLimits = field(default_factory=MediaLimits)
+    models: ConfiguredModels = NO_MODELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,5 +75,6 @@ class Parts:
     chunks_in_flight: int
     limits: LimitSettings
     extraction: ExtractorSettings
+    models: Lender | None = None
     turns: Turns = field(default_factory=lambda: Turns(2))
     owed: deque[tuple[NamespaceId, BatchRow, Chunk]] = field(default_factory=deque)

@@ -107,9 +107,7 @@ class Bringing:
         _check_format(form.model_format)
         async with self._db.read() as tx:
             await self._check_room(tx, organization_id, namespace_id, form.name, form.version)
-        stored = await self._archives.put(
-            organization_id, piece, most_bytes=self._limits.model_bytes, setting=SETTING
-        )
+        stored = await self._archives.put(organization_id, piece, most_bytes=self._limits.model_bytes, setting=SETTING)
         contents = await self._looked_through(organization_id, stored, form.model_format)
         model_id = new_id("mdl", 12)
         values = {
@@ -125,9 +123,7 @@ class Bringing:
             await store.enable(tx.within(namespace_id), model_id, None)
         return model_id
 
-    async def _looked_through(
-        self, organization_id: OrganizationId, stored: StoredBlob, model_format: str
-    ) -> Contents:
+    async def _looked_through(self, organization_id: OrganizationId, stored: StoredBlob, model_format: str) -> Contents:
         async with self._archives.held(organization_id, stored.sha256, stored.size_bytes) as path:
             try:
                 contents: Contents = await self._compute.run(_INSPECT, path, self.unpacking, group=_GROUP)
@@ -184,5 +180,3 @@ def _answer(upload_id: str, model_id: str | None, error: str | None) -> dict[str
         "s3_archive_url": None,
         "message": f"Model {model_id} is ready to be enabled and deployed in a namespace." if passed else error,
     }
-
-

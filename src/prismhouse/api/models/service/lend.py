@@ -29,11 +29,14 @@ PREFIX = "mdl_"
 
 _PARAMETERS = ("embedding_model", "model")
 _WHERE = ["body", "feature_extractor", "parameters", "embedding_model"]
-_EMBED = "prismhouse.engine.inference.uploaded:embed_texts"
+_EMBED = "prismhouse.engine.inference.uploaded:embed_queries"
 
 
 class Lender:
-    """Finds a namespace's models. `unpacked_at` is where this machine keeps them unpacked; None where others run them."""
+    """Finds a namespace's models.
+
+    `unpacked_at` is where this machine keeps them unpacked; None where other machines run them.
+    """
 
     def __init__(
         self,
@@ -81,17 +84,26 @@ class Lender:
         return () if row is None else (self._lent(row),)
 
     @asynccontextmanager
-    async def held(self, namespace_id: NamespaceId, names: Sequence[str]) -> AsyncIterator[Sequence[LentModel]]:
-        """Give models by id, each with its archive where it has to be unpacked first; raise ModelNotFound."""
-        if not names:
+    async def held(
+        self, namespace_id: NamespaceId, parameters: Mapping[str, Any]
+    ) -> AsyncIterator[Sequence[LentModel]]:
+        """Give the users' model that stored parameters name, ready to be loaded; raise ModelNotFound."""
+        name = parameters.get("embedding_model")
+        if not isinstance(name, str) or not name.startswith(PREFIX):
             yield ()
             return
-        async with self._db.read() as tx:
-            row = await store.find_in_namespace(tx.within(namespace_id), names[0])
-        if row is None:
-            raise ModelNotFound(names[0])
-        async with self.with_archive(row) as lent:
+        async with self.model(namespace_id, name) as lent:
             yield (lent,)
+
+    @asynccontextmanager
+    async def model(self, namespace_id: NamespaceId, model_id: str) -> AsyncIterator[LentModel]:
+        """Give a model of the namespace, ready to be loaded; raise ModelNotFound."""
+        async with self._db.read() as tx:
+            row = await store.find_in_namespace(tx.within(namespace_id), model_id)
+        if row is None:
+            raise ModelNotFound(model_id)
+        async with self.with_archive(row) as lent:
+            yield lent
 
     @asynccontextmanager
     async def with_archive(self, row: Record) -> AsyncIterator[LentModel]:
@@ -132,9 +144,9 @@ class QueryEmbedders:
 
     async def embed(self, namespace_id: NamespaceId, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, made by a model of the namespace; raise ModelNotFound."""
-        async with self._lender.held(namespace_id, [model]) as lent:
+        async with self._lender.model(namespace_id, model) as lent:
             vectors: FloatArray = await self._compute.run(
-                _EMBED, lent[0], list(texts), self._threads, self._cache_dir, group=model
+                _EMBED, lent, list(texts), self._threads, self._cache_dir, group=model
             )
         return vectors
 
