@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.archive import ArchiveRefused, unpack
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import ModelNotFound
+from prismhouse.engine.inference.errors import ModelFileChanged, ModelFileGone, ModelNotFound, ModelUnfit
 from prismhouse.engine.inference.kind import WrongKey
 from prismhouse.engine.inference.lent import LentModel, lending, lent_model
 from prismhouse.engine.inference.loaded import loaded
@@ -31,6 +32,8 @@ _INSTEAD = "save the weights as .safetensors or export them to .onnx, and leave 
 _PROBES = ("A cat sleeps on the sofa.", "Quarterly revenue rose by four percent.")
 _LEAST_DIFFERENCE = 1e-4
 _MOST_DIMENSIONS = 16_000
+_MODULES = "sentence_transformers."
+_MODULES_BYTES = 1 << 20
 
 
 class UploadedModelBroken(ArchiveRefused):
@@ -84,19 +87,45 @@ def _unpacked(lent: LentModel, cache_dir: Path) -> Path:
     return folder
 
 
+def _check_modules(folder: Path, lent: LentModel) -> None:
+    """Refuse modules that would be looked for outside the folder, or imported from somewhere: a user wrote the file."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    if path.stat().st_size > _MODULES_BYTES:
+        raise UploadedModelBroken(model=lent.title, reason="modules.json is too long.")
+    for module in json.loads(path.read_text("utf-8")):
+        place, kind = Path(module.get("path", "")), module.get("type", "")
+        if place.is_absolute() or ".." in place.parts or not kind.startswith(_MODULES):
+            reason = f"modules.json names {str(place)[:80]!a} of {str(kind)[:80]!a}, which is not taken."
+            raise UploadedModelBroken(model=lent.title, reason=reason)
+
+
 def _open(folder: Path, lent: LentModel, threads: int, cache_dir: Path) -> TextModel:
     try:
+        _check_modules(folder, lent)
         item = SentenceTransformers(path=str(folder), title=lent.title).entry(lent.name, folder)
     except WrongKey as wrong:
-        raise UploadedModelBroken(model=lent.title, reason=f"{wrong.reason}.".replace(f"{folder}/", "")) from wrong
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"its folder cannot be read ({type(error).__name__}: {error})."
-        raise UploadedModelBroken(model=lent.title, reason=reason) from error
+        raise _broken(lent, folder, f"{wrong.reason}.") from wrong
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _broken(lent, folder, f"its folder cannot be read ({type(error).__name__}: {error}).") from error
     if lent.dimensions not in (0, item.dimensions):
         raise UploadedModelBroken(model=lent.title, reason=f"it has {item.dimensions} dimensions.")
     module, function = item.loader.split(":")
-    model: TextModel = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
+    try:
+        model: TextModel = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
+    except ModelUnfit as error:
+        raise _broken(lent, folder, str(error.details["reason"])) from error
+    except (ModelFileGone, ModelFileChanged) as error:
+        raise _broken(lent, folder, error.message) from error
     return model
+
+
+def _broken(lent: LentModel, folder: Path, reason: str) -> UploadedModelBroken:
+    """Return the fault as its owner may see it: without the folders of this machine."""
+    for above in (folder, *folder.parents[:-1]):
+        reason = reason.replace(f"{above}/", "").replace(str(above), "its folder")
+    return UploadedModelBroken(model=lent.title, reason=reason)
 
 
 def probe(lent: LentModel, threads: int, cache_dir: str) -> Probed:
