@@ -56,8 +56,8 @@ def stored(api, bucket: str, field: str, data: bytes) -> str:
 
 def processed(api, client, bucket: str, objects: list[str]) -> dict:
     batches = mixpeek.BucketBatchesApi(client)
-    batch = batches.create_batch(bucket, mixpeek.CreateBatchRequest.from_dict({"object_ids": objects})).batch_id
-    batches.submit_batch(bucket, batch)
+    request = mixpeek.CreateBatchRequest.from_dict({"object_ids": objects})
+    batch = batches.create_batch_buckets_batches(bucket, request, auto_submit=True).batch_id
     path = f"/v1/buckets/{bucket}/batches/{batch}"
     return eventually(lambda: api.ok("GET", path), until=lambda one: one["status"].upper() in TERMINAL)
 
