@@ -16,13 +16,15 @@ import httpx2
 import numpy as np
 import pytest
 from tests.custom_extractors import bring
+from tests.openai_server import openai_server
 from tests.opened import Open, assert_envelope
 from tests.photos import png
 
 from prismhouse.engine.inference import loaded as loading
+from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.minilm import MiniLM
 from prismhouse.engine.inference.query import QueryEmbedder
-from prismhouse.engine.inference.registry import MINILM, PP_OCR
+from prismhouse.engine.inference.registry import MINILM, PP_OCR, use_models
 from prismhouse.server.app import create_app
 from prismhouse.server.wiring import House, build
 from prismhouse.settings import InferenceSettings, Settings
@@ -213,6 +215,53 @@ async def test_a_model_that_is_being_loaded_says_when_to_come_back(
     assert assert_envelope(warming, 503, "InferenceServiceUnavailableError")["code"] == "model_warming"
     assert int(warming.headers["Retry-After"]) == 5
     assert answer.status_code == 200
+
+
+async def test_writers_and_embedders_of_the_file_of_models_are_asked_when_they_are_named(
+    opened_with: Callable[..., Any], tmp_path: Path
+) -> None:
+    with openai_server(tmp_path) as server:
+        file = tmp_path / "models.toml"
+        file.write_text(
+            f"""
+            [models.writer]
+            kind = "openai_chat"
+            url = "{server.url}"
+            model = "acme-large"
+            [models.far]
+            kind = "openai_embeddings"
+            url = "{server.url}"
+            model = "far-embed"
+            dimensions = 384
+            """
+        )
+        house, client = await opened_with(models_file=file)
+        embed = house.embedder.embed
+        chosen = {"provider": "openai", "model": "acme-large"}
+        prompts = {"prompts": ["How tall is the tower in Paris?", "Name a fish."]}
+        kept = {"enable_semantic_cache": True, "cache_delta": 0.2}
+
+        first = await client.post(PATH, json={**chosen, "inputs": prompts, **kept})
+        near = {"prompts": ["How tall is the tower of Paris?"]}
+        again = await client.post(PATH, json={**chosen, "inputs": near, **kept})
+        other = await client.post(PATH, json={**chosen, "inputs": {"text": "Name a bird."}, **kept})
+        asked = len(server.asked)
+        wrong = await client.post(PATH, json={**chosen, "inputs": prompts, "parameters": {"mood": 1}})
+        blind = await client.post(PATH, json={**chosen, "inputs": {**prompts, **PICTURE}})
+        far = await client.post(PATH, json={"inference_name": "far", "inputs": {"text": "a cat"}})
+        server.behave = lambda handler, body: handler.send_error(400) is None
+        down = await client.post(PATH, json={**chosen, "inputs": {"text": "Name a dog."}})
+
+        assert (first.json()["provider"], first.json()["model"]) == ("openai", "acme-large")
+        assert len(first.json()["data"]) == 2
+        assert (again.json()["cached"], again.json()["data"]) == (True, first.json()["data"][:1])
+        assert (other.json()["cached"], isinstance(other.json()["data"], str)) == (False, True)
+        assert asked == 3
+        assert "Accepted: schema, " in str(assert_envelope(wrong, 422)["message"])
+        assert "reads one of: text, texts, prompts." in str(assert_envelope(blind, 422)["message"])
+        assert np.allclose(far.json()["data"], (await embed(MINILM, ["a cat"]))[0], atol=1e-4)
+        assert down.status_code in {422, 503}, down.text
+    use_models(NO_MODELS)
 
 
 CUSTOM = """

@@ -36,6 +36,7 @@ from prismhouse.api.inference.service import (
     Samples,
     Sources,
     Trials,
+    Writers,
 )
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
@@ -157,6 +158,7 @@ class House:
         await self.embedder.close()
         await self.compute.close()
         await self.inference_compute.close()
+        self.inference.writers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
@@ -361,6 +363,7 @@ def _inference(
         room=room,
         extraction=extraction,
         image_pixels=settings.limits.image_pixels,
+        writers=Writers(extraction.cache_dir, image_pixels=settings.limits.image_pixels),
         cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
     )
     return inference, Trials(samples=samples, room=room)
