@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import wave
 from typing import Any
 
 import httpx2
@@ -20,6 +22,7 @@ from prismhouse.engine.inference.registry import (
     MINILM,
     PAGE_LAYOUT,
     PP_OCR,
+    WHISPER_BASE,
     WHISPER_TINY_EN,
     YAMNET,
 )
@@ -35,6 +38,17 @@ async def client(opened: Open) -> httpx2.AsyncClient:
     await made.post("/v1/namespaces", json={"namespace_name": "asked"})
     made.headers["X-Namespace"] = "asked"
     return made
+
+
+def silence() -> str:
+    """Return a second of nothing as a WAV file in base64."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(32_000))
+    return encoded(buffer.getvalue())
 
 
 def encoded(data: bytes) -> str:
@@ -143,6 +157,11 @@ async def test_a_selector_that_names_no_model_says_what_would(
         (EFFICIENTNET, {"inputs": {"image_base64": encoded(b"not a picture")}}, "Expected an image"),
         (PP_OCR, {"inputs": {"image_base64": encoded(b"not a picture")}}, "Expected an image"),
         (WHISPER_TINY_EN, {"inputs": {"audio_base64": encoded(b"no sound")}}, "Expected"),
+        (
+            WHISPER_BASE,
+            {"inputs": {"audio_base64": silence()}, "parameters": {"language": "zz"}},
+            "'zz' is not a valid",
+        ),
         (WHISPER_TINY_EN, {"inputs": {"audio_base64": "AAAA"}, "parameters": {"language": "de"}}, "knows en alone"),
         (PP_OCR, {"inputs": {"image_url": "http://127.0.0.1/a.png"}}, "private or reserved"),
         (PP_OCR, {"inputs": {"image_url": "file:///etc/passwd"}}, "only http and https"),

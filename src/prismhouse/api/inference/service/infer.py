@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from prismhouse.api.batches.service.parts import ExtractorSettings
 from prismhouse.api.inference.errors import FileRejected
@@ -32,9 +35,12 @@ from prismhouse.settings import InferenceSettings
 
 __all__ = ["Inference"]
 
+_log = structlog.get_logger(__name__)
+
 _ANSWER_FILE = "prismhouse.engine.extractors.raw:answer_file"
 _GENERATION = "generation"
 _DELTA = 0.02
+_SHOWN_CHARS = 300
 _NEAR_CHARS = 800
 """Longer texts are compared whole or not at all: the model that says what is near reads no further than 256 tokens."""
 
@@ -217,7 +223,8 @@ class Inference:
         async with self._sent(file, asked.share) as sent:
             question: Question | None = None
             if asked.delta is not None:
-                question = asked.question(file.kind, await sent.read())
+                # Of a large file the digest takes a fraction of a second.
+                question = await asyncio.to_thread(asked.question, file.kind, await sent.read())
                 if (found := self.cache.find(question)) is not None:
                     return _Answer(found, cached=True)
             try:
@@ -226,6 +233,13 @@ class Inference:
                 raise FileRejected(key=file.key, reason=fault.message) from fault
             except QueryImageRejected as error:
                 raise FileRejected(key=file.key, reason=error.details["reason"]) from error
+            except WarehouseError:
+                raise
+            except Exception as error:
+                _log.error("a model failed on a file", model=asked.entry.name, exc_info=error)
+                said = str(error).strip().rpartition("\n")[2][:_SHOWN_CHARS]
+                reason = f"{asked.entry.name} failed on it ({type(error).__name__}: {said})."
+                raise FileRejected(key=file.key, reason=reason) from error
             if question is not None:
                 self.cache.keep(question, data)
             return _Answer(data)
@@ -256,7 +270,7 @@ class Inference:
     @asynccontextmanager
     async def _sent(self, file: File, share: str) -> AsyncIterator[Sent]:
         given = (
-            self.sources.of_url(file.value, key=file.key)
+            self.sources.of_url(file.value, key=file.key, share=share)
             if file.is_url
             else self.sources.of_base64(file.value, key=file.key, share=share)
         )
