@@ -13,6 +13,7 @@ MEASUREMENTS = (
     "text_batch",
     "engine",
     "batch_tiers",
+    "inference",
     "search",
     "documents",
     "uploads",

@@ -37,6 +37,7 @@ from prismhouse.api.inference.service import (
     Samples,
     Sources,
     Trials,
+    Writers,
 )
 from prismhouse.api.models.routes import Models
 from prismhouse.api.models.service import Bringing, Deployments, Keeping, Lender, QueryEmbedders
@@ -167,6 +168,7 @@ class House:
         await self.compute.close()
         await self.inference_compute.close()
         await self.gatherers.close()
+        self.inference.writers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
@@ -416,6 +418,7 @@ def _inference(
         room=room,
         extraction=extraction,
         image_pixels=settings.limits.image_pixels,
+        writers=Writers(extraction.cache_dir, image_pixels=settings.limits.image_pixels),
         cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
     )
     return inference, Trials(samples=samples, room=room)

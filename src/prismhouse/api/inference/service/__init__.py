@@ -2,21 +2,21 @@
 
 from prismhouse.api.inference.service.cache import AnswerCache
 from prismhouse.api.inference.service.extract import AsBatchesDo
-from prismhouse.api.inference.service.infer import Generated, Generation, Inference
+from prismhouse.api.inference.service.infer import Inference
 from prismhouse.api.inference.service.pool import Pool
 from prismhouse.api.inference.service.room import Room
 from prismhouse.api.inference.service.sources import Sources
 from prismhouse.api.inference.service.trial import Samples, Trials
+from prismhouse.api.inference.service.writing import Writers
 
 __all__ = [
     "AnswerCache",
     "AsBatchesDo",
-    "Generated",
-    "Generation",
     "Inference",
     "Pool",
     "Room",
     "Samples",
     "Sources",
     "Trials",
+    "Writers",
 ]

@@ -64,6 +64,11 @@ class AnswerCache:
         self._held: Counter[str] = Counter()
         self._groups: dict[tuple[str, str, str], OrderedDict[Question, None]] = {}
 
+    @property
+    def held_bytes(self) -> int:
+        """What all answers take."""
+        return self._held.total()
+
     def find(self, question: Question) -> Any | None:
         """Return the answer to the same question, or None."""
         entry = self._entries.get(question)

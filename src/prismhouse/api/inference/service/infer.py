@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+
+import structlog
 
 from prismhouse.api.batches.service.parts import ExtractorSettings
 from prismhouse.api.inference.errors import FileRejected
@@ -17,6 +20,7 @@ from prismhouse.api.inference.service.pool import Pool
 from prismhouse.api.inference.service.room import Room
 from prismhouse.api.inference.service.sources import Sent, Sources
 from prismhouse.api.inference.service.trial import Samples
+from prismhouse.api.inference.service.writing import Writers
 from prismhouse.api.web.caller import Scope
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.parameters import validate
@@ -29,35 +33,16 @@ from prismhouse.engine.media.errors import MediaFault
 from prismhouse.kit.errors import Invalid, WarehouseError, field_fault
 from prismhouse.settings import InferenceSettings
 
-__all__ = ["Generated", "Generation", "Inference"]
+__all__ = ["Inference"]
+
+_log = structlog.get_logger(__name__)
 
 _ANSWER_FILE = "prismhouse.engine.extractors.raw:answer_file"
 _GENERATION = "generation"
 _DELTA = 0.02
+_SHOWN_CHARS = 300
 _NEAR_CHARS = 800
 """Longer texts are compared whole or not at all: the model that says what is near reads no further than 256 tokens."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """What a model wrote: one answer for each prompt, and the tokens it took by kind."""
-
-    data: list[Any]
-    tokens_used: Mapping[str, int] | None = None
-
-
-class Generation(Protocol):
-    """Models that write: endpoints of the file of models. What they raise is told as it is."""
-
-    def parameters(self, model: ModelEntry, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters in one form; raise Invalid for unknown or wrong ones."""
-        ...
-
-    async def generate(
-        self, model: ModelEntry, prompts: Sequence[str], parameters: Mapping[str, Any], *, picture: bytes | None
-    ) -> Generated:
-        """Return an answer for each prompt."""
-        ...
 
 
 @dataclass(slots=True)
@@ -105,7 +90,7 @@ class Inference:
     extraction: ExtractorSettings
     image_pixels: int
     cache: AnswerCache
-    generation: Generation | None = None
+    writers: Writers
 
     async def answer(self, scope: Scope, body: RawInference) -> dict[str, Any]:
         """Return `data`, the provider and model that gave it, and how long it took.
@@ -139,10 +124,7 @@ class Inference:
         """Return the request with its inputs and parameters held against the model's task."""
         _check_inputs(entry, inputs)
         given = body.parameters or {}
-        if entry.task == _GENERATION and self.generation is not None:
-            parameters = self.generation.parameters(entry, given)
-        else:
-            parameters = _parameters(entry, given)
+        parameters = self.writers.parameters(given) if entry.task == _GENERATION else _parameters(entry, given)
         delta = body.cache_delta if body.cache_delta is not None else _DELTA
         return _Asked(
             scope=scope,
@@ -183,17 +165,18 @@ class Inference:
 
     async def _written(self, asked: _Asked) -> _Answer:
         """Return what a model writes to each prompt."""
-        if self.generation is None:
-            raise Invalid([field_fault(["body", "model"], "No model of this server writes texts.")])
-        if asked.inputs.file is None:
-            return await self._written_to(asked, None, b"")
-        async with self._sent(asked.inputs.file, asked.share) as sent:
+        file = asked.inputs.file
+        if file is None:
+            return await self._written_to(asked, None)
+        async with self._sent(file, asked.share) as sent:
             with self.room.hold(asked.share, sent.size_bytes):
-                picture = await sent.read()
-                return await self._written_to(asked, picture, picture)
+                try:
+                    return await self._written_to(asked, await sent.read())
+                except MediaFault as fault:
+                    raise FileRejected(key=file.key, reason=fault.message) from fault
 
-    async def _written_to(self, asked: _Asked, picture: bytes | None, beside: bytes) -> _Answer:
-        assert self.generation is not None  # noqa: S101 - looked at by the caller
+    async def _written_to(self, asked: _Asked, picture: bytes | None) -> _Answer:
+        beside = picture or b""
         prompts = asked.inputs.texts
         near: dict[str, FloatArray] = {}
         known: dict[str, Any] = {}
@@ -205,14 +188,15 @@ class Inference:
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
         tokens: Mapping[str, int] | None = None
         if missing:
-            made = await self.generation.generate(asked.entry, missing, asked.parameters, picture=picture)
+            made = await self.writers.generate(asked.entry, missing, asked.parameters, picture=picture)
             tokens = made.tokens_used
             known |= dict(zip(missing, made.data, strict=True))
             for prompt in missing if asked.delta is not None else ():
                 self.cache.keep(
                     asked.question("text", _asked_of(prompt, beside)), known[prompt], vector=near.get(prompt)
                 )
-        return _Answer([known[prompt] for prompt in prompts], cached=not missing, tokens_used=tokens)
+        written = [known[prompt] for prompt in prompts]
+        return _Answer(written if asked.inputs.is_many else written[0], cached=not missing, tokens_used=tokens)
 
     def _recall(self, asked: _Asked, text: str, place: FloatArray | None, beside: bytes = b"") -> Any | None:
         question = asked.question("text", _asked_of(text, beside))
@@ -239,7 +223,8 @@ class Inference:
         async with self._sent(file, asked.share) as sent:
             question: Question | None = None
             if asked.delta is not None:
-                question = asked.question(file.kind, await sent.read())
+                # Of a large file the digest takes a fraction of a second.
+                question = await asyncio.to_thread(asked.question, file.kind, await sent.read())
                 if (found := self.cache.find(question)) is not None:
                     return _Answer(found, cached=True)
             try:
@@ -248,6 +233,13 @@ class Inference:
                 raise FileRejected(key=file.key, reason=fault.message) from fault
             except QueryImageRejected as error:
                 raise FileRejected(key=file.key, reason=error.details["reason"]) from error
+            except WarehouseError:
+                raise
+            except Exception as error:
+                _log.error("a model failed on a file", model=asked.entry.name, exc_info=error)
+                said = str(error).strip().rpartition("\n")[2][:_SHOWN_CHARS]
+                reason = f"{asked.entry.name} failed on it ({type(error).__name__}: {said})."
+                raise FileRejected(key=file.key, reason=reason) from error
             if question is not None:
                 self.cache.keep(question, data)
             return _Answer(data)
@@ -278,7 +270,7 @@ class Inference:
     @asynccontextmanager
     async def _sent(self, file: File, share: str) -> AsyncIterator[Sent]:
         given = (
-            self.sources.of_url(file.value, key=file.key)
+            self.sources.of_url(file.value, key=file.key, share=share)
             if file.is_url
             else self.sources.of_base64(file.value, key=file.key, share=share)
         )

@@ -80,13 +80,14 @@ class Sources:
                 yield Sent(path=Path(file.name), size_bytes=os.fstat(file.fileno()).st_size)
 
     @asynccontextmanager
-    async def of_url(self, url: str, *, key: str) -> AsyncIterator[Sent]:
+    async def of_url(self, url: str, *, key: str, share: str) -> AsyncIterator[Sent]:
         """Give the file at an address.
 
         Raises:
             URLRefused, URLUnreachable: it is not fetched, or not to be had.
             LinkTampered, LinkExpired: it is a link of ours, and no longer good.
             FileRejected: it is larger than may be.
+            InferenceBusy: too much is held already.
         """
         own = await asyncio.to_thread(self._own.opened, url) if self._own is not None else None
         if own is not None:
@@ -98,7 +99,10 @@ class Sources:
             return
         fetched = await self._fetcher.fetch(url, max_bytes=self._file_bytes)
         try:
-            with tempfile.NamedTemporaryFile(prefix="prismhouse-") as file:
+            with (
+                self._room.hold(share, fetched.size_bytes),
+                tempfile.NamedTemporaryFile(prefix="prismhouse-") as file,
+            ):
                 async for piece in fetched.chunks():
                     await asyncio.to_thread(file.write, piece)
                 await asyncio.to_thread(file.flush)

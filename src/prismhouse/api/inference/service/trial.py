@@ -102,7 +102,7 @@ class Samples:
             return Part(type=kinds[0] if kinds else "json", value=given)
         key = ".".join(where[2:])
         source = (
-            self.sources.of_url(given, key=key)
+            self.sources.of_url(given, key=key, share=share)
             if form == "url"
             else self.sources.of_base64(given, key=key, share=share)
         )
@@ -132,8 +132,7 @@ class Trials:
         started = time.perf_counter()
         record = self.samples.catalogue.by_id(extractor)
         share = str(scope.namespace_id)
-        texts = sum(len(text) for text in body.inputs.values() if isinstance(text, str))
-        with self.room.call(share), self.room.hold(share, texts):
+        with self.room.call(share), self.room.hold(share, _size(body.inputs)):
             parameters = self.samples.chosen(record, body.parameters)
             record = self.samples.catalogue.configured(record, parameters)
             (result,) = await self.samples.run(scope, record, body.parameters, [body.inputs])
@@ -152,6 +151,15 @@ class Trials:
             "dropped": {kind: dict(reasons) for kind, reasons in result.dropped.items()},
             "latency_ms": round((time.perf_counter() - started) * 1000, 3),
         }
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes a value of the request holds."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list) else 8
 
 
 def _form(value: Any, kinds: tuple[str, ...], where: list[str]) -> tuple[str, Any, str | None]:

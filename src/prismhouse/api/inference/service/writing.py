@@ -1,0 +1,114 @@
+"""Models that write, asked by prompts: endpoints of the file of models."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import Field
+
+from prismhouse.engine.extractors.parameters import Parameters, validate
+from prismhouse.engine.inference.entry import ModelEntry
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.port import GenerativeModel, Prompt, Style
+from prismhouse.engine.media.image import decode_image
+from prismhouse.kit.errors import Invalid, field_fault
+
+__all__ = ["Writers", "Written"]
+
+_THREADS = 16
+_PICTURE_SIDE = 2048
+_PICTURE_QUALITY = 90
+
+
+class _Writing(Parameters):
+    """How something is written. `schema` stands beside these."""
+
+    temperature: float | None = Field(None, ge=0, le=2, description="How freely.")
+    top_p: float | None = Field(None, gt=0, le=1, description="From how much of the likeliest words.")
+    max_tokens: int | None = Field(None, ge=1, le=100_000, description="How much at most.")
+    system: str = Field("", max_length=20_000, description="What the model is told before the prompt.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a model wrote: one text, or one object where a schema was given, for each prompt."""
+
+    data: list[Any]
+    tokens_used: Mapping[str, int] | None = None
+
+
+class Writers:
+    """Implements `Generation`. Its threads wait for other servers, and hold up nobody else."""
+
+    def __init__(self, cache_dir: Path | str, *, image_pixels: int) -> None:
+        self._cache_dir = Path(cache_dir)
+        self._image_pixels = image_pixels
+        self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="writer")
+
+    def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters with defaults; raise Invalid."""
+        schema = given.get("schema")
+        if schema is not None and not isinstance(schema, dict):
+            raise Invalid([field_fault(["body", "parameters", "schema"], "Must be a JSON schema, an object.")])
+        try:
+            return {**validate(_Writing, {name: given[name] for name in given if name != "schema"}), "schema": schema}
+        except Invalid as error:
+            faults = [
+                field_fault(
+                    ["body", "parameters", *fault["location"][3:]],
+                    fault["message"].replace("Accepted: ", "Accepted: schema, "),
+                    fault["type"],
+                )
+                for fault in error.details["validation_errors"]
+            ]
+            raise Invalid(faults) from error
+
+    async def generate(
+        self, model: ModelEntry, prompts: Sequence[str], parameters: Mapping[str, Any], *, picture: bytes | None
+    ) -> Written:
+        """Return an answer for each prompt.
+
+        Raises:
+            MediaFault: the picture is none that can be sent.
+            EndpointFault: the model did not answer one of them.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._write, model, prompts, dict(parameters), picture)
+
+    def close(self) -> None:
+        """End the threads; what they wait for has bounds of its own."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _write(
+        self, entry: ModelEntry, prompts: Sequence[str], parameters: Mapping[str, Any], picture: bytes | None
+    ) -> Written:
+        images = () if picture is None else (self._jpeg(picture),)
+        model = cast("GenerativeModel", loaded(entry.name, threads=1, cache_dir=self._cache_dir))
+        style = Style(
+            as_object=parameters["schema"] is not None,
+            schema=parameters["schema"],
+            max_tokens=parameters["max_tokens"],
+            temperature=parameters["temperature"],
+            top_p=parameters["top_p"],
+        )
+        asked = [Prompt(text=text, instructions=parameters["system"], images=images) for text in prompts]
+        made = model.generate(asked, style)
+        for one in made:
+            if one.fault is not None:
+                raise one.fault
+        return Written(data=[one.text if one.value is None else dict(one.value) for one in made])
+
+    def _jpeg(self, picture: bytes) -> bytes:
+        from PIL.Image import Resampling
+
+        image = decode_image(picture, max_pixels=self._image_pixels, draft_side=_PICTURE_SIDE).image
+        image.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE), Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=_PICTURE_QUALITY)
+        return buffer.getvalue()
