@@ -7,6 +7,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 __all__ = [
     "ExtraMissing",
     "InstallFailed",
+    "ModelChanged",
     "ModelDamaged",
     "ModelFileChanged",
     "ModelFileGone",
@@ -71,6 +72,14 @@ class ModelFileChanged(WarehouseError):
 
     code = Code.INFERENCE_UNAVAILABLE
     hint = "Restart the server and its workers, so that all have the same files."
+    wire_code = "model_changed"
+
+
+class ModelChanged(WarehouseError):
+    """The vectors of {feature_uri} were made by a {model} with other files or settings than the one there is now."""
+
+    code = Code.CONFLICT
+    hint = "Bring the old [models.{model}] back, or name the new one differently and make another collection with it."
     wire_code = "model_changed"
 
 

@@ -19,7 +19,13 @@ from types import MappingProxyType
 
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.inference.entry import ModelEntry, entries_of
-from prismhouse.engine.inference.errors import ModelMissing, ModelNameTaken, ModelNotFound, ModelsFileWrong
+from prismhouse.engine.inference.errors import (
+    ModelChanged,
+    ModelMissing,
+    ModelNameTaken,
+    ModelNotFound,
+    ModelsFileWrong,
+)
 from prismhouse.engine.inference.weights import AnyFile, FolderFile, WeightFile, is_installed, origin_of, verified
 
 __all__ = [
@@ -36,8 +42,10 @@ __all__ = [
     "ModelStatus",
     "all_models",
     "check_installed",
+    "check_unchanged",
     "default_model",
     "entry",
+    "fingerprint",
     "listed",
     "use_models",
     "with_needs",
@@ -146,6 +154,21 @@ def check_installed(name: str) -> None:
             if isinstance(file, WeightFile):
                 raise ModelMissing(model=name, package=file.package.name, version=file.package.version)
             verified(file, name)
+
+
+def check_unchanged(name: str, fingerprint: str, *, feature_uri: str) -> None:
+    """Raise ModelChanged when a model is not the one whose fingerprint was kept; ModelNotFound when it is gone.
+
+    An empty fingerprint was kept where the name alone tells, or when none was known.
+    """
+    if fingerprint and entry(name).fingerprint != fingerprint:
+        raise ModelChanged(model=name, feature_uri=feature_uri)
+
+
+def fingerprint(name: str) -> str:
+    """Return what is to be kept beside vectors of a model; empty for a model that is not known."""
+    found = all_models().get(name)
+    return found.fingerprint if found else ""
 
 
 def listed() -> list[ModelStatus]:
