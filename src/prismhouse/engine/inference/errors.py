@@ -5,6 +5,7 @@ from __future__ import annotations
 from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = [
+    "DeviceMissing",
     "ExtraMissing",
     "InstallFailed",
     "ModelChanged",
@@ -89,6 +90,13 @@ class ModelUnfit(WarehouseError):
     code = Code.INFERENCE_UNAVAILABLE
     hint = "Correct [models.{model}] in the file of models, or what it names; docs/models.md says what can be run."
     wire_code = "model_unfit"
+
+
+class DeviceMissing(WarehouseError):
+    """PRISMHOUSE_INFERENCE__DEVICE asks for {device}, and onnxruntime offers {offered} here."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Install onnxruntime-gpu instead of onnxruntime, or set it to auto or cpu."
 
 
 class ExtraMissing(WarehouseError):

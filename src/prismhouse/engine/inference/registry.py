@@ -44,9 +44,11 @@ __all__ = [
     "check_installed",
     "check_unchanged",
     "default_model",
+    "device",
     "entry",
     "fingerprint",
     "listed",
+    "status_of",
     "use_models",
     "with_needs",
 ]
@@ -169,6 +171,16 @@ def fingerprint(name: str) -> str:
     """Return what is to be kept beside vectors of a model; empty for a model that is not known."""
     found = all_models().get(name)
     return found.fingerprint if found else ""
+
+
+def device() -> str:
+    """Return where models are to run: auto, cpu or cuda."""
+    return _configured.device
+
+
+def status_of(name: str) -> ModelStatus:
+    """Return what `listed` tells of one model; raise ModelNotFound."""
+    return _status(entry(name))
 
 
 def listed() -> list[ModelStatus]:
