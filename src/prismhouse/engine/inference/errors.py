@@ -7,6 +7,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 __all__ = [
     "DeviceMissing",
     "ExtraMissing",
+    "HubUnreachable",
     "InstallFailed",
     "ModelChanged",
     "ModelDamaged",
@@ -82,6 +83,14 @@ class ModelChanged(WarehouseError):
     code = Code.CONFLICT
     hint = "Bring the old [models.{model}] back, or name the new one differently and make another collection with it."
     wire_code = "model_changed"
+
+
+class HubUnreachable(WarehouseError):
+    """The model {model} could not be had from the Hugging Face hub as {hub}: {reason}"""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = 'Check the name and the network (HF_ENDPOINT, HF_HUB_OFFLINE), or name a folder: path = "...".'
+    wire_code = "hub_unreachable"
 
 
 class ModelUnfit(WarehouseError):
