@@ -178,6 +178,9 @@ class InferenceSettings(_Group):
         32 * 2**20, ge=0, description="Memory of an API process for answers kept by `enable_semantic_cache`."
     )
     cache_seconds: float = Field(3600, gt=0, description="How long such an answer is kept.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run. auto: on a GPU that onnxruntime offers, else on the CPU."
+    )
     models_file: Path | None = Field(
         None,
         description="TOML file of further models (docs/models.md). Unset: `models.toml` in the data folder, if it is "

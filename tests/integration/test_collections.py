@@ -91,7 +91,13 @@ async def test_a_collection_is_complete_when_created_as_the_official_example_doe
     assert index["index"]["dimensions"] == 384
     assert (made["document_count"], made["vector_count"]) == (0, 0)
     assert house.declared == [
-        {"feature_uri": index["feature_uri"], "dimensions": 384, "distance": "cosine", "model": "minilm"}
+        {
+            "feature_uri": index["feature_uri"],
+            "dimensions": 384,
+            "distance": "cosine",
+            "model": "minilm",
+            "model_fingerprint": "",
+        }
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from tests.folders import minilm_folder, models_of, write
 
 from prismhouse.engine.extractors.port import Part, Row
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
+from prismhouse.engine.inference.errors import ExtraMissing, ModelUnfit
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import MINILM, use_models
+from prismhouse.engine.inference.registry import MINILM, listed, use_models
 from prismhouse.storage.compute.local import LocalCompute
 
 _TINY = Path(__file__).parents[1] / "tiny_models"
@@ -117,3 +120,34 @@ def test_texts_and_images_get_the_vectors_of_torch_when_a_folder_has_both_towers
     assert _least_cosine(model.embed(expected["texts"]), expected["text"]) > 0.9999
     assert _least_cosine(model.embed_images(images), expected["image"]) > 0.999
     assert model.embed_queries(expected["texts"]).tolist() == model.embed(expected["texts"]).tolist()
+
+
+@pytest.mark.parametrize("table", ['path = "tiny"', 'hub = "nobody/nothing"\ndimensions = 16'])
+def test_the_extra_is_named_when_a_model_needs_torch_that_is_not_there(tmp_path: Path, table: str) -> None:
+    if find_spec("sentence_transformers") is not None:
+        pytest.skip("sentence-transformers is installed")
+    shutil.copytree(_TINY / "sentence", tmp_path / "tiny")
+    (tmp_path / "tiny" / "onnx" / "model.onnx").rename(tmp_path / "tiny" / "model.safetensors")
+    use_models(models_of(tmp_path, f'[models.tiny]\nkind = "sentence_transformers"\n{table}\n'))
+
+    with pytest.raises(ExtraMissing, match=re.escape('pip install "prismhouse[huggingface]"')):
+        loaded("tiny", threads=1, cache_dir=tmp_path)
+    assert "prismhouse[huggingface]" in str(next(one.problem for one in listed() if one.name == "tiny"))
+
+
+@pytest.mark.parametrize("broken", ["onnx/model.onnx", "tokenizer.json"])
+def test_the_model_is_named_when_its_files_cannot_be_run(tmp_path: Path, broken: str) -> None:
+    shutil.copytree(_TINY / "sentence", tmp_path / "tiny")
+    (tmp_path / "tiny" / broken).write_bytes(b"nothing of the kind")
+
+    with pytest.raises(ModelUnfit, match="The model tiny cannot be run"):
+        _tiny(tmp_path, "sentence")
+
+
+def test_a_model_is_not_run_when_its_graph_gives_other_dimensions_than_its_folder_says(tmp_path: Path) -> None:
+    shutil.copytree(_TINY / "clip", tmp_path / "tiny")
+
+    model = _tiny(tmp_path, "clip", "dimensions = 13\n")
+
+    with pytest.raises(ModelUnfit, match="gives 12 dimensions, and its folder says 13"):
+        model.embed(["cat"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels, read_models
 from prismhouse.engine.inference.registry import use_models
+from prismhouse.engine.inference.session import providers
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.server.address import base_url
 from prismhouse.server.files import LocalFiles
@@ -86,6 +87,8 @@ def check_adapters(settings: Settings) -> None:
     _check_files(settings)
     sealer(settings)
     use_models(models(settings))
+    if settings.inference.device == "cuda" and settings.compute.kind == "local":
+        providers("cuda")
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
     if settings.tracing.endpoint is not None and not traces.is_installed():
@@ -163,8 +166,8 @@ def models(settings: Settings) -> ConfiguredModels:
     if path is None:
         path = settings.data_dir / "models.toml"
         if not path.exists():
-            return NO_MODELS
-    return read_models(path)
+            return replace(NO_MODELS, device=settings.inference.device)
+    return replace(read_models(path), device=settings.inference.device)
 
 
 def _scheme(settings: Settings) -> str:

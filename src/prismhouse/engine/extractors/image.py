@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import chosen_model
 from prismhouse.engine.extractors.pages import MOST_PAGES, is_pdf, opened_part, page_failure, page_picture
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.pictures import (
     DECODED_AT_ONCE,
     PICTURE_FIELDS,
+    joint_model,
     look,
     picture_fields,
     read_picture,
@@ -30,8 +32,10 @@ from prismhouse.engine.extractors.port import (
     Row,
     RowFailure,
     RowResult,
+    VectorOutput,
 )
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture
 from prismhouse.kit.errors import WarehouseError
@@ -49,6 +53,17 @@ class ImageParameters(Parameters):
     extractor_type: Literal["image_extractor"] = "image_extractor"
     enable_thumbnails: bool = Field(True, description="Whether a JPEG of at most 640 pixels is kept.")
     use_cdn: bool = Field(False, description="False: files are served by this server.")
+    embedding_model: str | None = Field(
+        None,
+        validate_default=True,
+        description="Model that puts texts and images into one space. Unset: the default of the file of models, else "
+        f"{CONSE}.",
+    )
+
+    @field_validator("embedding_model")
+    @classmethod
+    def _is_here(cls, name: str | None) -> str | None:
+        return chosen_model(name, "joint_embedding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +104,7 @@ class _ImageExtractor:
         given = self._pictures(rows, made)
         while group := [*islice(given, DECODED_AT_ONCE)]:
             started = time.perf_counter()
-            seen = look([page.picture for page in group], self.resources)
+            seen = look([page.picture for page in group], self.resources, joint_model(self.parameters))
             elapsed = (time.perf_counter() - started) / len(group)
             for page, (vectors, labels) in zip(group, seen, strict=True):
                 made[page.place].documents.append(self._document(page, vectors, labels, elapsed + page.seconds))
@@ -150,6 +165,11 @@ def _result(row: Row, made: _Made) -> RowResult:
     return replace(result, dropped=dropped, units={"image": float(len(made.documents))})
 
 
+def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
+    stored = f"{_NAME}_{_VERSION}"
+    return visual_outputs(f"{stored}_embedding", f"{stored}_visual_embedding", joint_model(parameters))
+
+
 _RECORD = ExtractorRecord(
     name=_NAME,
     version=_VERSION,
@@ -175,7 +195,7 @@ _RECORD = ExtractorRecord(
     parameter_schema=ImageParameters.model_json_schema(),
     default_parameters=ImageParameters().model_dump(mode="json"),
     input_types={"image": ("image", "pdf")},
-    vector_outputs=visual_outputs("image_extractor_v1_embedding", "image_extractor_v1_visual_embedding"),
+    vector_outputs=_outputs({}),
     position_fields=("page_number",),
     costs=priced(2, "moderate", {"image": 2}),
     example_usage={
@@ -191,4 +211,4 @@ def _load(parameters: Mapping[str, Any], resources: Resources) -> _ImageExtracto
     return _ImageExtractor(parameters, resources)
 
 
-DEFINITION = Definition(record=_RECORD, parameters=ImageParameters, load=_load)
+DEFINITION = Definition(record=_RECORD, parameters=ImageParameters, load=_load, outputs=_outputs)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, VectorOutput
 from prismhouse.engine.extractors.rows import read_bytes
+from prismhouse.engine.inference.efficientnet import EfficientNet
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, all_models
+from prismhouse.engine.inference.port import ImageModel
+from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, all_models, entry
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture, decode_image, thumbnail
 from prismhouse.engine.media.sniff import sniff
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DECODED_AT_ONCE",
     "PICTURE_FIELDS",
+    "joint_model",
     "look",
     "look_at",
     "picture_fields",
@@ -34,16 +37,21 @@ DECODED_AT_ONCE = 8
 _DRAFT_SIDE = 640
 
 
-def visual_outputs(primary_storage: str, visual_storage: str) -> tuple[VectorOutput, ...]:
+def joint_model(parameters: Mapping[str, Any]) -> str:
+    """Return the model that puts texts and images into one space: the one that is set, else the label bridge."""
+    return str(parameters.get("embedding_model") or CONSE)
+
+
+def visual_outputs(primary_storage: str, visual_storage: str, joint: str = CONSE) -> tuple[VectorOutput, ...]:
     """Return the vector in the text space, which texts and images can query, and the visual one for images."""
     models = all_models()
     return (
         VectorOutput(
-            name=CONSE,
+            name=joint,
             storage_name=primary_storage,
-            dimensions=models[CONSE].dimensions,
+            dimensions=entry(joint).dimensions,
             distance="cosine",
-            model=CONSE,
+            model=joint,
             query_modalities=("text", "image"),
         ),
         VectorOutput(
@@ -71,15 +79,21 @@ def read_picture(part: Part, resources: Resources, draft_side: int | None = None
     return decode_image(data, max_pixels=resources.image_pixels, draft_side=draft_side or _DRAFT_SIDE)
 
 
-def look(pictures: Sequence[Picture], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:
-    """Return, for each picture, its vectors by output name and its labels, likeliest first."""
-    return look_at([picture.image for picture in pictures], resources)
+Look = tuple[dict[str, FloatArray], list[dict[str, Any]]]
+"""Vectors by output name, and labels, likeliest first."""
 
 
-def look_at(images: Sequence[Image], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:
+def look(pictures: Sequence[Picture], resources: Resources, joint: str = CONSE) -> list[Look]:
+    """Return, for each picture, its vectors and its labels; `joint` is the model of the text space."""
+    return look_at([picture.image for picture in pictures], resources, joint)
+
+
+def look_at(images: Sequence[Image], resources: Resources, joint: str = CONSE) -> list[Look]:
     """Return the same for upright RGB images."""
     if not images:
         return []
+    if joint != CONSE:
+        return _look_by(joint, images, resources)
     model = loaded(CONSE, threads=resources.threads, cache_dir=resources.cache_dir)
     seen = model.see(images)
     return [
@@ -88,6 +102,22 @@ def look_at(images: Sequence[Image], resources: Resources) -> list[tuple[dict[st
             [{"label": name, "confidence": confidence} for name, confidence in labels],
         )
         for text_space, visual, labels in zip(seen.text_space, seen.visual, seen.labels, strict=True)
+    ]
+
+
+def _look_by(joint: str, images: Sequence[Image], resources: Resources) -> list[Look]:
+    """Look with a model of the file of models; labels and the visual vector stay those of the packaged one."""
+    model: ImageModel = loaded(joint, threads=resources.threads, cache_dir=resources.cache_dir)
+    labelling: EfficientNet = loaded(EFFICIENTNET, threads=resources.threads, cache_dir=resources.cache_dir)
+    seen = labelling.look(images)
+    return [
+        (
+            {joint: text_space, EFFICIENTNET: visual},
+            [{"label": name, "confidence": confidence} for name, confidence in labels],
+        )
+        for text_space, visual, labels in zip(
+            model.embed_images(images), seen.features, labelling.labels(seen), strict=True
+        )
     ]
 
 

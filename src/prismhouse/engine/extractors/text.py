@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import chosen_model
 from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
 from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Row, RowResult, VectorOutput
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
-from prismhouse.engine.inference.lent import lent_entries
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import MINILM, all_models, entry
+from prismhouse.engine.inference.registry import MINILM, entry
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]
 
@@ -75,8 +75,9 @@ class TextParameters(Parameters):
     llm_api_key: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
     embedding_model: str | None = Field(
         None,
+        validate_default=True,
         validation_alias=AliasChoices("embedding_model", "model"),
-        description=f"Text model of the vector. Unset: {MINILM}.",
+        description=f"Text model of the vector. Unset: the default of the file of models, else {MINILM}.",
     )
     embedding_task: str | None = Field(
         None, description="What the vectors are for. The built-in model has one mode for all tasks."
@@ -85,13 +86,7 @@ class TextParameters(Parameters):
     @field_validator("embedding_model")
     @classmethod
     def _is_here(cls, name: str | None) -> str | None:
-        if name is not None and name not in (known := _text_models()):
-            raise ValueError(
-                f"The model {name!r} is not available here. Available: {', '.join(known)}. A Python package adds"
-                " one through the entry point group prismhouse.models (see docs/models.md); one of yours is uploaded"
-                " and deployed in the namespace (see docs/custom-models.md)."
-            )
-        return name
+        return chosen_model(name, "text_embedding")
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:
@@ -102,11 +97,6 @@ class TextParameters(Parameters):
         if self.chunk_overlap >= limit:
             raise ValueError(f"chunk_overlap: {self.chunk_overlap} must be less than {name}, which is {limit}.")
         return self
-
-
-def _text_models() -> list[str]:
-    known = [*all_models().values(), *lent_entries().values()]
-    return [item.name for item in known if item.task == "text_embedding"]
 
 
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:

@@ -49,11 +49,13 @@ class ConfiguredModels:
         path: of the file, for messages.
         models: in its order.
         defaults: model by task.
+        device: where models run: auto, cpu or cuda. It is a setting, and travels along.
     """
 
     path: str = ""
     models: tuple[ModelEntry, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
 
 
 NO_MODELS = ConfiguredModels()

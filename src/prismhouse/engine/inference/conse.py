@@ -18,6 +18,7 @@ from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.efficientnet import EfficientNet
 from prismhouse.engine.inference.kept import kept
 from prismhouse.engine.inference.minilm import MiniLM
+from prismhouse.engine.inference.port import TextVectors
 from prismhouse.engine.inference.registry import EFFICIENTNET, MINILM, ModelEntry
 from prismhouse.engine.inference.registry import entry as model_entry
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Conse", "Sight", "load"]
 
 _LABELS_MIXED = 20
-_LABELS_TOLD = 5
 _PROMPT = "a photo of a {}"
 
 
@@ -60,6 +60,10 @@ class Conse:
         """Return `(n, 384)` text vectors, rows of unit length."""
         return self.text.embed(texts)
 
+    def embed_texts(self, texts: Sequence[str]) -> TextVectors:
+        """Return vectors and, for each text, whether its end was not read."""
+        return self.text.embed_texts(texts)
+
     def embed_images(self, images: Sequence[Image]) -> FloatArray:
         """Return `(n, 384)` vectors of RGB images in the text space, rows of unit length."""
         return self.see(images).text_space
@@ -71,12 +75,8 @@ class Conse:
         weights = np.take_along_axis(looked.probabilities, likeliest, axis=1)
         mixed = np.einsum("nk,nkd->nd", weights, self._label_vectors[likeliest])
         norms = np.linalg.norm(mixed, axis=1, keepdims=True)
-        names = self.vision.class_names
-        labels = [
-            [(names[place], round(float(weight), 4)) for place, weight in zip(places, row, strict=True)]
-            for places, row in zip(likeliest[:, :_LABELS_TOLD], weights[:, :_LABELS_TOLD], strict=True)
-        ]
-        return Sight(text_space=(mixed / norms).astype(np.float32), visual=looked.features, labels=labels)
+        text_space = (mixed / norms).astype(np.float32)
+        return Sight(text_space=text_space, visual=looked.features, labels=self.vision.labels(looked))
 
 
 def load(entry: ModelEntry, threads: int, cache_dir: Path) -> Conse:

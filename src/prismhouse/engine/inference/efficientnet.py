@@ -24,6 +24,7 @@ __all__ = ["EfficientNet", "ImageVectors", "load"]
 
 _BATCH_IMAGES = 4
 _CENTRE_CROP = 0.95
+_LABELS_TOLD = 5
 _GRAPH_REVISION = 1
 """Part of the converted file's name: raise it when `build_graph` changes."""
 
@@ -61,6 +62,14 @@ class EfficientNet:
             exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
             probabilities[batch] = exponents / exponents.sum(axis=1, keepdims=True)
         return ImageVectors(features=features, probabilities=probabilities)
+
+    def labels(self, looked: ImageVectors) -> list[list[tuple[str, float]]]:
+        """Return, for each image, the five likeliest labels with their probability, likeliest first."""
+        likeliest = np.argsort(-looked.probabilities, axis=1)[:, :_LABELS_TOLD]
+        return [
+            [(self.class_names[place], round(float(row[place]), 4)) for place in places]
+            for places, row in zip(likeliest, looked.probabilities, strict=True)
+        ]
 
 
 def _pixels(image: Image) -> FloatArray:

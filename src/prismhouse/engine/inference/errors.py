@@ -5,8 +5,11 @@ from __future__ import annotations
 from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = [
+    "DeviceMissing",
     "ExtraMissing",
+    "HubUnreachable",
     "InstallFailed",
+    "ModelChanged",
     "ModelDamaged",
     "ModelFileChanged",
     "ModelFileGone",
@@ -74,12 +77,35 @@ class ModelFileChanged(WarehouseError):
     wire_code = "model_changed"
 
 
+class ModelChanged(WarehouseError):
+    """The vectors of {feature_uri} were made by a {model} with other files or settings than the one there is now."""
+
+    code = Code.CONFLICT
+    hint = "Bring the old [models.{model}] back, or name the new one differently and make another collection with it."
+    wire_code = "model_changed"
+
+
+class HubUnreachable(WarehouseError):
+    """The model {model} could not be had from the Hugging Face hub as {hub}: {reason}"""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = 'Check the name and the network (HF_ENDPOINT, HF_HUB_OFFLINE), or name a folder: path = "...".'
+    wire_code = "hub_unreachable"
+
+
 class ModelUnfit(WarehouseError):
     """The model {model} cannot be run: {reason}."""
 
     code = Code.INFERENCE_UNAVAILABLE
     hint = "Correct [models.{model}] in the file of models, or what it names; docs/models.md says what can be run."
     wire_code = "model_unfit"
+
+
+class DeviceMissing(WarehouseError):
+    """PRISMHOUSE_INFERENCE__DEVICE asks for {device}, and onnxruntime offers {offered} here."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Install onnxruntime-gpu instead of onnxruntime, or set it to auto or cpu."
 
 
 class ExtraMissing(WarehouseError):

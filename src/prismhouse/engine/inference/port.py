@@ -63,7 +63,10 @@ class Speech:
 
 
 class TextModel(Protocol):
-    """Texts to vectors. Called from several threads at once."""
+    """Texts to vectors. Called from several threads at once.
+
+    A model that reads queries in another way than passages has `embed_queries(texts)` beside `embed`.
+    """
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, in the order of the texts."""

@@ -19,7 +19,7 @@ from prismhouse.engine.inference.coalesce import Coalescer
 from prismhouse.engine.inference.errors import ModelWarming
 from prismhouse.engine.inference.loaded import is_loaded, loaded
 from prismhouse.engine.inference.port import ImageModel, TextModel
-from prismhouse.engine.inference.registry import ModelEntry, entry
+from prismhouse.engine.inference.registry import ModelEntry, check_unchanged, entry
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import MAX_PIXELS, decode_image
 from prismhouse.engine.media.text import storable
@@ -126,6 +126,10 @@ class QueryEmbedder:
         rows = [found[text] for text in wanted]
         return np.stack(rows) if rows else np.zeros((0, item.dimensions), np.float32)
 
+    def check_unchanged(self, model: str, fingerprint: str, *, feature_uri: str) -> None:
+        """Raise ModelChanged when the model is not the one that made the vectors of a feature, ModelNotFound."""
+        check_unchanged(model, fingerprint, feature_uri=feature_uri)
+
     async def embed_image(self, model: str, data: bytes, *, share: str = "") -> FloatArray:
         """Return `(d,)` float32 of unit length.
 
@@ -185,7 +189,8 @@ class QueryEmbedder:
 
     def _read(self, model: str, texts: list[str]) -> list[FloatArray | Exception]:
         found = loaded(model, threads=self._threads, cache_dir=self._cache_dir)
-        return list(cast("TextModel", found).embed(texts))
+        embed = getattr(found, "embed_queries", None) or cast("TextModel", found).embed
+        return list(embed(texts))
 
     def _look(self, model: str, files: list[bytes]) -> list[FloatArray | Exception]:
         """Return a vector for each file, or why there is none. Decoded pictures are few at a time: they are large."""

@@ -19,7 +19,13 @@ from types import MappingProxyType
 
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.inference.entry import ModelEntry, entries_of
-from prismhouse.engine.inference.errors import ModelMissing, ModelNameTaken, ModelNotFound, ModelsFileWrong
+from prismhouse.engine.inference.errors import (
+    ModelChanged,
+    ModelMissing,
+    ModelNameTaken,
+    ModelNotFound,
+    ModelsFileWrong,
+)
 from prismhouse.engine.inference.lent import lent_entries
 from prismhouse.engine.inference.weights import AnyFile, FolderFile, WeightFile, is_installed, origin_of, verified
 
@@ -37,9 +43,13 @@ __all__ = [
     "ModelStatus",
     "all_models",
     "check_installed",
+    "check_unchanged",
     "default_model",
+    "device",
     "entry",
+    "fingerprint",
     "listed",
+    "status_of",
     "use_models",
     "with_needs",
 ]
@@ -147,6 +157,31 @@ def check_installed(name: str) -> None:
             if isinstance(file, WeightFile):
                 raise ModelMissing(model=name, package=file.package.name, version=file.package.version)
             verified(file, name)
+
+
+def check_unchanged(name: str, fingerprint: str, *, feature_uri: str) -> None:
+    """Raise ModelChanged when a model is not the one whose fingerprint was kept; ModelNotFound when it is gone.
+
+    An empty fingerprint was kept where the name alone tells, or when none was known.
+    """
+    if fingerprint and entry(name).fingerprint != fingerprint:
+        raise ModelChanged(model=name, feature_uri=feature_uri)
+
+
+def fingerprint(name: str) -> str:
+    """Return what is to be kept beside vectors of a model; empty for a model that is not known."""
+    found = all_models().get(name)
+    return found.fingerprint if found else ""
+
+
+def device() -> str:
+    """Return where models are to run: auto, cpu or cuda."""
+    return _configured.device
+
+
+def status_of(name: str) -> ModelStatus:
+    """Return what `listed` tells of one model; raise ModelNotFound."""
+    return _status(entry(name))
 
 
 def listed() -> list[ModelStatus]:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from prismhouse.engine.inference.errors import ExtraMissing
+from prismhouse.engine.inference.entry import ModelEntry
+from prismhouse.engine.inference.errors import DeviceMissing, ExtraMissing
+from prismhouse.engine.inference.registry import device
 
-__all__ = ["open_session", "require"]
+__all__ = ["device_name", "open_session", "providers", "require"]
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_DEVICES = {
+    _CUDA: "cuda",
+    "MIGraphXExecutionProvider": "rocm",
+    "CoreMLExecutionProvider": "coreml",
+    "DmlExecutionProvider": "directml",
+    _CPU: "cpu",
+}
+"""Execution providers by what they run on, the first that onnxruntime offers is taken."""
 
 _ERRORS_ONLY = 3
 
@@ -23,8 +36,39 @@ def require(packages: Sequence[str], *, extra: str, needed_for: str) -> None:
             raise ExtraMissing(needed_for=needed_for, package=package, extra=extra) from error
 
 
+def providers(wanted: str | None = None) -> list[str]:
+    """Return onnxruntime's execution providers for a device: the setting's, unless one is given; the CPU comes last.
+
+    Raises DeviceMissing when CUDA is asked for, and this onnxruntime does not offer it.
+    """
+    import onnxruntime
+
+    offered = onnxruntime.get_available_providers()
+    wanted = wanted or device()
+    if wanted == "cpu":
+        return [_CPU]
+    if wanted == "cuda":
+        if _CUDA not in offered:
+            raise DeviceMissing(device="cuda", offered=", ".join(offered))
+        return [_CUDA, _CPU]
+    best = next((one for one in _DEVICES if one in offered), _CPU)
+    return [_CPU] if best == _CPU else [best, _CPU]
+
+
+def device_name(item: ModelEntry) -> str:
+    """Return where a model runs in this process: cpu, cuda, coreml...; of one behind an address, `remote`."""
+    if item.options.get("url"):
+        return "remote"
+    if "onnxruntime" not in item.imports or find_spec("onnxruntime") is None:
+        return "cpu" if device() == "cpu" or "sentence_transformers" not in item.imports else device()
+    try:
+        return _DEVICES[providers()[0]]
+    except DeviceMissing as missing:
+        return f"none: {missing.message}"
+
+
 def open_session(model: Path | bytes, threads: int, *, unpack: bool = False) -> Any:
-    """Return an onnxruntime session on the CPU with `threads` threads that sleep while they wait.
+    """Return an onnxruntime session with `threads` threads that sleep while they wait, on a GPU where there is one.
 
     Two threads that spin took 45 ms of processor time a text, sleeping ones 31 ms, and what spins is taken from
     other processes. Shapes differ from call to call, so memory patterns are off. With `unpack`, weights that are stored
@@ -41,4 +85,4 @@ def open_session(model: Path | bytes, threads: int, *, unpack: bool = False) -> 
     if unpack:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(source, options, providers=providers())

@@ -41,7 +41,10 @@ class NotBuilt(WarehouseError):
 
 
 class Embedder(Protocol):
-    """Turns queries into vectors. `embed_image(model, data)` may be missing: then only text can be asked."""
+    """Turns queries into vectors. `embed_image(model, data)` may be missing: then only text can be asked.
+
+    So may `check_unchanged(model, fingerprint, feature_uri=...)`, which raises for a model that is another by now.
+    """
 
     async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d) float32` for texts."""

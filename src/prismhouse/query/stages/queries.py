@@ -84,6 +84,7 @@ async def vector_of(query: Any, feature: Feature, context: RunContext) -> FloatA
     if mode == "text":
         if "text" not in feature.modalities:
             raise QueryModeUnsupported(feature_uri=uri, mode="text", accepted=", ".join(feature.modalities))
+        _check_model(feature, context)
         vectors = await context.embedder.embed(feature.model, [str(value)[:_MAX_TEXT]])
         return np.asarray(vectors[0], np.float32)
     if mode == "content":
@@ -124,11 +125,19 @@ async def _stored(reference: Any, feature: Feature, context: RunContext) -> Floa
     return np.asarray(row["vector"], np.float32)
 
 
+def _check_model(feature: Feature, context: RunContext) -> None:
+    """Refuse to ask with a model that is not the one whose vectors are searched, though its name is."""
+    check = getattr(context.embedder, "check_unchanged", None)
+    if check is not None:
+        check(feature.model, feature.index.model_fingerprint, feature_uri=feature.index.feature_uri)
+
+
 async def _image(value: Any, feature: Feature, context: RunContext) -> FloatArray:
     embed = getattr(context.embedder, "embed_image", None)
     if embed is None or "image" not in feature.modalities:
         accepted = ", ".join([*(m for m in feature.modalities if m == "text"), "vector", "document"])
         raise QueryModeUnsupported(feature_uri=feature.index.feature_uri, mode="content", accepted=accepted)
+    _check_model(feature, context)
     if isinstance(value, dict):
         value = value.get("base64") or value.get("url") or ""
     text = str(value)

@@ -30,6 +30,7 @@ __all__ = [
     "MAX_EXACT_DIMENSIONS",
     "MAX_SPARSE_DIMENSIONS",
     "VectorIndex",
+    "VectorModelConflict",
     "VectorSizeConflict",
     "VectorUnusable",
     "build_approximate_indexes",
@@ -58,6 +59,14 @@ class VectorSizeConflict(WarehouseError):
     hint = "Use the model the feature was made with, or another feature."
 
 
+class VectorModelConflict(WarehouseError):
+    """Feature {feature_uri} holds vectors of a {model} with other files or settings than the one there is now."""
+
+    code = Code.CONFLICT
+    hint = "Bring the old {model} back, or give the new one another name."
+    wire_code = "model_changed"
+
+
 class VectorUnusable(WarehouseError):
     """Vectors of {feature_uri} cannot be stored: {reason}."""
 
@@ -69,7 +78,8 @@ class VectorUnusable(WarehouseError):
 class VectorIndex:
     """Where the vectors of a feature stand. `distance` is cosine, dot or euclidean.
 
-    `kind` is dense (one vector for a document), multi (several, a row for each) or sparse.
+    `kind` is dense (one vector for a document), multi (several, a row for each) or sparse. `model_fingerprint` tells
+    models of one name apart; empty where it is not known, or the name says it all.
     """
 
     feature_uri: str
@@ -79,11 +89,12 @@ class VectorIndex:
     model: str
     approximate: bool
     kind: str = "dense"
+    model_fingerprint: str = ""
     type_oid: int = field(default=0, repr=False)
 
 
 _LOAD = """
-SELECT feature_uri, table_name, dimensions, distance, model, approximate, kind,
+SELECT feature_uri, table_name, dimensions, distance, model, approximate, kind, model_fingerprint,
   'halfvec'::regtype::oid::bigint AS type_oid
 FROM vector_indexes WHERE namespace_id = %(namespace_id)s AND feature_uri = ANY(%(feature_uris)s)
 """
@@ -101,6 +112,7 @@ async def declare(
     distance: str,
     model: str,
     kind: str = "dense",
+    model_fingerprint: str = "",
     most: int = MAX_DIMENSIONS,
 ) -> VectorIndex:
     """Make the table of a feature unless it stands already; raise when it stands with another size.
@@ -111,6 +123,7 @@ async def declare(
         message = f"needs 1 to {most} dimensions and a distance of {', '.join(DISTANCE_OPERATORS)}"
         raise Invalid([field_fault(["body", "vector_indexes", feature_uri], message)])
     wanted = {"dimensions": dimensions, "distance": distance, "model": model, "kind": kind}
+    wanted["model_fingerprint"] = model_fingerprint
     index = (await load(tx, [feature_uri])).get(feature_uri) or await _create(tx, feature_uri, wanted)
     if (index.dimensions, index.distance, index.kind) != (dimensions, distance, kind):
         raise VectorSizeConflict(
@@ -120,6 +133,8 @@ async def declare(
             asked=dimensions,
             wanted=distance,
         )
+    if "" not in (model_fingerprint, index.model_fingerprint) and model_fingerprint != index.model_fingerprint:
+        raise VectorModelConflict(feature_uri=feature_uri, model=model)
     return index
 
 
@@ -128,8 +143,10 @@ async def _create(tx: NamespaceWriter, feature_uri: str, wanted: Mapping[str, An
     # The row is the lock: a second declaration of the same feature waits here for the first one's commit.
     created = await tx.execute(
         """
-        INSERT INTO vector_indexes (namespace_id, feature_uri, table_name, dimensions, distance, model, kind)
-        VALUES (%(namespace_id)s, %(feature_uri)s, %(table_name)s, %(dimensions)s, %(distance)s, %(model)s, %(kind)s)
+        INSERT INTO vector_indexes
+          (namespace_id, feature_uri, table_name, dimensions, distance, model, kind, model_fingerprint)
+        VALUES (%(namespace_id)s, %(feature_uri)s, %(table_name)s, %(dimensions)s, %(distance)s, %(model)s, %(kind)s,
+          %(model_fingerprint)s)
         ON CONFLICT (namespace_id, feature_uri) DO NOTHING
         """,
         {**wanted, "feature_uri": feature_uri, "table_name": name},

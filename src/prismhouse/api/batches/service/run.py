@@ -19,6 +19,7 @@ from prismhouse.api.batches.service.cutting import (
     undo_owed,
 )
 from prismhouse.api.batches.service.files import abandon_files
+from prismhouse.api.batches.service.models import check_models, indexes_of
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import load_documents, load_objects
 from prismhouse.api.batches.service.stop import while_wanted
@@ -104,10 +105,20 @@ async def _open(
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
         swept = await parts.objects.generation(tx)
         lent = await parts.models.named(tx, collection.parameters) if parts.models else ()
+        indexes = await indexes_of(tx, [collection])
     known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
     with lending(lent):
         record = parts.catalogue.configured(known, collection.parameters)
-    return Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate, swept=swept)
+    return Work(
+        batch=batch,
+        chunk=found,
+        collection=collection,
+        record=record,
+        origins=origins,
+        rate=rate,
+        swept=swept,
+        indexes=indexes,
+    )
 
 
 async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
@@ -126,6 +137,7 @@ async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
 
 
 async def _work_off(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
+    check_models(work.indexes)
     if is_guilty(work.chunk):
         work.fail_all(KILLED_WORKERS)
     elif not await while_wanted(parts, work.batch, work.chunk, extract(parts, namespace_id, work)):

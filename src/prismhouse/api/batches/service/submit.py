@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prismhouse.api.batches.model import BatchRow, BatchStatus
+from prismhouse.api.batches.service.models import check_models, indexes_of
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, journal, ledger
@@ -110,6 +111,7 @@ async def submit(
     if collection_ids is not None:
         await _check_scope(parts, tx, collection_ids, tiers)
     names = [name for tier in tiers for name in tier]
+    check_models(await indexes_of(tx, [rows[name] for name in names if name in rows]))
     await refuse_overlap(tx, batch, names, force=force)
     first = batch.from_tier
     task_ids = await create_tasks(parts, tx, batch, tiers, range(first, len(tiers)))

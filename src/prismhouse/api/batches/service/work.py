@@ -18,6 +18,7 @@ from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.kit.clock import utc_now
 from prismhouse.settings import WorkerSettings
+from prismhouse.storage.postgres.vectors import VectorIndex
 
 __all__ = ["Dropped", "Work", "failed_row"]
 
@@ -40,6 +41,7 @@ class Work:
     origins: Mapping[str, Origin]
     rate: Rate
     swept: int
+    indexes: Sequence[VectorIndex] = ()
     measured: Rate = field(default_factory=Rate)
     settled: set[str] = field(default_factory=set)
     again: list[str] = field(default_factory=list)

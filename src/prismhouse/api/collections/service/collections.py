@@ -42,6 +42,7 @@ from prismhouse.api.web.paging import Page
 from prismhouse.api.webhooks.events import Events
 from prismhouse.api.webhooks.told import Told
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.inference.registry import fingerprint
 from prismhouse.kit import json
 from prismhouse.kit.clock import iso, utc_now
 from prismhouse.kit.cursors import BadCursor, decode_cursor, encode_cursor
@@ -180,6 +181,7 @@ class Collections:
                 dimensions=output.dimensions,
                 distance=output.distance,
                 model=output.model,
+                model_fingerprint=fingerprint(output.model),
             )
         row = CollectionRow.from_record(record)
         made = {

@@ -27,7 +27,8 @@ UPDATE upsert_receipts SET answer = %(answer)s
 WHERE namespace_id = %(namespace_id)s AND idempotency_key = %(idempotency_key)s
 """
 _NOTE_MODEL = """
-UPDATE vector_indexes SET model = %(model)s WHERE namespace_id = %(namespace_id)s AND feature_uri = %(feature_uri)s
+UPDATE vector_indexes SET model = %(model)s, model_fingerprint = %(fingerprint)s
+WHERE namespace_id = %(namespace_id)s AND feature_uri = %(feature_uri)s
 """
 
 
@@ -44,6 +45,6 @@ async def settle(tx: NamespaceWriter, idempotency_key: str, answer: Mapping[str,
     await tx.execute(_SETTLE, {"idempotency_key": idempotency_key, "answer": Jsonb(dict(answer))})
 
 
-async def note_model(tx: NamespaceWriter, feature_uri: str, model: str) -> None:
+async def note_model(tx: NamespaceWriter, feature_uri: str, model: str, fingerprint: str = "") -> None:
     """Write down which model makes query vectors for an index."""
-    await tx.execute(_NOTE_MODEL, {"feature_uri": feature_uri, "model": model})
+    await tx.execute(_NOTE_MODEL, {"feature_uri": feature_uri, "model": model, "fingerprint": fingerprint})

@@ -9,6 +9,7 @@ from typing import Any
 from prismhouse.api.batches.service.extract import Extracted, Extraction
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.engine.extractors.port import Row
+from prismhouse.engine.inference.lent import lending
 from prismhouse.kit.ids import NamespaceId
 
 __all__ = ["AsBatchesDo"]
@@ -34,8 +35,9 @@ class AsBatchesDo:
         """See `Extract`."""
         sampled = _Sampled(extractor_id=extractor_id, parameters=parameters)
         catalogue = self.parts.catalogue
-        record = catalogue.configured(catalogue.by_id(extractor_id), parameters)
         async with self.parts.lent(namespace_id, parameters) as lent:
+            with lending(lent):
+                record = catalogue.configured(catalogue.by_id(extractor_id), parameters)
             extraction = Extraction(
                 parts=self.parts, namespace_id=namespace_id, collection=sampled, record=record, lent=lent
             )

@@ -24,6 +24,7 @@ from prismhouse.engine.extractors.port import (
 )
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
 from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.port import TextModel
 from prismhouse.engine.inference.registry import MINILM
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.text import storable
@@ -109,16 +110,20 @@ class DocumentGraphExtractor:
             yield ExtractedDocument(
                 position=(page.number, index),
                 fields=fields,
-                vectors={MINILM: vectors[index]} if index in vectors else {},
+                vectors={self._model: vectors[index]} if index in vectors else {},
                 artifacts=(*whole, *self._segment(page, block)),
             )
+
+    @property
+    def _model(self) -> str:
+        return self.parameters.get("embedding_model") or MINILM
 
     def _vectors(self, texts: Sequence[str]) -> tuple[dict[int, FloatArray], set[int]]:
         """Return the vectors of the texts that are not empty, and which were longer than the model reads."""
         places = [place for place, text in enumerate(texts) if text.strip()]
         if not places or not self.parameters["run_text_embedding"]:
             return {}, set()
-        model = loaded(MINILM, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
+        model: TextModel = loaded(self._model, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
         made = model.embed_texts([texts[place] for place in places])
         truncated = {place for place, is_cut in zip(places, made.truncated, strict=True) if is_cut}
         return dict(zip(places, made.vectors, strict=True)), truncated

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from prismhouse.engine.extractors.models import chosen_model
 from prismhouse.engine.extractors.parameters import Parameters
+from prismhouse.engine.inference.registry import MINILM
 
 __all__ = ["DocumentGraphParameters"]
 
@@ -50,6 +52,11 @@ class DocumentGraphParameters(Parameters):
     vlm_provider: str = Field("google", description=f"Left as it is: correction {_NO_VLM}.")
     vlm_model: str = Field("gemini-2.5-flash", description=f"Left as it is: correction {_NO_VLM}.")
     llm_api_key: str | None = Field(None, description=f"Unset: correction {_NO_VLM}.")
+    embedding_model: str | None = Field(
+        None,
+        validate_default=True,
+        description=f"Text model of the vectors. Unset: the default of the file of models, else {MINILM}.",
+    )
     run_text_embedding: bool = Field(True, description="Whether each block has a vector of its text.")
     render_dpi: int = Field(150, ge=72, le=300, description="Dots per inch of the page that models look at.")
     generate_thumbnails: bool = Field(True, description="Whether JPEGs are kept.")
@@ -57,3 +64,8 @@ class DocumentGraphParameters(Parameters):
         "both", description="What is shown: the page, the block, or both."
     )
     thumbnail_dpi: int = Field(72, ge=36, le=150, description="Dots per inch of JPEGs.")
+
+    @field_validator("embedding_model")
+    @classmethod
+    def _is_here(cls, name: str | None) -> str | None:
+        return chosen_model(name, "text_embedding")

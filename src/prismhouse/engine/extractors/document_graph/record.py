@@ -9,7 +9,7 @@ from prismhouse.engine.extractors.definition import Definition, Resources, price
 from prismhouse.engine.extractors.document_graph.extract import DocumentGraphExtractor
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
-from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, all_models, check_installed
+from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, check_installed, entry
 
 __all__ = ["DEFINITION"]
 
@@ -48,13 +48,14 @@ _OUTPUT_SCHEMA = {
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
     if not parameters["run_text_embedding"]:
         return ()
+    model = entry(parameters.get("embedding_model") or MINILM)
     return (
         VectorOutput(
-            name=MINILM,
+            name=model.name,
             storage_name="document_graph_extractor_v1_text_embedding",
-            dimensions=all_models()[MINILM].dimensions,
+            dimensions=model.dimensions,
             distance="cosine",
-            model=MINILM,
+            model=model.name,
         ),
     )
 

@@ -12,12 +12,12 @@ from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.multimodal.film import film_documents
 from prismhouse.engine.extractors.multimodal.reading import Written, read_writing
 from prismhouse.engine.extractors.multimodal.sound import sound_documents
-from prismhouse.engine.extractors.pictures import look, picture_fields, read_picture, shown
+from prismhouse.engine.extractors.pictures import joint_model, look, picture_fields, read_picture, shown
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, read_text, settled
 from prismhouse.engine.extractors.writing import LONGEST_SIDE
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import CONSE
+from prismhouse.engine.inference.port import TextModel
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture, is_animation, thumbnail
@@ -100,7 +100,7 @@ class MultimodalExtractor:
     def _seen(self, part: Part, modality: str, custom: Part | None) -> _Made:
         reads = self.parameters["run_ocr"]
         picture = read_picture(part, self.resources, draft_side=LONGEST_SIDE if reads else None)
-        ((vectors, labels),) = look([picture], self.resources)
+        ((vectors, labels),) = look([picture], self.resources, joint_model(self.parameters))
         written = read_writing(picture.image, self.resources) if reads else Written()
         fields = {"modality": modality, **picture_fields(picture, labels), **written.fields()}
         vectors = vectors | written.vectors(self.resources, wanted=self.parameters["run_ocr_embedding"])
@@ -126,9 +126,10 @@ class MultimodalExtractor:
         text = read_text(part)
         if not text.strip():
             return [], []
-        model = loaded(CONSE, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
-        made = model.text.embed_texts([text])
+        joint = joint_model(self.parameters)
+        model: TextModel = loaded(joint, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
+        made = model.embed_texts([text])
         fields: dict[str, Any] = {"modality": "text", "text": text}
         if made.truncated[0]:
             fields["embedding_truncated"] = True
-        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={CONSE: made.vectors[0]})], []
+        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={joint: made.vectors[0]})], []

@@ -14,7 +14,7 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
 from prismhouse.engine.extractors.multimodal.reading import FilmReader, Written
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
-from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
+from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, look_at
 from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
 from prismhouse.engine.inference.registry import MINILM
@@ -63,8 +63,9 @@ class _Looked:
 class _Eye:
     """Looks at sampled pictures, some at a time, for the segment that each belongs to."""
 
-    def __init__(self, resources: Resources, *, thumbnails: bool) -> None:
+    def __init__(self, resources: Resources, *, joint: str, thumbnails: bool) -> None:
         self._resources = resources
+        self._joint = joint
         self._thumbnails = thumbnails
         self._waiting: list[tuple[int, Any]] = []
         self.seen: dict[int, _Looked] = defaultdict(_Looked)
@@ -88,7 +89,7 @@ class _Eye:
     def look(self) -> None:
         """Embed what waits."""
         waiting, self._waiting = self._waiting, []
-        looked = look_at([picture for _, picture in waiting], self._resources)
+        looked = look_at([picture for _, picture in waiting], self._resources, self._joint)
         for (segment, _), (vectors, labels) in zip(waiting, looked, strict=True):
             held = self.seen[segment]
             held.samples += 1
@@ -117,7 +118,8 @@ def film_documents(
     with opened(path, modality, resources.media, threads=resources.threads) as media:
         sound, heard = _listen(path, media, parameters, resources)
         film, segmenter = Film(media), _segmenter(sound, parameters)
-        eye = _Eye(resources, thumbnails=parameters["enable_thumbnails"] and cover is None)
+        thumbnails = parameters["enable_thumbnails"] and cover is None
+        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails)
         reader = FilmReader(resources, wanted=parameters["run_ocr"])
         segments = _watch(film, segmenter, eye, reader, resources.media)
     width, height = film.size

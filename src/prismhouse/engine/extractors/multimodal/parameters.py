@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from prismhouse.engine.extractors.models import chosen_model
 from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
+from prismhouse.engine.inference.registry import CONSE
 
 __all__ = ["MultimodalParameters", "shot_threshold", "silence_threshold"]
 
@@ -79,6 +81,18 @@ class MultimodalParameters(Parameters):
     task_type: str = Field("RETRIEVAL_DOCUMENT", description="The built-in model has one mode for all tasks.")
     response_shape: str | dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
     embedding_task: str | None = Field(None, description="The built-in model has one mode for all tasks.")
+
+    embedding_model: str | None = Field(
+        None,
+        validate_default=True,
+        description="Model that puts texts and images into one space. Unset: the default of the file of models, else "
+        f"{CONSE}.",
+    )
+
+    @field_validator("embedding_model")
+    @classmethod
+    def _is_here(cls, name: str | None) -> str | None:
+        return chosen_model(name, "joint_embedding")
 
     @model_validator(mode="after")
     def _embeds_what_there_is(self) -> Self:

@@ -10,9 +10,9 @@ from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
 from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
 from prismhouse.engine.extractors.multimodal.reading import OCR_OUTPUT
 from prismhouse.engine.extractors.multimodal.speech import speech_model
-from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, visual_outputs
+from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, joint_model, visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
-from prismhouse.engine.inference.registry import MINILM, PP_OCR, all_models, check_installed
+from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, all_models, check_installed
 
 __all__ = ["DEFINITION", "DEFINITION_V2"]
 
@@ -69,13 +69,13 @@ _OUTPUT_SCHEMA = {
 }
 
 
-def _outputs(version: str) -> tuple[VectorOutput, ...]:
+def _outputs(version: str, joint: str = CONSE) -> tuple[VectorOutput, ...]:
     stored = f"{_NAME}_{version}"
-    return visual_outputs(f"{stored}_multimodal_embedding", f"{stored}_visual_embedding")
+    return visual_outputs(f"{stored}_multimodal_embedding", f"{stored}_visual_embedding", joint)
 
 
 def _configured(version: str, parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
-    outputs = _outputs(version)
+    outputs = _outputs(version, joint_model(parameters))
     if parameters["run_transcription_embedding"]:
         outputs += (_of_words(MINILM, f"{_NAME}_{version}_transcription_embedding"),)
     if parameters["run_ocr_embedding"]:

@@ -9,6 +9,7 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.film import quiet_moments
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
+from prismhouse.engine.extractors.pictures import joint_model
 from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments, spans
 from prismhouse.engine.inference.registry import CONSE, MINILM
@@ -48,9 +49,10 @@ def sound_documents(
         message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
         kind = ErrorType.PERMANENT
         failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
-    embed = parameters["run_transcription_embedding"]
+    embed, joint = parameters["run_transcription_embedding"], joint_model(parameters)
     documents = [
-        _document(start, end, heard, part=part, embed_speech=embed, resources=resources) for start, end in segments
+        _document(start, end, heard, part=part, joint=joint, embed_speech=embed, resources=resources)
+        for start, end in segments
     ]
     return documents, failures
 
@@ -63,13 +65,15 @@ def _segments(sound: Sound, parameters: Mapping[str, Any]) -> list[tuple[float, 
 
 
 def _document(
-    start: float, end: float, heard: Heard, *, part: Part, embed_speech: bool, resources: Resources
+    start: float, end: float, heard: Heard, *, part: Part, joint: str, embed_speech: bool, resources: Resources
 ) -> ExtractedDocument:
     told = heard.fields(start, end)
     vectors = {}
     if told.get("transcription"):
-        vector = speech_vector(told["transcription"], resources)
-        vectors = {CONSE: vector, MINILM: vector} if embed_speech else {CONSE: vector}
+        # The label bridge is MiniLM's space, so that one vector is both.
+        names = {joint: MINILM if joint == CONSE else joint} | ({MINILM: MINILM} if embed_speech else {})
+        made = {name: speech_vector(told["transcription"], resources, name) for name in set(names.values())}
+        vectors = {output: made[name] for output, name in names.items()}
     return ExtractedDocument(
         position=("audio", start, end),
         fields={"modality": "audio", "start_time": start, "end_time": end, "duration": round(end - start, 6), **told},

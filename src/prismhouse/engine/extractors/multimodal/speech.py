@@ -11,7 +11,7 @@ import structlog
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import ErrorType, FloatArray, RowFailure
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.port import Speech, SpeechModel, Word
+from prismhouse.engine.inference.port import Speech, SpeechModel, TextModel, Word
 from prismhouse.engine.inference.registry import MINILM, WHISPER_BASE, WHISPER_TINY_EN
 from prismhouse.engine.media.sound import Sound
 from prismhouse.kit.errors import WarehouseError
@@ -80,8 +80,8 @@ def without_speech(code: str, message: str) -> Heard:
     )
 
 
-def speech_vector(text: str, resources: Resources) -> FloatArray:
-    """Return the vector of a transcription, `(384,)`."""
-    model = loaded(MINILM, threads=resources.threads, cache_dir=resources.cache_dir)
+def speech_vector(text: str, resources: Resources, model_name: str = MINILM) -> FloatArray:
+    """Return the vector of a transcription, `(d,)`."""
+    model: TextModel = loaded(model_name, threads=resources.threads, cache_dir=resources.cache_dir)
     row: FloatArray = model.embed([text])[0]
     return row

@@ -134,7 +134,7 @@ class SentenceTransformers(Table):
         extra: str,
         imports: tuple[str, ...],
     ) -> ModelEntry:
-        told = {**options, "max_tokens": max_tokens}
+        told = {**options, "max_tokens": max_tokens, "dimensions": dimensions}
         return ModelEntry(
             name=name,
             title=self.title or f"Sentence embeddings of {self.hub or self.path}",

@@ -15,7 +15,7 @@ from prismhouse.api.documents.vectors.schemas import Promotion
 from prismhouse.api.namespaces.model import VectorSpace
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.web.caller import Scope
-from prismhouse.engine.inference.registry import ModelEntry, all_models
+from prismhouse.engine.inference.registry import ModelEntry, all_models, fingerprint
 from prismhouse.kit.errors import FieldFault, Invalid, field_fault
 from prismhouse.storage.postgres.database import Database, NamespaceReader
 
@@ -64,7 +64,7 @@ class Promotions:
             await self._namespaces.keep_vector_space(tx, space)
             await self._collections.give_brought_vectors(tx, plan.configs)
             for name, model in plan.inference_map.items():
-                await store.note_model(tx, brought_uri(name), model)
+                await store.note_model(tx, brought_uri(name), model, fingerprint(model))
             await self._audit.record(
                 unit,
                 scope,

@@ -1,0 +1,29 @@
+"""Which model makes the vectors of an extractor: the one that is named, else the default of the file of models."""
+
+from __future__ import annotations
+
+from prismhouse.engine.inference.lent import lent_entries
+from prismhouse.engine.inference.registry import all_models, default_model
+
+__all__ = ["chosen_model"]
+
+
+def chosen_model(name: str | None, task: str) -> str | None:
+    """Return the model for a collection, None for the built-in one; raise ValueError for one that is not here.
+
+    It is written down with the collection, so that another default later changes nothing there.
+    """
+    if name is None:
+        return default_model(task)
+    if name not in (known := _of_task(task)):
+        raise ValueError(
+            f"The model {name!r} is not available here. Available: {', '.join(known)}. The file of models"
+            " (PRISMHOUSE_INFERENCE__MODELS_FILE) adds one, or a Python package through the entry point group"
+            " prismhouse.models: see docs/models.md; one of yours is uploaded and deployed in the namespace: see"
+            " docs/custom-models.md."
+        )
+    return name
+
+
+def _of_task(task: str) -> list[str]:
+    return [item.name for item in [*all_models().values(), *lent_entries().values()] if item.task == task]
