@@ -87,6 +87,11 @@ def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -
         ("multimodal_extractor_v1", {"run_multimodal_embedding": False}, "could not be found"),
         ("passthrough_extractor_v1", {"row_format": "parquet"}, "Parquet"),
         ("universal_extractor_v1", {"output_dimensionality": 768}, "384 dimensions"),
+        ("course_content_extractor_v1", {"enrich_with_llm": True}, "language model"),
+        ("course_content_extractor_v1", {"use_cdn": True}, "use_cdn"),
+        ("course_content_extractor_v1", {"supported_languages": ["klingon"]}, "'klingon' is not read. Known: bash"),
+        ("course_content_extractor_v1", {"target_segment_duration_ms": 29_999}, "greater than or equal to 30000"),
+        ("course_content_extractor_v1", {"min_segment_duration_ms": 120_001}, "at most target_segment_duration_ms"),
         ("universal_extractor_v1", {"max_video_segments": 51}, "less than or equal to 50"),
         ("passthrough_extractor_v1", {"vector_fields": [{"field": "v", "name": "n", "dimensions": 0}]}, "dimensions"),
         ("passthrough_extractor_v1", {"vector_fields": [{"field": "v", "name": "n", "dimensions": 3}] * 2}, "once"),
@@ -136,6 +141,10 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
         "document_graph_extractor_v1": ["mixpeek://document_graph_extractor@v1/all_minilm_l6_v2_v1"],
         "face_identity_extractor_v1": ["mixpeek://face_identity_extractor@v1/face_identity_sface_v1"],
         "passthrough_extractor_v1": [],
+        "course_content_extractor_v1": [
+            "mixpeek://course_content_extractor@v1/all_minilm_l6_v2_v1",
+            "mixpeek://course_content_extractor@v1/code_all_minilm_l6_v2_v1",
+        ],
         "universal_extractor_v1": ["mixpeek://universal_extractor@v1/conse_minilm_l6_v2_v1"],
     }
 
