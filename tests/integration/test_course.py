@@ -195,8 +195,8 @@ def test_functions_of_a_real_package_are_found_by_what_they_do(folder: str) -> N
         assert one["code_language"] == "python"
     found = best(folder, "decode a JSON document that starts at an index of a string", result, _CODED)
     assert found["title"] == "decoder.py: JSONDecoder.raw_decode"
-    found = best(folder, "serialize an object as JSON to a file", result, MINILM)
-    assert found["title"] == "__init__.py: dump"
+    found = best(folder, "yield pieces of the encoded object one after the other", result, MINILM)
+    assert found["title"] == "encoder.py: JSONEncoder.iterencode"
     for path in {one["file_path"] for one in functions}:
         held = [one.fields for one in result.documents if one.fields["file_path"] == path]
         assert all(one["end_line"] < other["start_line"] for one, other in pairwise(held))
