@@ -16,8 +16,10 @@ from prismhouse.engine.extractors import (
     image,
     multimodal,
     passthrough,
+    scrolling,
     text,
     universal,
+    web,
 )
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
@@ -38,7 +40,9 @@ BUILTIN = (
     face.DEFINITION,
     audio.DEFINITION,
     universal.DEFINITION,
+    scrolling.DEFINITION,
     passthrough.DEFINITION,
+    web.DEFINITION,
 )
 
 

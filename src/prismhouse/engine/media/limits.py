@@ -19,6 +19,9 @@ class MediaLimits:
         pixels: largest frame, width times height.
         frames: most frames that are decoded.
         segments: most documents that one file becomes.
+        ocr_frames: most pictures of one video in which writing is read.
+        ocr_segment_frames: the same of one segment.
+        scroll_width: longest strip of moving writing that is read, in pixels.
         streams: most streams (pictures, sounds, subtitles) in a container.
         pdf_bytes: largest PDF.
         pdf_pages: most pages that are read.
@@ -34,6 +37,9 @@ class MediaLimits:
     pixels: int = 8192 * 4320
     frames: int = 1_000_000
     segments: int = 5_000
+    ocr_frames: int = 300
+    ocr_segment_frames: int = 3
+    scroll_width: int = 100_000
     streams: int = 64
     pdf_bytes: int = 512 * 2**20
     pdf_pages: int = 1_000
@@ -52,6 +58,9 @@ class MediaLimits:
             pixels=settings.pixels,
             frames=settings.frames,
             segments=settings.segments,
+            ocr_frames=settings.ocr_frames,
+            ocr_segment_frames=settings.ocr_segment_frames,
+            scroll_width=settings.scroll_width,
             streams=settings.streams,
             pdf_bytes=settings.pdf_bytes,
             pdf_pages=settings.pdf_pages,
