@@ -145,6 +145,7 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
             "mixpeek://course_content_extractor@v1/all_minilm_l6_v2_v1",
             "mixpeek://course_content_extractor@v1/code_all_minilm_l6_v2_v1",
         ],
+        "scrolling_text_extractor_v1": [],
         "universal_extractor_v1": ["mixpeek://universal_extractor@v1/conse_minilm_l6_v2_v1"],
         "web_scraper_v1": [
             f"mixpeek://web_scraper@v1/{model}"
