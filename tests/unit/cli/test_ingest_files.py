@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,8 @@ def test_each_kind_has_a_recipe_that_its_extractor_accepts() -> None:
     for recipe in made.values():
         record = catalogue.get(recipe.extractor, recipe.version)
         catalogue.validate_parameters(record, recipe.parameters)
-        assert recipe.medium in record.input_types[recipe.entry_input]
+        held = {"code": "binary"}.get(recipe.medium, recipe.medium)
+        assert held in record.input_types[recipe.entry_input]
     assert made["video"].parameters["run_transcription"] is True
     assert "run_transcription" not in recipes(entries(), transcribe=False)["video"].parameters
 
@@ -125,3 +127,16 @@ def test_a_blank_text_is_left_and_no_failure(tmp_path: Path) -> None:
     found = walked(tmp_path)
 
     assert [(each.path, each.reason, each.failed) for each in found.left] == [("blank.txt", "blank", False)]
+
+
+def test_an_archive_is_source_code_and_an_office_file_is_not(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "examples.zip", "w") as archive:
+        archive.writestr("a.py", "x = 1")
+    with zipfile.ZipFile(tmp_path / "letter.docx", "w") as archive:
+        archive.writestr("word/document.xml", "<w/>")
+
+    found = {one.path: one.kind for one in walk(tmp_path, limit_bytes=10**6).files}
+
+    assert found == {"examples.zip": "code", "letter.docx": "binary"}
+    recipe = recipes(entries(), transcribe=False)["code"]
+    assert (recipe.extractor, recipe.entry_input, recipe.medium) == ("course_content_extractor", "code_archive", "code")

@@ -17,6 +17,7 @@ __all__ = ["FileFound", "Left", "Walked", "hashed", "walk"]
 # One byte more than the sniffer looks at: a text may be cut inside a character.
 _HEAD_BYTES = 8193
 _PIECE_BYTES = 1 << 20
+_ARCHIVE = "application/zip"
 _MARKDOWN = (".md", ".markdown", ".mdown")
 # What the end of a name promises, by kind: a file that is of another kind is pointed out.
 _PROMISED = {
@@ -25,12 +26,13 @@ _PROMISED = {
     "audio": (".wav", ".mp3", ".flac", ".ogg", ".m4a"),
     "video": (".mp4", ".mov", ".mkv", ".webm", ".avi"),
     "pdf": (".pdf",),
+    "code": (".zip",),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFound:
-    """A file that can be sent. `kind` is text, markdown, image, audio, video, pdf, or what nothing is made of."""
+    """A file that can be sent. `kind` is text, markdown, image, audio, video, pdf, code, or what nothing is made of."""
 
     path: str
     place: Path
@@ -136,6 +138,8 @@ def _look(entry: os.DirEntry[str], path: str, limit_bytes: int) -> FileFound | L
     if found.kind == "text" and len(head) == status.st_size and not head.strip(b" \t\r\n\f\v"):
         return Left(path=path, reason="blank")
     kind = "markdown" if found.kind == "text" and path.lower().endswith(_MARKDOWN) else found.kind
+    if found.mime == _ARCHIVE:
+        kind = "code"
     return FileFound(path=path, place=Path(entry.path), size_bytes=status.st_size, mime=found.mime, kind=kind)
 
 

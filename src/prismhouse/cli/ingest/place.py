@@ -18,6 +18,7 @@ __all__ = ["Place", "Taken", "bucket_name_of", "catalogue", "collection_name_of"
 _FIELDS = {name: {"type": name} for name in ("text", "image", "audio", "video", "pdf")} | {
     name: {"type": "string"} for name in ("path", "kind", "content_hash")
 }
+_FIELDS["code"] = {"type": "binary"}
 _FOLDER = "ingested_folder"
 _LONGEST_NAME = 80
 
@@ -110,6 +111,9 @@ def _bucket(server: Server, name: str, folder: Path, made: list[str], *, named: 
     if new:
         made.append(f"bucket {name}")
     properties = (found["bucket_schema"] or {}).get("properties", {})
+    if _FOLDER in (found["metadata"] or {}) and "code" not in properties:  # made before archives were taken
+        properties = {**properties, "code": _FIELDS["code"]}
+        server.patch(f"/v1/buckets/{found['bucket_id']}", {"bucket_schema": {"properties": properties}})
     if missing := sorted(
         field for field, each in _FIELDS.items() if properties.get(field, {}).get("type") != each["type"]
     ):

@@ -8,9 +8,12 @@ from typing import Any
 
 __all__ = ["KINDS", "Recipe", "recipes"]
 
-KINDS = ("text", "markdown", "image", "audio", "video", "pdf")
+KINDS = ("text", "markdown", "image", "audio", "video", "pdf", "code")
 """One collection each."""
 _FILE_TYPES = {"markdown": "text"}
+_INPUT_TYPES = {"code": "binary"}
+"""Types of inputs that are not called like the field of the bucket that feeds them."""
+
 _SPEECH = ("run_transcription", "run_transcription_embedding")
 
 
@@ -38,6 +41,7 @@ _WISHES = {
         parameters={"split_method": "scene", **dict.fromkeys(_SPEECH, True)},
     ),
     "pdf": _Wish(extractor="document_graph_extractor"),
+    "code": _Wish(extractor="course_content_extractor"),
 }
 
 
@@ -64,7 +68,7 @@ def recipes(catalogue: Sequence[Mapping[str, Any]], *, transcribe: bool) -> dict
 
 
 def _recipe(kind: str, catalogue: Sequence[Mapping[str, Any]], *, transcribe: bool) -> Recipe | None:
-    medium = _FILE_TYPES.get(kind, kind)
+    medium = _FILE_TYPES.get(kind) or _INPUT_TYPES.get(kind, kind)
     wish = _WISHES[kind]
     able = [entry for entry in catalogue if _input(entry, medium) and entry["required_vector_indexes"]]
     named = [entry for entry in able if entry["feature_extractor_name"] == wish.extractor]

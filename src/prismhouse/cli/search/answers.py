@@ -13,7 +13,18 @@ from prismhouse.engine.media.sniff import encoding
 
 __all__ = ["Answer", "Lines", "answer_of", "clock"]
 
-_TEXTS = ("text", "text_corrected", "text_raw", "text_content", "transcription", "ocr_text", "content", "description")
+_TEXTS = (
+    "text",
+    "text_corrected",
+    "text_raw",
+    "text_content",
+    "transcription",
+    "ocr_text",
+    "screen_text",
+    "code_content",
+    "content",
+    "description",
+)
 _LEAST_CONFIDENCE = 0.03
 _LABELS_SHOWN = 3
 _TIMEOUT = httpx2.Timeout(10, connect=3)
@@ -94,6 +105,8 @@ def _place(document: Mapping[str, Any], lines: Lines) -> str:
     start, end = document.get("start_time"), document.get("end_time")
     if isinstance(start, (int, float)) and isinstance(end, (int, float)):
         return f"{clock(start)}-{clock(math.ceil(end))}"
+    if document.get("file_path") and isinstance(document.get("start_line"), int):
+        return f"{document['file_path']}, lines {document['start_line']}-{document['end_line']}"
     if isinstance(document.get("page_number"), int) and (document.get("total_pages") or 0) > 1:
         return f"page {document['page_number']} of {document['total_pages']}"
     if found := lines.of(document):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 import zipfile
@@ -34,6 +35,7 @@ _LONGEST_NAME = 1024
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
 """LZMA asks for as much memory as its header says."""
 
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError)
 _MADE_BY_TOOLS = frozenset({".git", ".hg", ".svn", "__MACOSX", "__pycache__", "node_modules"})
 
 
@@ -94,8 +96,8 @@ class Archive:
                     if len(made) > self.limits.archive_file_bytes:
                         self._leave("file_too_large")
                         return None
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
+        except (*_DAMAGED, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a place before the beginning
                 raise
             message = f"The archive is damaged at {entry.filename[:200]!r} ({error}). Pack it again."
             raise MediaFault("archive_corrupt", message) from error
@@ -126,7 +128,9 @@ def opened_archive(path: Path, limits: MediaLimits) -> Iterator[Archive]:
     _check_directory(path, size, limits)
     try:
         packed = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, EOFError, struct.error, NotImplementedError) as error:
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         message = f"The archive is damaged or cut off ({error}). Pack it again."
         raise MediaFault("archive_corrupt", message) from error
     with packed:

@@ -132,7 +132,7 @@ def _kind(node: Any, grammar: Grammar) -> str | None:
 
 def _described(node: Any, outer: Any, kind: str, above: str, data: bytes) -> _Found:
     comments: list[str] = []
-    first, before = outer.start_point[0], outer.prev_named_sibling
+    first, before = outer.start_point[0], _before(outer)
     while before is not None and before.type.endswith(_ATTACHED) and _ends(before) == first - 1:
         if before.prev_named_sibling is not None and _ends(before.prev_named_sibling) == before.start_point[0]:
             break  # it stands behind code, on the line of that
@@ -143,6 +143,13 @@ def _described(node: Any, outer: Any, kind: str, above: str, data: bytes) -> _Fo
     title = f"{above}.{name}" if above and name else name or above
     told = "\n".join(comments) if comments else _docstring(node, data)
     return _Found(kind=kind, first=first, last=_ends(outer), title=title, told=_plain(told))
+
+
+def _before(node: Any) -> Any:
+    """Return what stands before a node; what stands before the body that it is the first of, too."""
+    while node.prev_named_sibling is None and node.parent is not None and node.parent.start_byte == node.start_byte:
+        node = node.parent
+    return node.prev_named_sibling
 
 
 def _ends(node: Any) -> int:

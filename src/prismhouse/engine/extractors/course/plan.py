@@ -37,17 +37,16 @@ class Planner:
         while time >= self._start + self._target - _EARLY_SECONDS:
             latest = self._start + self._target
             fitting = [one for one in self._cuts if self._start + self._least <= one <= latest]
-            settled += self._end(max(fitting, default=round(latest, 6)))
+            settled += self._end(max(fitting, default=latest))
         return settled
 
     def close(self, end: float) -> list[Span]:
         """Return the remaining segments of a video that ends then."""
         settled = self.reached(end)
-        if end - self._start > _EARLY_SECONDS:
-            if self._held is not None and end - self._start < self._least:
-                self._held = (self._held[0], end)
-            else:
-                settled += self._end(end)
+        if self._held is not None and end - self._start < max(self._least, _EARLY_SECONDS):
+            self._held = (self._held[0], end)
+        elif end > self._start:
+            settled += self._end(end)
         if self._held is not None:
             settled.append(self._held)
             self._held = None

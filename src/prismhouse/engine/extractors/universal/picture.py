@@ -8,10 +8,8 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.pictures import look_at, read_picture
 from prismhouse.engine.extractors.port import Part
 from prismhouse.engine.extractors.universal.made import Draft, Made
-from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.port import WritingModel
-from prismhouse.engine.inference.registry import CONSE, PP_OCR
-from prismhouse.engine.media.text import storable
+from prismhouse.engine.extractors.writing import read_lines
+from prismhouse.engine.inference.registry import CONSE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +27,5 @@ def of_image(part: Part, resources: Resources, *, read: bool) -> Made:
 
 
 def written(image: Image, resources: Resources) -> str:
-    """Return the lines of writing in a picture, from top to bottom; a single character is mostly none."""
-    model: WritingModel = loaded(PP_OCR, threads=resources.threads, cache_dir=resources.cache_dir)
-    return storable("\n".join(line.text for line in model.read(image) if len(line.text) > 1))
+    """Return the lines of writing in a picture, from top to bottom."""
+    return "\n".join(read_lines(image, resources))
