@@ -24,19 +24,21 @@ from tests.photos import png
 from tests.website import Answer, Website, page
 
 TERMINAL = {"completed", "completed_with_errors", "failed", "canceled"}
+ENGINE = "A diesel engine compresses air until the fuel ignites by itself."
 GUIDE = "Knead the dough for ten minutes and let the bread rise overnight in a cool place."
 
 
 @pytest.fixture
 def site() -> Iterator[Website]:
-    """Documentation with a menu, a picture, code, a file, a page that is gone, and one that is forbidden to programs."""
+    """Documentation with a menu, a picture, code, a file, a page that is gone, and one that programs may not read."""
     served = Website(
         {
             "/robots.txt": Answer(b"User-agent: *\nDisallow: /private/", content_type="text/plain"),
             "/": page("Handbook", "/bread", "/engine", "/gone", "/private/x", "/bread#top"),
-            "/bread": page("Bread", "/", text=f'{GUIDE} <img src="/loaf.png" alt="a loaf"> <a href="/r.pdf">recipe</a>'),
-            "/engine": page("Engine", text="A diesel engine compresses air until the fuel ignites by itself.")
-            + "<pre class='language-python'>start()</pre>",
+            "/bread": page(
+                "Bread", "/", text=f'{GUIDE} <img src="/loaf.png" alt="a loaf"> <a href="/r.pdf">recipe</a>'
+            ),
+            "/engine": page("Engine", text=f"{ENGINE}<pre class='language-python'>start()</pre>"),
             "/loaf.png": Answer(png("coffee"), content_type="image/png"),
             "/private/x": page("Private"),
         }
@@ -93,7 +95,9 @@ def test_a_site_is_found_by_what_its_pages_say(client, site):
         )
     )
     assert len(collection.vector_indexes) == 3
-    assert "for the site" not in str(collection.to_dict())
+    shown = collection.feature_extractor.to_dict()["parameters"]["custom_headers"]
+    assert shown == {"Authorization": "********"}
+    assert "Bearer" not in str(collection.to_dict()), str(collection.to_dict()).split("Bearer")[0][-400:]
     batches = mixpeek.BucketBatchesApi(client)
     batch = batches.create_batch_buckets_batches(
         bucket.bucket_id, CreateBatchRequest.from_dict({"object_ids": [good, bad]})
@@ -145,7 +149,7 @@ def test_a_site_is_found_by_what_its_pages_say(client, site):
         )
     )
     answer = mixpeek.RetrieversApi(client).execute_retriever(
-        retriever.retriever.retriever_id,
+        retriever.retriever_id,
         ExecuteRetrieverRequest.from_dict({"inputs": {"query": "how long does yeast dough rest?"}}),
     )
     assert _plain(answer.documents[0])["page_url"] == f"{site.url}/bread"

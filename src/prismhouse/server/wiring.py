@@ -241,6 +241,7 @@ def build(settings: Settings, dsn: str) -> House:
             outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
         ),
         turns=Turns(adapters.processes(settings)),
+        gathering_turns=Turns(settings.web.crawls),
     )
     batches = Batches(parts)
     register_batch_jobs(parts, batches)

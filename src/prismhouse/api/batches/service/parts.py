@@ -77,4 +77,5 @@ class Parts:
     extraction: ExtractorSettings
     gathering: GatherSettings = field(default_factory=GatherSettings)
     turns: Turns = field(default_factory=lambda: Turns(2))
+    gathering_turns: Turns = field(default_factory=lambda: Turns(2))
     owed: deque[tuple[NamespaceId, BatchRow, Chunk]] = field(default_factory=deque)
