@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,8 +120,6 @@ def test_a_site_of_redirects_alone_ends(serve: Serve) -> None:
 
 
 def test_failed_pages_are_named_and_the_others_come(serve: Serve) -> None:
-    closed = socket.socket()
-    closed.bind(("127.0.0.1", 0))
     names = ["gone", "secret", "broken", "loop", "large", "bomb", "slow", "odd", "empty", "scripts", "deep", "cut"]
     site = serve(
         {
@@ -440,7 +437,7 @@ def test_pages_become_documents_with_vectors_of_text_and_pictures(serve: Serve, 
 def test_chunks_have_places_of_their_own(
     serve: Serve, tmp_path: Path, strategy: str, expected: list[tuple[object, int]]
 ) -> None:
-    text = 'One is first. Two is second. <a href="/f.pdf">f</a> is third. Four ends.'
+    text = 'One is first. Two is second. <a href="/f.pdf">F</a> is third. Four ends.'
     site = serve({"/": f'<main>{text}<a href="/two"> more.</a></main>', "/two": f"<main>{text}</main>"})
     parameters = {
         "chunk_strategy": "sentences",

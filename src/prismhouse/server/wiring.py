@@ -303,6 +303,7 @@ def build(settings: Settings, dsn: str) -> House:
         extraction=extraction,
         models=lender,
         turns=Turns(adapters.processes(settings)),
+        gathering_turns=Turns(settings.web.crawls),
     )
     batches = Batches(parts)
     register_batch_jobs(parts, batches)

@@ -16,9 +16,8 @@ from prismhouse.engine.web.found import WebFault
 from prismhouse.engine.web.rules import CrawlRules
 from prismhouse.settings import OutboundSettings, WebSettings
 
-__all__ = ["GATHER", "GatherSettings", "gather"]
+__all__ = ["GatherSettings", "gather"]
 
-GATHER = "prismhouse.engine.web.gather:gather"
 _YOUTUBE = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 
 

@@ -258,7 +258,8 @@ def _entered(node: LexborNode, tag: str, base: str, out: Writing) -> LexborNode 
     elif tag == "img":
         _picture(node, base, out)
     elif tag == "a" and len(out.assets) < _MOST_ASSETS:
-        link = joined(base, _attribute(node, "href"))
+        address = _attribute(node, "href")
+        link = joined(base, address) if "." in address.rpartition("/")[2] else None
         if link is not None and is_asset(link):
             out.asset(link, _squeezed(node.text(deep=True))[:_LABEL_CHARS])
     if tag in _APART:

@@ -156,11 +156,11 @@ class Browser:
                 fault = WebFault("page_unavailable", f"{_named(url)} answers {visited.status}.", is_passing=True)
                 asked = _seconds(visited.headers.get("retry-after")) if self._rules.heeds_retry_after else None
             pause = self._backoff(attempt) if asked is None else asked
-            if attempt == self._rules.retries or pause >= self.left_seconds:
-                break
             if asked is not None and asked > self._rules.longest_retry_seconds:
                 message = f"{fault.message} It asks to wait {asked:g} s, longer than retry_max_delay."
                 raise WebFault(fault.code, message, is_passing=True)
+            if attempt == self._rules.retries or pause >= self.left_seconds:
+                break
             await asyncio.sleep(pause)
         raise fault
 

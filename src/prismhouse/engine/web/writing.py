@@ -63,17 +63,21 @@ class Writing:
 
     def image(self, url: str, alt: str) -> None:
         """Note a picture."""
-        self.images.append(Shown(offset=self._length, url=url, alt=alt))
+        self.images.append(Shown(offset=self._next(), url=url, alt=alt))
 
     def asset(self, url: str, text: str) -> None:
         """Note a file that is linked to."""
         if all(asset.url != url for asset in self.assets):
-            self.assets.append(Asset(offset=self._length, url=url, text=text))
+            self.assets.append(Asset(offset=self._next(), url=url, text=text))
 
     def finished(self) -> Writing:
         """Return itself with the whole text."""
         self.text = "".join(self._pieces)
         return self
+
+    def _next(self) -> int:
+        """Return where the next word will stand."""
+        return self._length + (self._gap or int(self._blank)) if self._pieces else 0
 
     def _space(self) -> None:
         if self._pieces and self._gap:

@@ -54,7 +54,7 @@ class Extraction:
             WarehouseError: when extraction as a whole cannot run (a model is missing), which no row is to blame for.
         """
         began = time.perf_counter()
-        rows, failed = await gathered(self.parts, self.record, self.collection.parameters, rows)
+        rows, failed = await gathered(self.parts, self.namespace_id, self.record, self.collection.parameters, rows)
         if self.record.gatherer is not None:
             self.measured += Rate(time.perf_counter() - began)
         results = [*failed, *await self._run(rows)]

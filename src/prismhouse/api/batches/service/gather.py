@@ -15,6 +15,7 @@ import structlog
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Row, RowFailure, RowResult
 from prismhouse.kit.errors import WarehouseError
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.compute.port import ComputeTimedOut, WorkerLost
 
 __all__ = ["gathered"]
@@ -25,16 +26,25 @@ _log = structlog.get_logger(__name__)
 
 
 async def gathered(
-    parts: Parts, record: ExtractorRecord, parameters: Mapping[str, Any], rows: Sequence[Row]
+    parts: Parts,
+    namespace_id: NamespaceId,
+    record: ExtractorRecord,
+    parameters: Mapping[str, Any],
+    rows: Sequence[Row],
 ) -> tuple[list[Row], list[RowResult]]:
-    """Return the rows with what they need, and the results of those that failed.
+    """Return the rows with what they need, and the results of those that failed. Namespaces take turns.
 
     Raises:
         WarehouseError: nothing can be gathered at all (a package is missing).
     """
     if record.gatherer is None:
         return list(rows), []
-    made = await asyncio.gather(*(_one(parts, record, parameters, row) for row in rows))
+
+    async def in_turn(row: Row) -> Row | RowResult:
+        async with parts.gathering_turns.turn(namespace_id):
+            return await _one(parts, record, parameters, row)
+
+    made = await asyncio.gather(*(in_turn(row) for row in rows))
     return [one for one in made if isinstance(one, Row)], [one for one in made if isinstance(one, RowResult)]
 
 

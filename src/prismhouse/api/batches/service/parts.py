@@ -85,6 +85,7 @@ class Parts:
     gathering: GatherSettings = field(default_factory=GatherSettings)
     models: Lender | None = None
     turns: Turns = field(default_factory=lambda: Turns(2))
+    gathering_turns: Turns = field(default_factory=lambda: Turns(2))
     owed: deque[tuple[NamespaceId, BatchRow, Chunk]] = field(default_factory=deque)
 
     def lent(

@@ -19,6 +19,7 @@ from prismhouse.api.collections.model import (
 from prismhouse.api.collections.model.client_defaults import SUBSTITUTED_WARNING, without_substituted
 from prismhouse.api.collections.model.features import FEATURE_KEYS
 from prismhouse.api.collections.model.mappings import PassthroughField, property_at
+from prismhouse.api.collections.model.shown import shown_parameters
 from prismhouse.api.collections.schemas import CreateCollection, ExtractorChoice, Source, unserved_warnings
 from prismhouse.api.collections.service.errors import CollectionNotFound
 from prismhouse.engine.extractors.port import ExtractorRecord
@@ -155,7 +156,9 @@ async def define(
         "include_all_source_fields": choice.include_all_source_fields,
     }
     outgoing = output_schema(record, passthrough, source=incoming, include_all=choice.include_all_source_fields)
-    step = {"source_config": sources.source, "feature_extractor": extractor, "output_schema": outgoing}
+    # The lineage goes to whoever reads from the collection, and to their answers.
+    told = {**extractor, "parameters": shown_parameters(parameters)}
+    step = {"source_config": sources.source, "feature_extractor": told, "output_schema": outgoing}
     warnings = [
         *unserved_warnings(request.stored_config()),
         *_warnings(choice, passthrough, incoming),

@@ -11,11 +11,12 @@ from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.extractors.web.extract import WebExtractor
 from prismhouse.engine.extractors.web.parameters import WebScraperParameters
 from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
-from prismhouse.engine.web.gather import GATHER
 
 __all__ = ["DEFINITION"]
 
 _NAME, _VERSION = "web_scraper", "v1"
+# Named, not imported: processes that only compute need nothing that fetches.
+_GATHERER = "prismhouse.engine.web.gather:gather"
 _STORED = "web_scraper_v1_{}_embedding"
 
 
@@ -120,7 +121,7 @@ _RECORD = ExtractorRecord(
     position_fields=("page_url", "chunk_index"),
     max_inputs={"url": 1},
     costs=priced(2, "moderate", {"page": 5, "image": 2}),
-    gatherer=GATHER,
+    gatherer=_GATHERER,
     gathering_parameter="crawl_timeout",
     example_usage={
         "feature_extractor_name": _NAME,
