@@ -6,7 +6,8 @@ out, since a digit for a number counts as an error. Shots: videos of scikit-vide
 the astronaut in five versions, and 100 faces of Labeled Faces in the Wild, four of them told to be of one person by
 eye. Pages: a report of three pages, made by fpdf2, whose blocks are known. Images: 15 photos of scikit-image and
 scikit-learn and ten questions in words, five of them about things that ImageNet has a name for; then every photo cut,
-shrunk and encoded anew asks for its original, among which are two photos of one motorcycle from two eyes. Nothing is timed, so a busy machine changes no figure.
+shrunk and encoded anew asks for its original, among which are two photos of one motorcycle from two eyes.
+Nothing is timed, so a busy machine changes no figure.
 """
 
 from __future__ import annotations
