@@ -11,7 +11,7 @@ from tests.photos import png
 
 from prismhouse.cli.ingest.files import Walked, hashed, walk
 from prismhouse.cli.ingest.place import bucket_name_of
-from prismhouse.cli.ingest.recipes import KINDS, recipes
+from prismhouse.cli.ingest.recipes import KINDS, UnknownExtractor, further, recipes
 from prismhouse.engine.extractors.catalogue import Catalogue
 
 
@@ -125,3 +125,19 @@ def test_a_blank_text_is_left_and_no_failure(tmp_path: Path) -> None:
     found = walked(tmp_path)
 
     assert [(each.path, each.reason, each.failed) for each in found.left] == [("blank.txt", "blank", False)]
+
+
+def test_further_extractors_are_named_by_kind_and_unknown_ones_refused() -> None:
+    usual = recipes(entries(), transcribe=False)
+
+    faces = further(entries(), ["face_identity_extractor"], usual)
+
+    assert {name: recipe.kind for name, recipe in faces.items()} == {
+        "image-face-identity": "image",
+        "video-face-identity": "video",
+        "pdf-face-identity": "pdf",
+    }
+    assert faces.keys() < further(entries(), ["all"], usual).keys()
+    assert not further(entries(), [], usual)
+    with pytest.raises(UnknownExtractor, match="nose_extractor"):
+        further(entries(), ["nose_extractor"], usual)
