@@ -7,6 +7,7 @@ import sys
 
 MEASUREMENTS = (
     "start",
+    "golden",
     "models",
     "media",
     "extractors",

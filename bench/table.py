@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 PAGE = ROOT / "docs" / "performance.md"
 # The order of the page; results that are not named here follow by name.
-ORDER = ("documents", "search", "text_batch", "batch_tiers", "start")
+ORDER = ("documents", "search", "text_batch", "extractors", "batch_tiers", "start")
 INTRODUCTION = """# Performance
 
 Every figure on this page was measured by a command of this repository, which stands beside it, on the machine that is

@@ -12,7 +12,7 @@ from tests.photos import png
 
 from prismhouse.cli.ingest.files import Walked, hashed, walk
 from prismhouse.cli.ingest.place import bucket_name_of
-from prismhouse.cli.ingest.recipes import KINDS, recipes
+from prismhouse.cli.ingest.recipes import KINDS, UnknownExtractor, further, recipes
 from prismhouse.engine.extractors.catalogue import Catalogue
 
 
@@ -140,3 +140,19 @@ def test_an_archive_is_source_code_and_an_office_file_is_not(tmp_path: Path) -> 
     assert found == {"examples.zip": "code", "letter.docx": "binary"}
     recipe = recipes(entries(), transcribe=False)["code"]
     assert (recipe.extractor, recipe.entry_input, recipe.medium) == ("course_content_extractor", "code_archive", "code")
+
+
+def test_further_extractors_are_named_by_kind_and_unknown_ones_refused() -> None:
+    usual = recipes(entries(), transcribe=False)
+
+    faces = further(entries(), ["face_identity_extractor"], usual)
+
+    assert {name: recipe.kind for name, recipe in faces.items()} == {
+        "image-face-identity": "image",
+        "video-face-identity": "video",
+        "pdf-face-identity": "pdf",
+    }
+    assert faces.keys() < further(entries(), ["all"], usual).keys()
+    assert not further(entries(), [], usual)
+    with pytest.raises(UnknownExtractor, match="nose_extractor"):
+        further(entries(), ["nose_extractor"], usual)

@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="write down speech (default: auto, where the model is installed here)",
     )
+    parser.add_argument(
+        "--with",
+        dest="more",
+        metavar="EXTRACTOR",
+        action="append",
+        default=[],
+        help="send pictures, sounds, videos and PDFs through this extractor too; may be repeated; all: every one",
+    )
     parser.add_argument("--url", metavar="URL", help="the server (default: PRISMHOUSE_URL, else by the settings)")
     add_data_argument(parser)
 
@@ -63,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         uploads_at_once=arguments.uploads,
         transcribe=_transcribes(arguments.transcribe),
         limit_bytes=settings.limits.blob_bytes,
+        more=arguments.more,
     )
     with Server.of(settings, url=arguments.url, namespace=None) as server:
         return ingest(server, wanted)

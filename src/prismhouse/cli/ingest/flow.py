@@ -56,6 +56,7 @@ class Wanted:
     uploads_at_once: int
     transcribe: bool
     limit_bytes: int
+    more: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -91,6 +92,7 @@ def ingest(server: Server, wanted: Wanted) -> int:
             prefix=wanted.collections,
             transcribe=wanted.transcribe,
             kinds={file.kind for file in files},
+            more=wanted.more,
         )
         return _fill(server, wanted, place, _accepted(files, place, summary), summary)
     except KeyboardInterrupt:
@@ -135,8 +137,11 @@ def _accepted(files: Sequence[FileFound], place: Place, summary: Summary) -> lis
 def _fill(server: Server, wanted: Wanted, place: Place, files: Sequence[FileFound], summary: Summary) -> int:
     for made in place.made:
         summary.say(f"made {made}")
+    for name, reason in place.left_out.items():
+        summary.say(f"left out {name}: {printable(reason)}")
     _earlier(server, place, summary)
-    work = _sorted(_with_hashes(files, wanted.uploads_at_once, summary), known(server, place.bucket_id), wanted)
+    there = known(server, place.bucket_id)
+    work = _sorted(_with_hashes(files, wanted.uploads_at_once, summary), there, wanted)
     if work.new:
         size = sum(file.size_bytes for file in work.new)
         summary.say(f"sending {counted(len(work.new), 'file')}, {size / 2**20:.1f} MiB, to bucket {place.bucket_name}")
@@ -144,7 +149,15 @@ def _fill(server: Server, wanted: Wanted, place: Place, files: Sequence[FileFoun
             work.objects |= {each.file.path: each.object_id for each in group if isinstance(each, Sent)}
             summary.left([each for each in group if isinstance(each, Left)])
             summary.progress(len(group), len(work.new))
-    documents = _processed(server, place, work, summary) if work.objects else 0
+    documents = 0
+    if work.objects:
+        everything = [*place.collections.values(), *place.more.keys()]
+        documents += _processed(server, place, work.objects, everything, summary)
+    again = {file.path: there[file.path, file.sha256].object_id for file in work.unchanged if file.kind in place.new}
+    if again:
+        new = [collection_id for ids in place.new.values() for collection_id in ids]
+        summary.say(f"{counted(len(again), 'file')} that did not change: through the new collections")
+        documents += _processed(server, place, again, new, summary)
     replaced = _replaced(server, place, work)
     for file, before in work.failed_before:
         summary.failed_before(file.path, before.error)
@@ -201,11 +214,13 @@ def _sorted(files: Sequence[FileFound], there: Mapping[tuple[str, str], Known], 
     return work
 
 
-def _processed(server: Server, place: Place, work: _Work, summary: Summary) -> int:
-    """Send the objects through their collections; return how many documents came of it."""
+def _processed(
+    server: Server, place: Place, objects: Mapping[str, str], collections: Sequence[str], summary: Summary
+) -> int:
+    """Send objects, which are given by path, through collections; return how many documents came of it."""
     body = {
-        "object_ids": list(work.objects.values()),
-        "collection_ids": list(place.collections.values()),
+        "object_ids": list(objects.values()),
+        "collection_ids": list(collections),
         "batch_name": f"ingest {place.bucket_name}"[:256],
     }
     path = f"/v1/buckets/{place.bucket_id}/batches"
@@ -214,19 +229,29 @@ def _processed(server: Server, place: Place, work: _Work, summary: Summary) -> i
     with summary.watched():
         watch(server, batch_id, failures=False)
     batch = server.get(f"{path}/{batch_id}")
-    _told(server, f"{path}/{batch_id}", place, batch, work, summary)
+    _told(server, f"{path}/{batch_id}", place, batch, objects, summary)
     return int(batch["documents_written"] or 0)
 
 
-def _told(server: Server, path: str, place: Place, batch: Mapping[str, Any], work: _Work, summary: Summary) -> None:
+def _told(
+    server: Server, path: str, place: Place, batch: Mapping[str, Any], objects: Mapping[str, str], summary: Summary
+) -> None:
     """Note what became of each object of the batch that is no success."""
-    names = {object_id: path for path, object_id in work.objects.items()}
+    names = {object_id: path for path, object_id in objects.items()}
     explained = set()
-    for row in _failures(server, f"{path}/failed-documents"):
+    failures = list(_failures(server, f"{path}/failed-documents"))
+    failed = {row["object_id"] for row in failures if row["collection_id"] not in place.more}
+    for row in failures:
         explained.add(row["object_id"])
-        summary.failure(names.get(row["object_id"], str(row["object_id"])), row["code"], row["error"])
+        name = names.get(row["object_id"], str(row["object_id"]))
+        if row["collection_id"] not in place.more:
+            summary.failure(name, row["code"], row["error"])
+        elif row["object_id"] not in failed:
+            # It can be found by what its first extractor made of it.
+            summary.partial(name, place.more[row["collection_id"]], row["error"])
     for each in batch.get("partial_objects") or ():
-        summary.partial(names.get(each["object_id"], str(each["object_id"])), str(each["missing_feature"]))
+        path_of = names.get(each["object_id"], str(each["object_id"]))
+        summary.partial(path_of, str(each["missing_feature"]), str(each["error"]))
     if (batch["status_diagnostics"] or {}).get("rows_skipped"):
         for object_id in [object_id for object_id in names if object_id not in explained][:_MOST_LOOKED_AT]:
             shown = server.get(f"/v1/buckets/{place.bucket_id}/objects/{object_id}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
 from prismhouse.cli.batch.server import NotFound, Refused, Server
-from prismhouse.cli.ingest.recipes import Recipe, recipes
+from prismhouse.cli.ingest.recipes import Recipe, further, recipes
 from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = ["Place", "Taken", "bucket_name_of", "catalogue", "collection_name_of", "settle"]
@@ -32,13 +32,20 @@ class Taken(WarehouseError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The bucket that takes the files, and the collections by kind. `refused` says why a kind has none."""
+    """The bucket that takes the files, and the collections by kind. `refused` says why a kind has none.
+
+    `more` are the ids of the collections of further extractors, with the extractor in words; `new` are those of them
+    that were made now, by kind; `left_out` says why others have none.
+    """
 
     bucket_id: str
     bucket_name: str
     collections: Mapping[str, str]
     refused: Mapping[str, str]
     made: tuple[str, ...]
+    more: Mapping[str, str] = field(default_factory=dict)
+    new: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def bucket_name_of(folder: Path) -> str:
@@ -48,7 +55,7 @@ def bucket_name_of(folder: Path) -> str:
 
 
 def collection_name_of(prefix: str, kind: str) -> str:
-    """Return the name of the collection of a kind."""
+    """Return the name of the collection of a kind, or of a kind and a further extractor."""
     return f"{prefix}-{kind}"
 
 
@@ -66,24 +73,43 @@ def settle(
     prefix: str | None,
     transcribe: bool,
     kinds: Iterable[str],
+    more: Sequence[str] = (),
 ) -> Place:
     """Go into the namespace and return where files of these kinds go; raise Taken, and as `Server` does."""
     made: list[str] = []
-    wanted = {
-        kind: recipe for kind, recipe in recipes(catalogue(server), transcribe=transcribe).items() if kind in kinds
-    }
-    _enter(server, namespace, wanted.values(), made)
+    entries = catalogue(server)
+    wanted = {kind: recipe for kind, recipe in recipes(entries, transcribe=transcribe).items() if kind in kinds}
+    besides = further(entries, more, wanted)
+    _enter(server, namespace, [*wanted.values(), *besides.values()], made)
     name = bucket or bucket_name_of(folder)
     bucket_id = _bucket(server, name, folder, made, named=bucket is not None)
     collections: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for kind, recipe in wanted.items():
-        called = collection_name_of(prefix or bucket_name_of(Path(name)), kind)
+    new: dict[str, list[str]] = {}
+    for called, recipe in {**wanted, **besides}.items():
+        before = len(made)
+        whole = collection_name_of(prefix or bucket_name_of(Path(name)), called)
         try:
-            collections[kind] = _collection(server, called, bucket_id, recipe, made)
+            collections[called] = _collection(server, whole, bucket_id, recipe, made)
         except Refused as error:
-            refused[kind] = error.message
-    return Place(bucket_id=bucket_id, bucket_name=name, collections=collections, refused=refused, made=tuple(made))
+            refused[called] = error.message
+        else:
+            if called in besides and len(made) > before:
+                new.setdefault(recipe.kind, []).append(collections[called])
+    return Place(
+        bucket_id=bucket_id,
+        bucket_name=name,
+        collections={kind: collections[kind] for kind in wanted if kind in collections},
+        refused={kind: refused[kind] for kind in wanted if kind in refused},
+        made=tuple(made),
+        more={
+            collections[called]: recipe.extractor.removesuffix("_extractor").replace("_", " ")
+            for called, recipe in besides.items()
+            if called in collections
+        },
+        new=new,
+        left_out={called: refused[called] for called in besides if called in refused},
+    )
 
 
 def _enter(server: Server, namespace: str, wanted: Iterable[Recipe], made: list[str]) -> None:

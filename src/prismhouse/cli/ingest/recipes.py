@@ -6,15 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["KINDS", "Recipe", "recipes"]
+from prismhouse.kit.errors import Code, WarehouseError
+
+__all__ = ["ALL", "KINDS", "Recipe", "UnknownExtractor", "further", "recipes"]
 
 KINDS = ("text", "markdown", "image", "audio", "video", "pdf", "code")
 """One collection each."""
+ALL = "all"
+"""In place of names: every further extractor that takes files of a kind."""
 _FILE_TYPES = {"markdown": "text"}
 _INPUT_TYPES = {"code": "binary"}
 """Types of inputs that are not called like the field of the bucket that feeds them."""
 
 _SPEECH = ("run_transcription", "run_transcription_embedding")
+
+
+class UnknownExtractor(WarehouseError):
+    """The server has no extractor {name} that takes files: it has {known}."""
+
+    code = Code.BAD_REQUEST
+    hint = "Name one of these, or `all`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,40 @@ def recipes(catalogue: Sequence[Mapping[str, Any]], *, transcribe: bool) -> dict
     """Return what is made of each kind, by the entries of the server's extractors; kinds without one are missing."""
     made = {kind: _recipe(kind, catalogue, transcribe=transcribe) for kind in KINDS}
     return {kind: recipe for kind, recipe in made.items() if recipe is not None}
+
+
+def further(
+    catalogue: Sequence[Mapping[str, Any]], names: Sequence[str], usual: Mapping[str, Recipe]
+) -> dict[str, Recipe]:
+    """Return what else is made of files, by kind and extractor; raise UnknownExtractor.
+
+    Texts are left to the extractors of texts: what else takes a text may take it for an address, or a question.
+    """
+    able: dict[str, dict[str, Recipe]] = {}
+    for kind in KINDS:
+        if kind in _FILE_TYPES or kind == "text":
+            continue
+        for entry in catalogue:
+            name = entry["feature_extractor_name"]
+            if _input(entry, kind) and entry["required_vector_indexes"] and kind in usual:
+                # Later versions stand behind earlier ones.
+                able.setdefault(name, {})[kind] = Recipe(
+                    kind=kind,
+                    extractor=name,
+                    version=entry["version"],
+                    entry_input=str(_input(entry, kind)),
+                    parameters={},
+                )
+    for name in names:
+        if name != ALL and name not in able:
+            raise UnknownExtractor(name=name, known=", ".join(sorted(able)))
+    return {
+        f"{kind}-{name.removesuffix('_extractor').replace('_', '-')}": recipe
+        for name, made in able.items()
+        if ALL in names or name in names
+        for kind, recipe in made.items()
+        if usual[kind].extractor != name
+    }
 
 
 def _recipe(kind: str, catalogue: Sequence[Mapping[str, Any]], *, transcribe: bool) -> Recipe | None:

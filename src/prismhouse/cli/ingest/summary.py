@@ -21,6 +21,9 @@ _STEPS = {
     "media_corrupt": "open it in a viewer; export or fetch it again, then run the command again",
     "media_unreadable": "convert it to a usual format, then run the command again",
     "image_corrupt": "open it in a viewer; export or fetch it again, then run the command again",
+    "image_too_small": "leave it out, or put the original in its place",
+    "pdf_corrupt": "open it in a viewer; export or fetch it again, then run the command again",
+    "pdf_encrypted": "save it without a password, then run the command again",
     "no_video_stream": "it is sound only: give it as audio",
     "no_audio_stream": "it has no sound",
     "media_too_long": "cut it, or raise PRISMHOUSE_MEDIA__SECONDS",
@@ -88,9 +91,9 @@ class Summary:
         self._empty.add(path)
         self._skipped.append(Left(path=path, reason="nothing in it: no document"))
 
-    def partial(self, path: str, missing: str) -> None:
+    def partial(self, path: str, missing: str, reason: str) -> None:
         """Note a file that lacks a part, such as the transcription of a silent film."""
-        self._partial.append((path, missing))
+        self._partial.append((path, f"no {printable(missing)}: {printable(reason)[:_LONGEST_REASON]}"))
 
     def broken(self, batch_id: str, status: str, reason: str | None) -> None:
         """Note that the batch as a whole did not end well."""
@@ -103,11 +106,11 @@ class Summary:
         for file in files:
             if file.disguise:
                 self.say(f"note     {printable(file.path)}: {file.disguise}")
-        for path, missing in self._partial:
-            self.say(f"partial  {printable(path)}: no {printable(missing)}")
-        for each in self._skipped:
+        for path, lack in sorted(self._partial):
+            self.say(f"partial  {printable(path)}: {lack}")
+        for each in sorted(self._skipped, key=lambda left: left.path):
             self.say(f"skipped  {printable(each.path)}: {each.reason}")
-        for each in self._failed.values():
+        for each in sorted(self._failed.values(), key=lambda left: left.path):
             self.say(f"FAILED   {printable(each.path)}: {each.reason}\n         -> {each.next_step}")
         if self._broken:
             self.say(self._broken)

@@ -95,8 +95,10 @@ def thumbnail(image: Image) -> bytes:
     """Return a JPEG, quality 85, at most 640 pixels wide and high; smaller images keep their size."""
     from PIL.Image import Resampling
 
-    small = image.copy()
-    small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Resampling.LANCZOS)
+    small = image
+    if max(image.size) > _THUMBNAIL_SIDE:
+        small = image.copy()
+        small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=_THUMBNAIL_QUALITY)
     return buffer.getvalue()

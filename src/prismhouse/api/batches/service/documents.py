@@ -14,6 +14,7 @@ from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, Float
 from prismhouse.engine.pipeline.identity import document_ids
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import BucketId, CollectionId, DocumentId, ObjectId
+from prismhouse.storage.blobs.port import StoredBlob
 
 __all__ = ["Written", "documents_of"]
 
@@ -50,8 +51,10 @@ async def documents_of(
         salt=batch.batch_id if batch.salted else "",
     )
     written = []
+    # The blocks of a page share its picture: it is stored once.
+    kept: dict[bytes, StoredBlob] = {}
     for name, item in zip(ids, result.documents, strict=True):
-        files = [await _store(parts, batch, artifact) for artifact in item.artifacts]
+        files = [await _store(parts, batch, artifact, kept) for artifact in item.artifacts]
         files += _linked(origin, item)
         document = NewDocument(
             collection_id=collection.collection_id,
@@ -101,8 +104,9 @@ def _linked(origin: Origin, item: ExtractedDocument) -> list[dict[str, Any]]:
     ]
 
 
-async def _store(parts: Parts, batch: BatchRow, artifact: Artifact) -> dict[str, Any]:
-    stored = await parts.blobs.put(batch.namespace_id, artifact.data)
+async def _store(parts: Parts, batch: BatchRow, artifact: Artifact, kept: dict[bytes, StoredBlob]) -> dict[str, Any]:
+    if (stored := kept.get(artifact.data)) is None:
+        stored = kept[artifact.data] = await parts.blobs.put(batch.namespace_id, artifact.data)
     return {
         "field": artifact.field,
         "role": artifact.role,

@@ -137,9 +137,13 @@ async def while_wanted(parts: Parts, batch: BatchRow, chunk: Chunk, work: Corout
 async def _is_wanted(parts: Parts, batch: BatchRow, chunk: Chunk) -> bool:
     try:
         async with parts.db.read() as reader:
-            tx = reader.within(batch.namespace_id)
-            now = await store.find(tx, batch.batch_id)
-            found = await chunks.find_chunk(tx, batch.batch_id, chunk.tier, chunk.chunk)
+            return await chunks.is_wanted(
+                reader.within(batch.namespace_id),
+                batch.batch_id,
+                chunk.tier,
+                chunk.chunk,
+                run=batch.run,
+                statuses=[status.value for status in ACTIVE],
+            )
     except DatabaseUnavailable:
         return True
-    return now is not None and now.status in ACTIVE and now.run == batch.run and found is not None and found.is_open

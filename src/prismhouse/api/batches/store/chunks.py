@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ __all__ = [
     "finish_chunk",
     "insert_chunks",
     "insert_tiers",
+    "is_wanted",
     "lock_chunk",
     "objects_left_out",
     "objects_with_documents",
@@ -194,6 +195,25 @@ async def find_chunk(tx: NamespaceReader, batch_id: str, tier: int, chunk: int) 
     """Return a chunk."""
     row = await tx.fetch_one(_CHUNK, {"batch_id": batch_id, "tier": tier, "chunk": chunk})
     return Chunk(**row) if row else None
+
+
+async def is_wanted(
+    tx: NamespaceReader, batch_id: str, tier: int, chunk: int, *, run: int, statuses: Collection[str]
+) -> bool:
+    """Say whether a chunk is open, and its batch still in this run and one of these statuses.
+
+    Asked twice a second for each chunk that runs: a batch may name 10,000 objects, so its row stays where it is.
+    """
+    row = await tx.fetch_one(
+        """
+        SELECT 1 AS found FROM batch_chunks AS c JOIN batches AS b USING (namespace_id, batch_id)
+        WHERE c.namespace_id = %(namespace_id)s AND c.batch_id = %(batch_id)s AND c.tier = %(tier)s
+          AND c.chunk = %(chunk)s AND c.state IN ('pending', 'queued')
+          AND b.run = %(run)s AND b.status = ANY(%(statuses)b::text[])
+        """,
+        {"batch_id": batch_id, "tier": tier, "chunk": chunk, "run": run, "statuses": list(statuses)},
+    )
+    return row is not None
 
 
 async def lock_chunk(tx: NamespaceWriter, batch_id: str, tier: int, chunk: int) -> Chunk | None:
