@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TracingSettings",
+    "WebSettings",
     "WebhookSettings",
     "WorkerSettings",
 ]
@@ -221,6 +222,14 @@ class LimitSettings(_Group):
     body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
     inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    model_bytes: int = Field(5 * 2**30, ge=1024, description="Largest archive of a model that is uploaded.")
+    model_unpacked_bytes: int = Field(20 * 2**30, ge=1024, description="Largest that such an archive may unpack to.")
+    models: int = Field(50, ge=0, description="Most models that one organization keeps.")
+    custom_extractors: int = Field(
+        0,
+        ge=0,
+        description="Most extractors that an organization may send in as code, for you to look at and install.",
+    )
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
     )
@@ -287,6 +296,26 @@ class OutboundSettings(_Group):
     connect_timeout_seconds: float = Field(5, gt=0, description="Longest a connection attempt may take.")
     max_redirects: int = Field(3, ge=0, le=20, description="Redirects followed, each checked as the first address was.")
     max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
+
+
+class WebSettings(_Group):
+    crawls: int = Field(
+        4, ge=1, le=64, description="Crawls that a worker runs at once, each in a process that only fetches and parses."
+    )
+    connections: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Requests that one crawl sends at once. One, where a pause between them is asked for.",
+    )
+    page_bytes: int = Field(8 * 2**20, ge=1024, description="Largest page that is read, counted after decompression.")
+    crawl_bytes: int = Field(64 * 2**20, ge=1024, description="Most text and pictures that one crawl brings home.")
+    image_bytes: int = Field(10 * 2**20, ge=1024, description="Largest picture of a page that is fetched.")
+    images_per_page: int = Field(8, ge=0, le=100, description="Most pictures of one page that are looked at.")
+    images: int = Field(200, ge=0, le=10_000, description="Most pictures of one crawl that are looked at.")
+    pause_seconds: float = Field(
+        30, ge=0, le=3600, description="Longest pause between requests that a site's robots.txt is granted."
+    )
 
 
 class WebhookSettings(_Group):
@@ -371,6 +400,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
+    web: WebSettings = WebSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -42,6 +42,7 @@ __all__ = [
     "compute",
     "concurrency",
     "files",
+    "gatherers",
     "inference",
     "models",
     "processes",
@@ -220,6 +221,11 @@ def inference(settings: Settings) -> Compute:
         idle_seconds=settings.inference.idle_seconds,
         memory_bytes=settings.compute.process_memory_bytes,
     )
+
+
+def gatherers(settings: Settings) -> Compute:
+    """Return where crawls run: on this machine in any case, whose rules for outgoing requests they keep."""
+    return LocalCompute(settings.web.crawls, memory_bytes=settings.compute.process_memory_bytes)
 
 
 def processes(settings: Settings) -> int:
