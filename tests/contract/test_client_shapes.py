@@ -67,6 +67,11 @@ async def test_namespaces(opened: Open) -> None:
     for one in extractors["extractors"]:
         path = f"/v1/namespaces/shapes/extractors/{one['feature_extractor_id']}"
         read("UnifiedExtractorResponse", (await client.get(path)).json())
+    told = [read("ExtractorDiscovery", one) for one in (await client.get("/v1/discovery/extractors")).json()]
+    assert {(one.name, one.version) for one in told} == {
+        (one["feature_extractor_name"], one["version"]) for one in extractors["extractors"]
+    }
+    assert next(one for one in told if one.name == "text_extractor").output_features[0]["dimensions"] == 384
 
 
 async def test_tasks_and_deletion(opened: Open) -> None:
