@@ -82,7 +82,7 @@ def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -
         ("multimodal_extractor_v2", {"split_method": "pages"}, "scene"),
         ("multimodal_extractor_v2", {"sensitivity": "huge"}, "medium"),
         ("multimodal_extractor_v2", {"scene_detection_threshold": 27}, "less than or equal to 1"),
-        ("multimodal_extractor_v1", {"run_ocr": True}, "not built in yet"),
+        ("multimodal_extractor_v1", {"run_ocr_embedding": True}, "Set run_ocr to true"),
         ("multimodal_extractor_v1", {"run_video_description": True}, "describes pictures"),
         ("multimodal_extractor_v1", {"run_multimodal_embedding": False}, "could not be found"),
         ("passthrough_extractor_v1", {"row_format": "parquet"}, "Parquet"),
@@ -137,6 +137,10 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
         "face_identity_extractor_v1": ["mixpeek://face_identity_extractor@v1/face_identity_sface_v1"],
         "passthrough_extractor_v1": [],
         "universal_extractor_v1": ["mixpeek://universal_extractor@v1/conse_minilm_l6_v2_v1"],
+        "web_scraper_v1": [
+            f"mixpeek://web_scraper@v1/{model}"
+            for model in ("all_minilm_l6_v2_v1", "conse_minilm_l6_v2_v1", "efficientnet_lite2_imagenet_v1")
+        ],
     }
 
 

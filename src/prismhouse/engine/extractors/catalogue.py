@@ -8,7 +8,19 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from prismhouse.engine.extractors import audio, document_graph, face, image, multimodal, passthrough, text, universal
+from prismhouse.engine.extractors import (
+    audio,
+    course,
+    document_graph,
+    face,
+    image,
+    multimodal,
+    passthrough,
+    scrolling,
+    text,
+    universal,
+    web,
+)
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
@@ -24,10 +36,13 @@ BUILTIN = (
     multimodal.DEFINITION,
     multimodal.DEFINITION_V2,
     document_graph.DEFINITION,
+    course.DEFINITION,
     face.DEFINITION,
     audio.DEFINITION,
     universal.DEFINITION,
+    scrolling.DEFINITION,
     passthrough.DEFINITION,
+    web.DEFINITION,
 )
 
 

@@ -58,14 +58,17 @@ def visual_outputs(primary_storage: str, visual_storage: str) -> tuple[VectorOut
     )
 
 
-def read_picture(part: Part, resources: Resources) -> Picture:
-    """Return the decoded picture; raise MediaFault, also for other kinds of files."""
+def read_picture(part: Part, resources: Resources, draft_side: int | None = None) -> Picture:
+    """Return the decoded picture; raise MediaFault, also for other kinds of files.
+
+    A JPEG may be decoded smaller than it is, its shorter side at least `draft_side` pixels (640).
+    """
     data = read_bytes(part)
     kind = sniff(data).kind
     if kind in ("pdf", "video", "audio"):
         message = f"Expected an image, got {kind}. Map the input to another field."
         raise MediaFault("media_type_mismatch", message)
-    return decode_image(data, max_pixels=resources.image_pixels, draft_side=_DRAFT_SIDE)
+    return decode_image(data, max_pixels=resources.image_pixels, draft_side=draft_side or _DRAFT_SIDE)
 
 
 def look(pictures: Sequence[Picture], resources: Resources) -> list[tuple[dict[str, FloatArray], list[dict[str, Any]]]]:

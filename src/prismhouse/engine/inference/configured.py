@@ -21,6 +21,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from prismhouse.engine.inference.clip.table import Clip
+from prismhouse.engine.inference.endpoints.tables import OpenAIChat, OpenAIEmbeddings
 from prismhouse.engine.inference.entry import TASKS, ModelEntry
 from prismhouse.engine.inference.errors import ModelsFileWrong
 from prismhouse.engine.inference.kind import Table, WrongKey
@@ -30,6 +32,9 @@ __all__ = ["KINDS", "NO_MODELS", "ConfiguredModels", "read_models"]
 
 KINDS: Mapping[str, type[Table]] = {
     "sentence_transformers": SentenceTransformers,
+    "clip": Clip,
+    "openai_embeddings": OpenAIEmbeddings,
+    "openai_chat": OpenAIChat,
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import aclosing
 
 from prismhouse.api.batches.service.documents import documents_of
 from prismhouse.api.batches.service.extract import Extracted, Extraction, is_transient, size_of
@@ -14,7 +14,6 @@ from prismhouse.api.batches.service.read import Reading
 from prismhouse.api.batches.service.work import Work, failed_row
 from prismhouse.api.batches.store.chunks import Outcome
 from prismhouse.engine.extractors.port import Row
-from prismhouse.engine.inference.lent import LentModel
 from prismhouse.engine.pipeline.amounts import measured, summed
 from prismhouse.engine.pipeline.cost import fitting
 from prismhouse.engine.pipeline.ledger import Counts
@@ -30,11 +29,16 @@ async def extract(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
     """Extract in calls that are short enough for others to have their turn; leave the rest when it is enough."""
     reading = Reading(parts, namespace_id, collection=work.collection, record=work.record, origins=work.origins)
     async with (
-        _lent(parts, namespace_id, work) as lent,
+        parts.lent(namespace_id, work.collection.parameters) as lent,
         aclosing(reading.portions(work.chunk.source_ids)) as portions,
     ):
         extraction = Extraction(
-            parts=parts, namespace_id=namespace_id, collection=work.collection, attempt=work.chunk.attempt, lent=lent
+            parts=parts,
+            namespace_id=namespace_id,
+            collection=work.collection,
+            record=work.record,
+            attempt=work.chunk.attempt,
+            lent=lent,
         )
         async for mapped in portions:
             await _take(parts, work, {name: item for name, item in mapped.items() if item.row is None}, {})
@@ -44,13 +48,6 @@ async def extract(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
                 break
     gone = work.settled | set(work.again)
     work.left = [name for name in work.chunk.source_ids if name not in gone]
-
-
-def _lent(parts: Parts, namespace_id: NamespaceId, work: Work) -> AbstractAsyncContextManager[Sequence[LentModel]]:
-    """Give the user's model that the collection names, where it names one."""
-    if parts.models is None:
-        return nullcontext(())
-    return parts.models.held(namespace_id, work.collection.parameters)
 
 
 async def _call(

@@ -10,10 +10,12 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.multimodal.film import film_documents
+from prismhouse.engine.extractors.multimodal.reading import Written, read_writing
 from prismhouse.engine.extractors.multimodal.sound import sound_documents
 from prismhouse.engine.extractors.pictures import look, picture_fields, read_picture, shown
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, read_text, settled
+from prismhouse.engine.extractors.writing import LONGEST_SIDE
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.inference.session import require
@@ -96,13 +98,17 @@ class MultimodalExtractor:
         return self._seen(part, "gif", custom)
 
     def _seen(self, part: Part, modality: str, custom: Part | None) -> _Made:
-        picture = read_picture(part, self.resources)
+        reads = self.parameters["run_ocr"]
+        picture = read_picture(part, self.resources, draft_side=LONGEST_SIDE if reads else None)
         ((vectors, labels),) = look([picture], self.resources)
-        fields = {"modality": modality, **picture_fields(picture, labels)}
+        written = read_writing(picture.image, self.resources) if reads else Written()
+        fields = {"modality": modality, **picture_fields(picture, labels), **written.fields()}
+        vectors = vectors | written.vectors(self.resources, wanted=self.parameters["run_ocr_embedding"])
         artifacts: tuple[Artifact, ...] = ()
         if self.parameters["enable_thumbnails"]:
             artifacts = (shown(self._face(custom) or picture),)
-        return [ExtractedDocument(position=(modality, 0, 0), fields=fields, vectors=vectors, artifacts=artifacts)], []
+        document = ExtractedDocument(position=(modality, 0, 0), fields=fields, vectors=vectors, artifacts=artifacts)
+        return [document], [written.failure] if written.failure else []
 
     def _check_face(self, custom: Part) -> _Made:
         """Raise MediaFault for a thumbnail that cannot be read, so that the row tells of it."""

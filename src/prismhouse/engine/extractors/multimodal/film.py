@@ -12,6 +12,7 @@ import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
+from prismhouse.engine.extractors.multimodal.reading import FilmReader, Written
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
 from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
@@ -117,7 +118,8 @@ def film_documents(
         sound, heard = _listen(path, media, parameters, resources)
         film, segmenter = Film(media), _segmenter(sound, parameters)
         eye = _Eye(resources, thumbnails=parameters["enable_thumbnails"] and cover is None)
-        segments = _watch(film, segmenter, eye, resources.media)
+        reader = FilmReader(resources, wanted=parameters["run_ocr"])
+        segments = _watch(film, segmenter, eye, reader, resources.media)
     width, height = film.size
     documents = [
         _document(
@@ -131,18 +133,19 @@ def film_documents(
                 "fps": SAMPLES_PER_SECOND,
             },
             heard=heard,
+            written=reader.written.get(segment.number, Written()),
             cover=cover,
             part=part,
-            embed_speech=parameters["run_transcription_embedding"],
+            parameters=parameters,
             resources=resources,
         )
         for segment in segments
     ]
-    failures = [heard.failure] if heard.failure else []
+    failures = [failure for failure in (heard.failure, reader.failure) if failure]
     return documents, [*failures, *_losses(film, sound)]
 
 
-def _watch(film: Film, segmenter: Segmenter, eye: _Eye, limits: MediaLimits) -> list[Segment]:
+def _watch(film: Film, segmenter: Segmenter, eye: _Eye, reader: FilmReader, limits: MediaLimits) -> list[Segment]:
     """Go through the video once."""
     segments: list[Segment] = []
     number, sampled_at = -1, 0.0
@@ -151,15 +154,18 @@ def _watch(film: Film, segmenter: Segmenter, eye: _Eye, limits: MediaLimits) -> 
         if ended is not None:
             segments.append(ended)
             eye.end(ended.number)
+            reader.end(ended.number)
             check_segments(ended.number + 2, limits)
         number += is_first
         if is_first or frame.time - sampled_at >= 1 / SAMPLES_PER_SECOND - _EARLY_SECONDS:
             eye.take(number, frame)
+            reader.take(frame)
             sampled_at = frame.time
     last = segmenter.close(film.end, film.count)
     if last is not None:
         segments.append(last)
         eye.end(last.number)
+        reader.end(last.number)
     eye.look()
     return segments
 
@@ -205,14 +211,16 @@ def _document(
     *,
     fields: Mapping[str, Any],
     heard: Heard,
+    written: Written,
     cover: bytes | None,
     part: Part,
-    embed_speech: bool,
+    parameters: Mapping[str, Any],
     resources: Resources,
 ) -> ExtractedDocument:
-    told = heard.fields(segment.start, segment.end)
+    told = heard.fields(segment.start, segment.end) | written.fields()
     vectors = {name: _unit(total) for name, total in looked.sums.items()}
-    if embed_speech and told.get("transcription"):
+    vectors |= written.vectors(resources, wanted=parameters["run_ocr_embedding"])
+    if parameters["run_transcription_embedding"] and told.get("transcription"):
         vectors[MINILM] = speech_vector(told["transcription"], resources)
     likeliest = sorted(looked.labels.items(), key=lambda item: -item[1])[:_LABELS_TOLD]
     jpeg = cover or looked.thumbnail

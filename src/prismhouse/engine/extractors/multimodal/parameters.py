@@ -12,7 +12,6 @@ from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parame
 __all__ = ["MultimodalParameters", "shot_threshold", "silence_threshold"]
 
 _NO_DESCRIPTION = "needs a model that describes pictures, and none is built in or can be set yet"
-_NO_OCR = "reading text in pictures is not built in yet here; document_graph_extractor reads scanned pages of PDFs"
 _LANGUAGES = frozenset(
     "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy"  # noqa: SIM905
     " id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru"
@@ -29,8 +28,6 @@ class MultimodalParameters(Parameters):
         "run_multimodal_embedding": "without its vector a document could not be found",
         "run_video_description": _NO_DESCRIPTION,
         "run_description_embedding": _NO_DESCRIPTION,
-        "run_ocr": _NO_OCR,
-        "run_ocr_embedding": _NO_OCR,
         "use_cdn": "there is no content delivery network; files are served here",
         "generation_config": NEEDS_LANGUAGE_MODEL,
         "response_shape": NEEDS_LANGUAGE_MODEL,
@@ -71,8 +68,8 @@ class MultimodalParameters(Parameters):
     )
     run_video_description: bool = Field(False, description=f"False: {_NO_DESCRIPTION}.")
     run_description_embedding: bool = Field(False, description=f"False: {_NO_DESCRIPTION}.")
-    run_ocr: bool = Field(False, description=f"False: {_NO_OCR}.")
-    run_ocr_embedding: bool = Field(False, description=f"False: {_NO_OCR}.")
+    run_ocr: bool = Field(False, description="Whether writing in pictures is read.")
+    run_ocr_embedding: bool = Field(False, description="Whether what is read has a vector of its own. Needs `run_ocr`.")
     enable_thumbnails: bool = Field(True, description="Whether a JPEG of at most 640 pixels is kept.")
     use_cdn: bool = Field(False, description="False: files are served by this server.")
     generation_config: dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
@@ -87,6 +84,8 @@ class MultimodalParameters(Parameters):
     def _embeds_what_there_is(self) -> Self:
         if self.run_transcription_embedding and not self.run_transcription:
             raise ValueError("run_transcription_embedding: there is no transcription. Set run_transcription to true.")
+        if self.run_ocr_embedding and not self.run_ocr:
+            raise ValueError("run_ocr_embedding: nothing is read. Set run_ocr to true.")
         language = (self.transcription_language or "en").partition("-")[0]
         if language not in _LANGUAGES:
             raise ValueError(

@@ -8,10 +8,11 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
 from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
+from prismhouse.engine.extractors.multimodal.reading import OCR_OUTPUT
 from prismhouse.engine.extractors.multimodal.speech import speech_model
 from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
-from prismhouse.engine.inference.registry import MINILM, all_models, check_installed
+from prismhouse.engine.inference.registry import MINILM, PP_OCR, all_models, check_installed
 
 __all__ = ["DEFINITION", "DEFINITION_V2"]
 
@@ -56,6 +57,7 @@ _OUTPUT_SCHEMA = {
         "source_fps": {"type": "number", "description": "Pictures a second of the video, on average."},
         "transcription": {"type": "string", "description": "What is said in the segment."},
         "transcription_language": {"type": "string", "description": "ISO 639-1 code of what is said."},
+        "ocr_text": {"type": "string", "description": "What is written in the picture, or in some of the segment's."},
         "source_video_url": {"type": "string", "description": "The video that the segment is of."},
         "source_audio_url": {"type": "string", "description": "The sound that the segment is of."},
         "video_segment_url": {
@@ -73,24 +75,32 @@ def _outputs(version: str) -> tuple[VectorOutput, ...]:
 
 
 def _configured(version: str, parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
-    if not parameters["run_transcription_embedding"]:
-        return _outputs(version)
-    spoken = VectorOutput(
-        name=MINILM,
-        storage_name=f"{_NAME}_{version}_transcription_embedding",
+    outputs = _outputs(version)
+    if parameters["run_transcription_embedding"]:
+        outputs += (_of_words(MINILM, f"{_NAME}_{version}_transcription_embedding"),)
+    if parameters["run_ocr_embedding"]:
+        outputs += (_of_words(OCR_OUTPUT, f"{_NAME}_{version}_ocr_embedding"),)
+    return outputs
+
+
+def _of_words(name: str, storage_name: str) -> VectorOutput:
+    return VectorOutput(
+        name=name,
+        storage_name=storage_name,
         dimensions=all_models()[MINILM].dimensions,
         distance="cosine",
         model=MINILM,
         query_modalities=("text",),
         primary=False,
     )
-    return (*_outputs(version), spoken)
 
 
 def _load(parameters: Mapping[str, Any], resources: Resources) -> MultimodalExtractor:
     """Return the extractor; raise ModelMissing for what its parameters need, before a file is read."""
     if parameters["run_transcription"]:
         check_installed(speech_model(parameters))
+    if parameters["run_ocr"]:
+        check_installed(PP_OCR)
     return MultimodalExtractor(parameters, resources)
 
 
