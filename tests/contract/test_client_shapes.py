@@ -147,7 +147,6 @@ async def test_models(opened: Open) -> None:
     enabled = read("EnableOrgModelResponse", (await client.post(f"{at}/org/{confirmed.model_id}/enable")).json())
     inside = read("ModelListResponse", (await client.get(at)).json())
     detail = read("ModelDetailResponse", (await client.get(f"{at}/{own.model_id}")).json())
-    opened.house.models.deployments.patience_seconds = 0
     deployed = read("ModelDeployResponse", (await client.post(f"{at}/{own.model_id}/deploy")).json())
     disabled = read("DisableOrgModelResponse", (await client.post(f"{at}/org/{confirmed.model_id}/disable")).json())
     gone = read("ModelDeleteResponse", (await client.delete(f"{at}/{own.model_id}")).json())
