@@ -21,7 +21,7 @@ from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import TextModel
 from prismhouse.engine.inference.sentence.table import SentenceTransformers
 
-__all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_queries", "load", "probe", "refusal"]
+__all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_queries", "load", "prepare", "probe", "refusal"]
 
 FOLDER = "uploaded"
 """Below the cache folder: one folder for each archive, named by its hash."""
@@ -76,6 +76,11 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> TextModel:
     if lent is None:
         raise ModelNotFound(model=entry.name, known="")
     return _open(_unpacked(lent, cache_dir), lent, threads, cache_dir)
+
+
+def prepare(lent: LentModel, cache_dir: str) -> None:
+    """Unpack a model's archive, so that it can be loaded without; the entry point of compute processes."""
+    _unpacked(lent, Path(cache_dir).expanduser())
 
 
 def _unpacked(lent: LentModel, cache_dir: Path) -> Path:
