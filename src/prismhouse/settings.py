@@ -266,6 +266,9 @@ class MediaSettings(_Group):
     pdf_pages: int = Field(
         1_000, ge=1, description="Most pages of a PDF that are read; the others are counted and told."
     )
+    pdf_blocks: int = Field(
+        20_000, ge=1, description="Most blocks of a PDF, each a document; that there are more is told."
+    )
     pdf_pixels: int = Field(25_000_000, ge=10_000, description="Largest picture that a page of a PDF is drawn as.")
     pdf_seconds: float = Field(600, gt=0, description="Longest that reading and drawing one PDF may take.")
     archive_bytes: int = Field(100 * 2**20, ge=1024, description="Largest archive of source code that is opened.")
