@@ -20,6 +20,7 @@ from prismhouse.engine.inference.lent import LentModel, lending, lent_model
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import TextModel
 from prismhouse.engine.inference.sentence.table import SentenceTransformers
+from prismhouse.engine.inference.session import require
 
 __all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_queries", "load", "prepare", "probe", "refusal"]
 
@@ -116,6 +117,7 @@ def _open(folder: Path, lent: LentModel, threads: int, cache_dir: Path) -> TextM
         raise _broken(lent, folder, f"its folder cannot be read ({type(error).__name__}: {error}).") from error
     if lent.dimensions not in (0, item.dimensions):
         raise UploadedModelBroken(model=lent.title, reason=f"it has {item.dimensions} dimensions.")
+    require(item.imports, extra=item.extra, needed_for=f"The model {lent.title}")
     module, function = item.loader.split(":")
     try:
         model: TextModel = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
