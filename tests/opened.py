@@ -40,6 +40,7 @@ async def house(fresh_database: Callable[[], str], tmp_path_factory: pytest.Temp
     """The application's parts as `serve` joins them, without a process; tests keep apart by organization."""
     limits = LimitSettings(custom_extractors=100)
     house = build(Settings(data_dir=tmp_path_factory.mktemp("house"), limits=limits), fresh_database())
+    house.models.deployments.patience_seconds = 0  # no worker runs here: nobody has to wait for one
     await house.open()
     yield house
     await house.close()

@@ -67,6 +67,11 @@ async def test_namespaces(opened: Open) -> None:
     for one in extractors["extractors"]:
         path = f"/v1/namespaces/shapes/extractors/{one['feature_extractor_id']}"
         read("UnifiedExtractorResponse", (await client.get(path)).json())
+    told = [read("ExtractorDiscovery", one) for one in (await client.get("/v1/discovery/extractors")).json()]
+    assert {(one.name, one.version) for one in told} == {
+        (one["feature_extractor_name"], one["version"]) for one in extractors["extractors"]
+    }
+    assert next(one for one in told if one.name == "text_extractor").output_features[0]["dimensions"] == 384
 
 
 async def test_tasks_and_deletion(opened: Open) -> None:
@@ -142,7 +147,6 @@ async def test_models(opened: Open) -> None:
     enabled = read("EnableOrgModelResponse", (await client.post(f"{at}/org/{confirmed.model_id}/enable")).json())
     inside = read("ModelListResponse", (await client.get(at)).json())
     detail = read("ModelDetailResponse", (await client.get(f"{at}/{own.model_id}")).json())
-    opened.house.models.deployments.patience_seconds = 0
     deployed = read("ModelDeployResponse", (await client.post(f"{at}/{own.model_id}/deploy")).json())
     disabled = read("DisableOrgModelResponse", (await client.post(f"{at}/org/{confirmed.model_id}/disable")).json())
     gone = read("ModelDeleteResponse", (await client.delete(f"{at}/{own.model_id}")).json())

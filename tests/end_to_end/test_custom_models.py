@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from typing import Any
 
@@ -123,3 +124,20 @@ def test_a_form_brings_a_model_of_the_namespace_and_a_broken_one_says_why(server
     assert "INVALID_PROTOBUF" in failed["message"] or "Protobuf" in failed["message"], failed
     assert api.ok("DELETE", f"{at}/{broken['model_id']}")["success"] is True
     assert [one["model_id"] for one in api.ok("GET", at)["models"]] == [whole["model_id"]]
+
+
+def test_a_model_serves_when_files_are_in_a_bucket_and_its_unpacked_folder_is_gone(
+    object_storage, private_server, api_of, unique_name
+):
+    server = private_server(**object_storage.environment(unique_name))
+    api = api_of(server, unique_name)
+    model = uploaded(api, minilm_archive(), "mine")["model_id"]
+    enabled = api.ok("POST", f"/v1/namespaces/{api.namespace}/models/org/{model}/enable", {"deploy": True})
+    assert enabled["deployment_status"] == "deployed", enabled
+
+    shutil.rmtree(server.data_dir / "models" / "uploaded")
+    collection = filled(api, "mine@1.0.0")
+
+    assert collection["feature_extractor"]["parameters"]["embedding_model"] == model
+    assert best(api, collection, "baking a loaf") == TEXTS[0]
+    assert list((server.data_dir / "copies").iterdir()) == []

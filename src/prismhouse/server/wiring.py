@@ -228,6 +228,7 @@ def build(settings: Settings, dsn: str) -> House:
     lender = Lender(
         db,
         archives=archives,
+        compute=compute,
         limits=bringing.unpacking,
         unpacked_at=models_dir(settings) if settings.compute.kind == "local" else None,
     )

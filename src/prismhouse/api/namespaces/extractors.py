@@ -8,7 +8,7 @@ from typing import Any
 from prismhouse.engine.extractors.custom import Broken
 from prismhouse.engine.extractors.port import ExtractorRecord
 
-__all__ = ["broken_extractor", "extractor", "extractor_list"]
+__all__ = ["broken_extractor", "discovered", "extractor", "extractor_list"]
 
 
 def extractor(record: ExtractorRecord, described: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,4 +58,45 @@ def extractor_list(entries: Sequence[Mapping[str, Any]], *, source: str, namespa
         "namespace_id": namespace_id,
         "builtin_count": len(shown) - custom,
         "custom_count": custom,
+    }
+
+
+_SHARED = (
+    "version",
+    "description",
+    "input_schema",
+    "parameter_schema",
+    "output_schema",
+    "costs",
+    "type_mode",
+    "expected_input_types",
+    "inference_type",
+    "supported_input_types",
+    "max_inputs",
+    "default_parameters",
+    "required_vector_indexes",
+    "position_fields",
+    "capabilities",
+    "realtime_available",
+    "serve_apps",
+)
+
+
+def discovered(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of an extractor as programs that choose one are told of it."""
+    indexes = entry["required_vector_indexes"] or []
+    return {
+        "name": entry["feature_extractor_name"],
+        **{key: entry.get(key) for key in _SHARED},
+        "supported_modalities": list(entry["supported_input_types"]),
+        "output_features": [
+            {
+                "feature_uri": index["feature_uri"],
+                "name": index["name"],
+                "dimensions": index["index"]["dimensions"],
+                "distance": index["index"]["distance"],
+            }
+            for index in indexes
+        ],
+        "example_usage": entry.get("example_usage") or {},
     }

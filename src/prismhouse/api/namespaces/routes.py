@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 
 from prismhouse.api.namespaces import wire
 from prismhouse.api.namespaces.deletion import Deletion
-from prismhouse.api.namespaces.extractors import extractor_list
+from prismhouse.api.namespaces.extractors import discovered, extractor_list
 from prismhouse.api.namespaces.listing import Listing
 from prismhouse.api.namespaces.schemas import (
     CreateNamespace,
@@ -22,6 +22,7 @@ from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Caller, Callers, NamespaceNotFound
 from prismhouse.api.web.paging import page_of, pagination
+from prismhouse.kit import json
 
 __all__ = ["routes"]
 
@@ -196,6 +197,18 @@ def _extractor_routes(router: APIRouter, service: Namespaces, callers: Callers) 
         caller: Caller = Depends(callers.organization("read")),  # noqa: ARG001 - a key is needed, whoever it is
     ) -> Answer:
         return answer(extractor_list(service.extractors(), source=source, namespace_id=""))
+
+    @router.get(
+        "/v1/discovery/extractors",
+        operation_id="list_extractors_discovery",
+        tags=["Discovery"],
+        summary="List the extractors that can be used, for programs that choose one",
+    )
+    async def discovery(
+        caller: Caller = Depends(callers.organization("read")),  # noqa: ARG001 - a key is needed, whoever it is
+    ) -> Answer:
+        usable = [one for one in service.extractors() if one.get("validation_status") != "failed"]
+        return answer(json.dumps([discovered(one) for one in usable]))
 
     @router.get(
         f"{_ALL}/{{namespace_id}}/extractors/{{extractor_id}}",

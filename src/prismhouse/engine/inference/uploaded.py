@@ -20,8 +20,9 @@ from prismhouse.engine.inference.lent import LentModel, lending, lent_model
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import TextModel
 from prismhouse.engine.inference.sentence.table import SentenceTransformers
+from prismhouse.engine.inference.session import require
 
-__all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_queries", "load", "probe", "refusal"]
+__all__ = ["FOLDER", "Probed", "UploadedModelBroken", "embed_queries", "load", "prepare", "probe", "refusal"]
 
 FOLDER = "uploaded"
 """Below the cache folder: one folder for each archive, named by its hash."""
@@ -78,6 +79,11 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> TextModel:
     return _open(_unpacked(lent, cache_dir), lent, threads, cache_dir)
 
 
+def prepare(lent: LentModel, cache_dir: str) -> None:
+    """Unpack a model's archive, so that it can be loaded without; the entry point of compute processes."""
+    _unpacked(lent, Path(cache_dir).expanduser())
+
+
 def _unpacked(lent: LentModel, cache_dir: Path) -> Path:
     folder = cache_dir / FOLDER / lent.sha256
     if not folder.is_dir():
@@ -111,6 +117,7 @@ def _open(folder: Path, lent: LentModel, threads: int, cache_dir: Path) -> TextM
         raise _broken(lent, folder, f"its folder cannot be read ({type(error).__name__}: {error}).") from error
     if lent.dimensions not in (0, item.dimensions):
         raise UploadedModelBroken(model=lent.title, reason=f"it has {item.dimensions} dimensions.")
+    require(item.imports, extra=item.extra, needed_for=f"The model {lent.title}")
     module, function = item.loader.split(":")
     try:
         model: TextModel = getattr(importlib.import_module(module), function)(item, threads, cache_dir)

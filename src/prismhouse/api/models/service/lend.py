@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -30,12 +31,14 @@ PREFIX = "mdl_"
 _PARAMETERS = ("embedding_model", "model")
 _WHERE = ["body", "feature_extractor", "parameters", "embedding_model"]
 _EMBED = "prismhouse.engine.inference.uploaded:embed_queries"
+_PREPARE = "prismhouse.engine.inference.uploaded:prepare"
 
 
 class Lender:
     """Finds a namespace's models.
 
-    `unpacked_at` is where this machine keeps them unpacked; None where other machines run them.
+    `unpacked_at` is where the compute processes of this machine keep them unpacked; None where other machines compute:
+    these are given the archive with each call.
     """
 
     def __init__(
@@ -43,10 +46,12 @@ class Lender:
         db: Database,
         *,
         archives: Archives,
+        compute: Compute,
         limits: ArchiveLimits,
         unpacked_at: Path | None = None,
     ) -> None:
         self._db = db
+        self._compute = compute
         self._archives = archives
         self._limits = limits
         self._unpacked_at = unpacked_at
@@ -92,28 +97,40 @@ class Lender:
         if not isinstance(name, str) or not name.startswith(PREFIX):
             yield ()
             return
-        async with self.model(namespace_id, name) as lent:
+        async with self._db.read() as tx:
+            row = await store.find_in_namespace(tx.within(namespace_id), name)
+        if row is None:
+            raise ModelNotFound(name)
+        async with self.ready(row) as lent:
             yield (lent,)
 
     @asynccontextmanager
-    async def model(self, namespace_id: NamespaceId, model_id: str) -> AsyncIterator[LentModel]:
+    async def model(self, tx: NamespaceReader, model_id: str) -> AsyncIterator[LentModel]:
         """Give a model of the namespace, ready to be loaded; raise ModelNotFound."""
-        async with self._db.read() as tx:
-            row = await store.find_in_namespace(tx.within(namespace_id), model_id)
+        row = await store.find_in_namespace(tx, model_id)
         if row is None:
             raise ModelNotFound(model_id)
-        async with self.with_archive(row) as lent:
+        async with self.ready(row) as lent:
             yield lent
 
     @asynccontextmanager
-    async def with_archive(self, row: Record) -> AsyncIterator[LentModel]:
-        """Give a model with its archive, unless it is unpacked on this machine, where it will be loaded."""
+    async def ready(self, row: Record) -> AsyncIterator[LentModel]:
+        """Give a model that can be loaded: unpacked on this machine, or with its archive where others compute.
+
+        A copy of a remote archive is held only while it is unpacked, so that who holds one never waits for another.
+        Raises ArchiveRefused, ArchiveGone.
+        """
         lent = self._lent(row)
-        if self._unpacked_at is not None and (self._unpacked_at / FOLDER / lent.sha256).is_dir():
-            yield lent
+        archive = self._archives.held(row["organization_id"], row["sha256"], row["size_bytes"])
+        if self._unpacked_at is None:
+            async with archive as path:
+                yield replace(lent, archive=path)
             return
-        async with self._archives.held(row["organization_id"], row["sha256"], row["size_bytes"]) as path:
-            yield replace(lent, archive=path)
+        if not await asyncio.to_thread((self._unpacked_at / FOLDER / lent.sha256).is_dir):
+            async with archive as path:
+                with_archive = replace(lent, archive=path)
+                await self._compute.run(_PREPARE, with_archive, str(self._unpacked_at.absolute()), group=lent.name)
+        yield lent
 
     def _lent(self, row: Record) -> LentModel:
         return LentModel(
@@ -138,13 +155,13 @@ class QueryEmbedders:
         self._threads = threads
         self._cache_dir = cache_dir
 
-    def within(self, namespace_id: NamespaceId, common: Any) -> _NamespaceEmbedder:
+    def within(self, tx: NamespaceReader, common: Any) -> _NamespaceEmbedder:
         """Return what embeds the queries of a namespace; `common` does so for the models that all know."""
-        return _NamespaceEmbedder(self, namespace_id, common)
+        return _NamespaceEmbedder(self, tx, common)
 
-    async def embed(self, namespace_id: NamespaceId, model: str, texts: Sequence[str]) -> FloatArray:
+    async def embed(self, tx: NamespaceReader, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, made by a model of the namespace; raise ModelNotFound."""
-        async with self._lender.model(namespace_id, model) as lent:
+        async with self._lender.model(tx, model) as lent:
             vectors: FloatArray = await self._compute.run(
                 _EMBED, lent, list(texts), self._threads, self._cache_dir, group=model
             )
@@ -152,15 +169,15 @@ class QueryEmbedders:
 
 
 class _NamespaceEmbedder:
-    def __init__(self, own: QueryEmbedders, namespace_id: NamespaceId, common: Any) -> None:
+    def __init__(self, own: QueryEmbedders, tx: NamespaceReader, common: Any) -> None:
         self._own = own
-        self._namespace_id = namespace_id
+        self._tx = tx
         self._common = common
 
     async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, in the order of the texts."""
         if model.startswith(PREFIX):
-            return await self._own.embed(self._namespace_id, model, texts)
+            return await self._own.embed(self._tx, model, texts)
         vectors: FloatArray = await self._common.embed(model, texts)
         return vectors
 

@@ -102,7 +102,7 @@ class Deployments:
         await self._end(namespace_id, model_id, run, message, dimensions)
 
     async def _probe(self, row: Record) -> Probed:
-        async with self._lender.with_archive(row) as lent:
+        async with self._lender.ready(row) as lent:
             probed: Probed = await self._compute.run(_PROBE, lent, self._threads, self._cache_dir, group=lent.name)
         return probed
 

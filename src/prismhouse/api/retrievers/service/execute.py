@@ -159,7 +159,7 @@ class Executor:
                 max_time_ms=compiled.budget.get("max_time_ms"),
                 filter_depth=self._filter_depth,
             )
-            embedder = self._models.within(tx.namespace_id, self._embedder) if self._models else self._embedder
+            embedder = self._models.within(tx, self._embedder) if self._models else self._embedder
             outcome = await compiled.pipeline.run(tx, run, embedder)
         except WarehouseError as error:
             await self._check_version(tx, compiled, fresh=fresh, seen=None)

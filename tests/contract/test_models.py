@@ -1,0 +1,289 @@
+"""Models over HTTP: what is taken, what is refused, and who may see what."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import httpx2
+import pytest
+from tests.model_archives import archive, extractor_zip, form, small_archive
+from tests.opened import Open, assert_envelope
+
+ASKED = {"name": "mine", "version": "1.0.0", "model_format": "onnx"}
+FIELDS = (("name", "own"), ("version", "1.0.0"), ("model_format", "onnx"))
+UPLOADS = "/v1/models/uploads"
+
+
+@pytest.fixture
+async def client(opened: Open) -> httpx2.AsyncClient:
+    """A client of an organization with a namespace called `space`."""
+    client = opened.client()
+    made = await client.post("/v1/namespaces", json={"namespace_name": "space"})
+    client.headers["X-Namespace"] = made.json()["namespace_id"]
+    return client
+
+
+async def put(client: httpx2.AsyncClient, issued: dict[str, Any], data: bytes, kind: str = "application/gzip") -> None:
+    answer = await client.put(issued["presigned_url"], content=data, headers={"Content-Type": kind})
+    assert answer.status_code == 200, answer.text
+
+
+async def uploaded(client: httpx2.AsyncClient, data: bytes | None = None, **asked: Any) -> dict[str, Any]:
+    """Upload an archive for the organization; return what the confirmation answers."""
+    issued = await client.post(UPLOADS, json={**ASKED, **asked})
+    assert issued.status_code == 200, issued.text
+    await put(client, issued.json(), small_archive() if data is None else data)
+    answer = await client.post(f"{UPLOADS}/{issued.json()['upload_id']}/confirm")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def sent(client: httpx2.AsyncClient, fields: Any = FIELDS, data: bytes | None = b"") -> httpx2.Response:
+    """Send a form to the namespace."""
+    body, content_type = form(fields, small_archive() if data == b"" else data)
+    return await client.post("/v1/namespaces/space/models", content=body, headers={"Content-Type": content_type})
+
+
+async def test_the_archive_comes_back_byte_for_byte_when_it_is_downloaded(client: httpx2.AsyncClient) -> None:
+    data = small_archive()
+    model = (await uploaded(client, data))["model_id"]
+
+    found = (await client.get(f"/v1/models/{model}/download")).json()
+    file = await client.get(found["download_url"], headers={"Authorization": ""})
+
+    assert file.content == data
+    assert found["model_hash"] == hashlib.sha256(data).hexdigest()
+
+
+async def test_the_same_answer_comes_again_when_an_upload_is_confirmed_twice(client: httpx2.AsyncClient) -> None:
+    issued = (await client.post(UPLOADS, json=ASKED)).json()
+    await put(client, issued, small_archive())
+    path = f"{UPLOADS}/{issued['upload_id']}/confirm"
+
+    first, second = (await client.post(path)).json(), (await client.post(path)).json()
+
+    assert first == second
+    assert (await client.get("/v1/models")).json()["total"] == 1
+
+
+async def test_a_name_and_version_are_taken_once(client: httpx2.AsyncClient) -> None:
+    late = (await client.post(UPLOADS, json=ASKED)).json()
+    await put(client, late, small_archive(**{"notes.txt": b"another"}))
+    await uploaded(client)
+
+    assert_envelope(await client.post(UPLOADS, json=ASKED), 409, "AlreadyExistsError")
+    assert_envelope(await client.post(f"{UPLOADS}/{late['upload_id']}/confirm"), 409, "AlreadyExistsError")
+    assert (await sent(client)).status_code == 200
+    assert_envelope(await sent(client), 409, "AlreadyExistsError")
+    assert (await uploaded(client, version="1.0.1"))["success"] is True
+
+
+async def test_pickles_are_refused_and_it_is_said_what_to_send(client: httpx2.AsyncClient) -> None:
+    pickled = archive({"pytorch_model.bin": b"x", "config.json": b"{}", "tokenizer.json": b"{}"})
+
+    early = assert_envelope(await client.post(UPLOADS, json={**ASKED, "model_format": "pytorch"}), 422)
+    failed = await uploaded(client, pickled, model_format="huggingface")
+    formed = assert_envelope(await sent(client, [*FIELDS[:2], ("model_format", "safetensors")], pickled), 422)
+
+    assert ".safetensors" in str(early["message"])
+    assert (failed["success"], failed["validation_status"], failed["model_id"]) == (False, "failed", None)
+    assert "pytorch_model.bin may hold pickled code" in failed["validation_errors"][0]
+    assert "pytorch_model.bin" in str(formed["message"])
+    assert (await client.get("/v1/models")).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "words"),
+    [({"etag": "0" * 32}, "ETag"), ({"file_size_bytes": 1}, "size in bytes")],
+)
+async def test_the_right_file_may_follow_when_a_confirmation_does_not_fit(
+    client: httpx2.AsyncClient, confirmation: dict[str, Any], words: str
+) -> None:
+    issued = (await client.post(UPLOADS, json=ASKED)).json()
+    path = f"{UPLOADS}/{issued['upload_id']}/confirm"
+    missing = assert_envelope(await client.post(path), 400)
+    await put(client, issued, small_archive())
+
+    wrong = assert_envelope(await client.post(path, json=confirmation), 400)
+
+    assert "No file has been put" in str(missing["message"])
+    assert words in str(wrong["message"])
+    assert (await client.post(path)).json()["success"] is True
+
+
+async def test_a_model_that_is_not_the_customers_stays_here(client: httpx2.AsyncClient) -> None:
+    model = (await uploaded(client, source="system"))["model_id"]
+
+    assert_envelope(await client.get(f"/v1/models/{model}/download"), 403, "ForbiddenError")
+    assert (await client.get(f"/v1/models/{model}")).json()["model"]["exportable"] is False
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (b"{}", "application/json", "multipart/form-data"),
+        (b"--b\r\n", "multipart/form-data; boundary=b", "cut off"),
+        (b"hello", "multipart/form-data; boundary=b", "boundary"),
+        (b"", "multipart/form-data; boundary=b", "empty"),
+        (*form(FIELDS, None), "archive is missing"),
+        (*form([*FIELDS, ("colour", "red")], b"x"), "Accepted keys"),
+        (*form([("name", "a b"), *FIELDS[1:]], b"x"), "name"),
+    ],
+)
+async def test_a_form_is_refused_when_it_is_malformed(
+    client: httpx2.AsyncClient, body: bytes, content_type: str, words: str
+) -> None:
+    answer = await client.post("/v1/namespaces/space/models", content=body, headers={"Content-Type": content_type})
+
+    assert words in str(assert_envelope(answer, 422)["message"])
+
+
+async def test_a_namespace_uses_what_it_has_enabled_and_no_other_does(opened: Open, client: httpx2.AsyncClient) -> None:
+    model = (await uploaded(client))["model_id"]
+    await client.post("/v1/namespaces", json={"namespace_name": "beside"})
+    at, beside = "/v1/namespaces/space/models", "/v1/namespaces/beside/models"
+
+    await client.post(f"{at}/org/{model}/enable")
+
+    assert [one["model_id"] for one in (await client.get(at)).json()["models"]] == [model]
+    assert (await client.get(beside)).json()["total"] == 0
+    assert (await client.get(f"{beside}/available")).json()["models"][0]["enabled_in_namespace"] is False
+    assert_envelope(await client.get(f"{beside}/{model}"), 404)
+    assert_envelope(await client.post(f"{beside}/{model}/deploy"), 404)
+    assert_envelope(await client.delete(f"{at}/{model}"), 409)
+    enabled = assert_envelope(await client.delete(f"/v1/models/{model}"), 409)
+    assert enabled["details"] == {"model_id": model, "namespaces": "space"}
+    stranger = opened.client(opened.other_key)
+    await stranger.post("/v1/namespaces", json={"namespace_name": "space"})
+    assert_envelope(await stranger.post(f"{at}/org/{model}/enable"), 404)
+
+
+async def test_a_collection_is_refused_when_its_model_is_not_deployed(client: httpx2.AsyncClient) -> None:
+    model = (await sent(client)).json()["model_id"]
+    schema = {"properties": {"text": {"type": "text"}}}
+    bucket = (await client.post("/v1/buckets", json={"bucket_name": "b", "bucket_schema": schema})).json()["bucket_id"]
+    extractor = {"feature_extractor_name": "text_extractor", "version": "v1", "input_mappings": {"text": "text"}}
+    body = {"collection_name": "own_texts", "source": {"type": "bucket", "bucket_ids": [bucket]}}
+
+    for name in (model, "own", "own@1.0.0"):
+        chosen = {**extractor, "parameters": {"embedding_model": name}}
+        answer = await client.post("/v1/collections", json={**body, "feature_extractor": chosen})
+        assert f"/models/{model}/deploy first" in str(assert_envelope(answer, 422)["message"])
+
+
+async def test_files_go_when_nothing_names_them(opened: Open, client: httpx2.AsyncClient) -> None:
+    kept, gone = small_archive(a=b"kept"), small_archive(a=b"gone")
+    await uploaded(client, kept)
+    model = (await uploaded(client, gone, version="2.0.0"))["model_id"]
+    own = (await sent(client, data=gone)).json()["model_id"]
+    archives = opened.house.models.bringing._archives
+    link = (await client.get(f"/v1/models/{model}/download")).json()["download_url"]
+
+    async def age() -> None:
+        async with opened.house.db.write() as tx:
+            await tx.execute("UPDATE archives SET touched_at = now() - interval '2 hours'")
+
+    await client.delete(f"/v1/models/{model}")
+    await age()
+    await archives.sweep()
+    assert (await client.get(link)).status_code == 200, "the namespace's model has the same bytes"
+    await client.delete(f"/v1/namespaces/space/models/{own}")
+    await archives.sweep()
+
+    assert (await client.get(link)).status_code == 404
+    left = (await client.get("/v1/models")).json()["models"][0]["model_id"]
+    link = (await client.get(f"/v1/models/{left}/download")).json()["download_url"]
+    assert (await client.get(link)).content == kept
+
+
+async def test_what_a_dead_confirmation_left_is_swept_when_nobody_repeats_it(
+    opened: Open, client: httpx2.AsyncClient
+) -> None:
+    issued = (await client.post(UPLOADS, json=ASKED)).json()
+    await put(client, issued, small_archive(a=b"orphan"))
+    archives = opened.house.models.bringing._archives
+    organization = (await client.get("/v1/me")).json()["organization_id"]
+    upload = await archives.upload(organization, issued["upload_id"], "model")
+    stored = await archives.arrived(upload, etag=None, size_bytes=None, most_bytes=1 << 20, setting="x")
+
+    for statement in (
+        "UPDATE archive_uploads SET expires_at = now() - interval '1 day'",
+        "UPDATE archives SET touched_at = now() - interval '1 day'",
+    ):
+        async with opened.house.db.write() as tx:
+            await tx.execute(statement)
+        await archives.sweep()
+
+    async with opened.house.db.read() as tx:
+        assert await tx.fetch_all("SELECT 1 FROM archives WHERE sha256 = %(s)s", {"s": stored.sha256}) == []
+    assert await opened.house.staging.find(issued["s3_key"]) is None
+    refused = assert_envelope(await client.post(f"{UPLOADS}/{issued['upload_id']}/confirm"), 400)
+    assert "not confirmed before" in str(refused["message"])
+
+
+async def test_a_key_of_one_namespace_brings_no_model_for_all(opened: Open, client: httpx2.AsyncClient) -> None:
+    scope = {"resource_type": "namespace", "resource_id": client.headers["X-Namespace"]}
+    body = {"name": "narrow", "permissions": ["read", "write", "delete"], "scopes": [scope]}
+    made = await client.post("/v1/organizations/users/admin@localhost/api-keys", json=body)
+    narrow = opened.client(made.json()["key"])
+    model = (await uploaded(client))["model_id"]
+
+    assert_envelope(await narrow.post(UPLOADS, json={**ASKED, "version": "3.0.0"}), 403)
+    assert_envelope(await narrow.delete(f"/v1/models/{model}"), 403)
+    assert (await sent(narrow)).status_code == 200
+
+
+class TestSubmissions:
+    """Extractors as code."""
+
+    UPLOADS = "/v1/extractors/submissions/uploads"
+
+    async def send(self, client: httpx2.AsyncClient, data: bytes, **asked: Any) -> httpx2.Response:
+        issued = (await client.post(self.UPLOADS, json={"name": "mine", "version": "v1", **asked})).json()
+        await put(client, issued, data, "application/zip")
+        return await client.post(f"{self.UPLOADS}/{issued['submission_id']}/confirm", json={})
+
+    async def test_it_waits_for_the_operator_when_nothing_speaks_against_it(self, client: httpx2.AsyncClient) -> None:
+        answer = (await self.send(client, extractor_zip("mine"))).json()
+
+        assert (answer["status"], answer["security_scan_passed"], answer["manifest_valid"]) == (
+            "pending_review",
+            True,
+            True,
+        )
+        assert "operator" in answer["message"]
+        again = await client.post(self.UPLOADS, json={"name": "mine", "version": "1.0"})
+        assert_envelope(again, 409, "AlreadyExistsError")
+        found = (await client.get(f"/v1/extractors/submissions/{answer['submission_id']}")).json()["submission"]
+        assert (await client.get(found["archive_url"])).content == extractor_zip("mine")
+
+    async def test_it_is_rejected_when_its_code_uses_what_it_may_not(self, client: httpx2.AsyncClient) -> None:
+        answer = (await self.send(client, extractor_zip("mine", code="import subprocess\n"))).json()
+
+        assert (answer["success"], answer["status"]) == (False, "rejected")
+        assert answer["security_violations"][0]["name"] == "subprocess"
+        listed = (await client.get("/v1/extractors/submissions", params={"status": "rejected"})).json()
+        assert listed["total"] == 1
+
+    async def test_wrong_feature_keys_are_at_fault(self, client: httpx2.AsyncClient) -> None:
+        manifest = (
+            "metadata = {'feature_extractor_name': 'mine', 'version': '1.0.0'}\ninput_schema = {}\noutput_schema = {}\n"
+            "features = [{'type': 'embedding', 'name': 'v', 'dimensions': 3, 'distance': 'cosine'}]\n"
+        )
+
+        fault = assert_envelope(await self.send(client, extractor_zip("mine", manifest=manifest)), 422)
+        other = assert_envelope(await self.send(client, extractor_zip("other")), 422)
+
+        assert "feature_type, feature_name, embedding_dim, distance_metric" in str(fault["message"])
+        assert "names another extractor" in str(other["message"])
+
+    async def test_it_is_said_what_to_do_when_code_is_not_taken(self, opened: Open, client: httpx2.AsyncClient) -> None:
+        opened.house.submissions._limit, before = 0, opened.house.submissions._limit
+        try:
+            refused = assert_envelope(await client.post(self.UPLOADS, json={"name": "mine", "version": "v1"}), 403)
+        finally:
+            opened.house.submissions._limit = before
+
+        assert "PRISMHOUSE_LIMITS__CUSTOM_EXTRACTORS" in str(refused["message"])
+        assert "docs/custom-extractors.md" in str(refused["message"])
