@@ -18,7 +18,7 @@ from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import MINILM, all_models
+from prismhouse.engine.inference.registry import MINILM, entry
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]
 
@@ -100,7 +100,7 @@ class TextParameters(Parameters):
 
 
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
-    model = all_models()[parameters.get("embedding_model") or MINILM]
+    model = entry(parameters.get("embedding_model") or MINILM)
     return (
         VectorOutput(
             name=model.name,

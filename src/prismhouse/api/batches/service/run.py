@@ -28,6 +28,7 @@ from prismhouse.api.batches.service.work import Dropped, Work
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks
 from prismhouse.api.batches.store import work as costs
+from prismhouse.engine.inference.lent import lending
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
 
@@ -104,8 +105,10 @@ async def _open(
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
         swept = await parts.objects.generation(tx)
         indexes = await indexes_of(tx, [collection])
+        lent = await parts.models.named(tx, collection.parameters) if parts.models else ()
     known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
-    record = parts.catalogue.configured(known, collection.parameters)
+    with lending(lent):
+        record = parts.catalogue.configured(known, collection.parameters)
     return Work(
         batch=batch,
         chunk=found,
