@@ -35,7 +35,7 @@ _GROUPS = (
     _Group("batch", "batch", "follow, list and show batches of a running server"),
     _Group("demo", "demo_command", "show the main job on real files, with a server of its own"),
     _Group("keys", "keys", "create, list and revoke API keys"),
-    _Group("models", "models", "install and list model weights"),
+    _Group("models", "models", "install, list, describe and measure models"),
     _Group("config", "config", "show what is set and where it came from"),
     _Group("db", "db", "migrate the database, or print how to connect to it"),
 )

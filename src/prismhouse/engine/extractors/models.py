@@ -15,15 +15,12 @@ def chosen_model(name: str | None, task: str) -> str | None:
     """
     if name is None:
         return default_model(task)
-    if name not in (known := _of_task(task)):
+    there = [*all_models().values(), *lent_entries().values()]
+    if name not in (known := [item.name for item in there if item.task == task]):
         raise ValueError(
             f"The model {name!r} is not available here. Available: {', '.join(known)}. The file of models"
             " (PRISMHOUSE_INFERENCE__MODELS_FILE) adds one, or a Python package through the entry point group"
-            " prismhouse.models: see docs/models.md; one of yours is uploaded and deployed in the namespace: see"
-            " docs/custom-models.md."
+            " prismhouse.models (see docs/models.md); one of yours is uploaded and deployed in the namespace"
+            " (see docs/custom-models.md)."
         )
     return name
-
-
-def _of_task(task: str) -> list[str]:
-    return [item.name for item in [*all_models().values(), *lent_entries().values()] if item.task == task]

@@ -41,10 +41,11 @@ class NotBuilt(WarehouseError):
 
 
 class Embedder(Protocol):
-    """Turns queries into vectors. `embed_image(model, data)` may be missing: then only text can be asked.
+    """Turns queries into vectors. `embed_image(model, data)` may be missing: then only text can be asked."""
 
-    So may `check_unchanged(model, fingerprint, feature_uri=...)`, which raises for a model that is another by now.
-    """
+    def check_unchanged(self, model: str, fingerprint: str, *, feature_uri: str) -> None:
+        """Raise for a model that is not the one that made the vectors; called where its name alone does not tell."""
+        ...
 
     async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d) float32` for texts."""

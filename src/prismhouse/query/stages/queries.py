@@ -127,9 +127,10 @@ async def _stored(reference: Any, feature: Feature, context: RunContext) -> Floa
 
 def _check_model(feature: Feature, context: RunContext) -> None:
     """Refuse to ask with a model that is not the one whose vectors are searched, though its name is."""
-    check = getattr(context.embedder, "check_unchanged", None)
-    if check is not None:
-        check(feature.model, feature.index.model_fingerprint, feature_uri=feature.index.feature_uri)
+    if feature.index.model_fingerprint:
+        context.embedder.check_unchanged(
+            feature.model, feature.index.model_fingerprint, feature_uri=feature.index.feature_uri
+        )
 
 
 async def _image(value: Any, feature: Feature, context: RunContext) -> FloatArray:

@@ -181,6 +181,10 @@ class _NamespaceEmbedder:
         vectors: FloatArray = await self._common.embed(model, texts)
         return vectors
 
+    def check_unchanged(self, model: str, fingerprint: str, *, feature_uri: str) -> None:
+        """Raise ModelChanged for a model of the file of models that is another by now."""
+        self._common.check_unchanged(model, fingerprint, feature_uri=feature_uri)
+
     async def embed_image(self, model: str, data: bytes) -> FloatArray:
         """Return `(d,)` float32 of unit length."""
         if model.startswith(PREFIX):

@@ -89,7 +89,9 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> TorchModel:  # noq
             local_files_only=hub is None or silence is not None,
             trust_remote_code=False,
         )
-        found = int(model.get_sentence_embedding_dimension() or 0)
+        # The older name of it, which is deprecated in the newer versions.
+        dimensions = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
+        found = int(dimensions() or 0)
     except Exception as error:
         # Whatever torch, transformers and the hub's client raise is about this model.
         reason = f"{type(error).__name__}: {silence or error}"
