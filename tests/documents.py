@@ -30,10 +30,42 @@ from prismhouse.kit.ids import CollectionId, DocumentId, NamespaceId
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.postgres.database import Database, NamespaceReader
 
-__all__ = ["ONE", "URI", "House", "decode", "house"]
+__all__ = ["ONE", "URI", "House", "decode", "house", "published_list"]
 
 ONE = NamespaceId("ns_one")
 URI = "mixpeek://text_extractor@v1/all_minilm_l6_v2_v1"
+
+
+def published_list(collection: str, *, search: str, limit: int) -> dict[str, Any]:
+    """Return the published request that has every key of a list of documents."""
+    return {
+        "filters": {
+            "AND": [
+                {"field": "name", "operator": "eq", "value": "John"},
+                {"field": "age", "operator": "gte", "value": 30},
+            ],
+            "OR": [
+                {"field": "status", "operator": "eq", "value": "active"},
+                {"field": "role", "operator": "eq", "value": "admin"},
+            ],
+            "NOT": [
+                {"field": "department", "operator": "eq", "value": "HR"},
+                {"field": "location", "operator": "eq", "value": "remote"},
+            ],
+            "case_sensitive": True,
+        },
+        "sort": {"field": "created_at", "direction": "desc"},
+        "search": search,
+        "return_presigned_urls": False,
+        "return_vectors": False,
+        "return_vector_names": False,
+        "group_by": "source_object_id",
+        "select": ["metadata.title", "content"],
+        "expand": ["customer_id"],
+        "limit": limit,
+        "offset": 0,
+        "collection_ids": [collection],
+    }
 
 
 class FixedObjects:

@@ -30,6 +30,7 @@ def fake_rows(
     image_pixels: int,
     media: Any = None,
     most_documents: int | None = None,
+    models: Any = None,
 ) -> list[RowResult]:
     """Do what each row's text says."""
     return [_fake(row, cache_dir) for row in rows]

@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TracingSettings",
+    "WebSettings",
     "WebhookSettings",
     "WorkerSettings",
 ]
@@ -145,6 +146,43 @@ class InferenceSettings(_Group):
     cache_dir: Path | None = Field(
         None, description="Where converted models are kept. Unset: `models` in the data folder."
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Processes of an API process for raw inference on files (speech, writing, layouts, faces, sounds) "
+        "and tests of extractors. Started at the first such call.",
+    )
+    idle_seconds: float = Field(
+        120, gt=0, description="Such a process that had nothing to do for this long is ended, and its memory freed."
+    )
+    call_timeout_seconds: float = Field(
+        120, gt=0, description="Longest a raw inference, or a test of an extractor, may run before it is killed."
+    )
+    warm_seconds: float = Field(
+        10,
+        gt=0,
+        description="How long a raw inference waits for its model to be loaded before it is told to come back.",
+    )
+    file_bytes: int = Field(
+        64 * 2**20, ge=1024, description="Largest file that a raw inference or a test of an extractor fetches."
+    )
+    texts: int = Field(1000, ge=1, description="Most texts in one raw inference.")
+    calls: int = Field(
+        256, ge=2, description="Raw inferences that an API process takes on at once; a namespace may have half of them."
+    )
+    held_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="Most bytes of texts and files that those hold in memory together."
+    )
+    cache_bytes: int = Field(
+        32 * 2**20, ge=0, description="Memory of an API process for answers kept by `enable_semantic_cache`."
+    )
+    cache_seconds: float = Field(3600, gt=0, description="How long such an answer is kept.")
+    models_file: Path | None = Field(
+        None,
+        description="TOML file of further models (docs/models.md). Unset: `models.toml` in the data folder, if it is "
+        "there.",
+    )
 
 
 class WorkerSettings(_Group):
@@ -184,6 +222,14 @@ class LimitSettings(_Group):
     body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
     inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    model_bytes: int = Field(5 * 2**30, ge=1024, description="Largest archive of a model that is uploaded.")
+    model_unpacked_bytes: int = Field(20 * 2**30, ge=1024, description="Largest that such an archive may unpack to.")
+    models: int = Field(50, ge=0, description="Most models that one organization keeps.")
+    custom_extractors: int = Field(
+        0,
+        ge=0,
+        description="Most extractors that an organization may send in as code, for you to look at and install.",
+    )
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
     )
@@ -225,6 +271,14 @@ class MediaSettings(_Group):
     )
     pdf_pixels: int = Field(25_000_000, ge=10_000, description="Largest picture that a page of a PDF is drawn as.")
     pdf_seconds: float = Field(600, gt=0, description="Longest that reading and drawing one PDF may take.")
+    archive_bytes: int = Field(100 * 2**20, ge=1024, description="Largest archive of source code that is opened.")
+    archive_files: int = Field(5_000, ge=1, description="Most files in such an archive.")
+    archive_unpacked_bytes: int = Field(
+        512 * 2**20, ge=1024, description="Most bytes that the files of an archive may be unpacked to, all together."
+    )
+    archive_file_bytes: int = Field(
+        2**20, ge=1024, description="Largest file of an archive that is read; larger ones are left out and told."
+    )
     cut_seconds: float = Field(300, gt=0, description="Longest that cutting a scene may take.")
     clip_seconds: float = Field(3600, gt=0, description="Longest scene that is cut.")
     clip_bytes: int = Field(256 * 2**20, ge=1024, description="Largest file that a scene may become.")
@@ -245,6 +299,26 @@ class OutboundSettings(_Group):
     connect_timeout_seconds: float = Field(5, gt=0, description="Longest a connection attempt may take.")
     max_redirects: int = Field(3, ge=0, le=20, description="Redirects followed, each checked as the first address was.")
     max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
+
+
+class WebSettings(_Group):
+    crawls: int = Field(
+        4, ge=1, le=64, description="Crawls that a worker runs at once, each in a process that only fetches and parses."
+    )
+    connections: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Requests that one crawl sends at once. One, where a pause between them is asked for.",
+    )
+    page_bytes: int = Field(8 * 2**20, ge=1024, description="Largest page that is read, counted after decompression.")
+    crawl_bytes: int = Field(64 * 2**20, ge=1024, description="Most text and pictures that one crawl brings home.")
+    image_bytes: int = Field(10 * 2**20, ge=1024, description="Largest picture of a page that is fetched.")
+    images_per_page: int = Field(8, ge=0, le=100, description="Most pictures of one page that are looked at.")
+    images: int = Field(200, ge=0, le=10_000, description="Most pictures of one crawl that are looked at.")
+    pause_seconds: float = Field(
+        30, ge=0, le=3600, description="Longest pause between requests that a site's robots.txt is granted."
+    )
 
 
 class WebhookSettings(_Group):
@@ -329,6 +403,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
+    web: WebSettings = WebSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -15,6 +15,7 @@ from mixpeek.models import (
     DocumentCreateRequest,
     UpdateDocumentACLRequest,
 )
+from tests.documents import published_list
 
 TERMINAL = {"completed", "failed", "canceled"}
 STORED = "text_extractor_v1_embedding"
@@ -100,34 +101,7 @@ def test_the_published_example_means_the_same_through_the_generated_classes(clie
     for more in [{}, {"location": "Remote"}, *others]:
         body = {**matching, "source_object_id": "obj_1", **more}
         documents.create_document("notes", DocumentCreateRequest.from_dict(body))
-    request = {
-        "filters": {
-            "AND": [
-                {"field": "name", "operator": "eq", "value": "John"},
-                {"field": "age", "operator": "gte", "value": 30},
-            ],
-            "OR": [
-                {"field": "status", "operator": "eq", "value": "active"},
-                {"field": "role", "operator": "eq", "value": "admin"},
-            ],
-            "NOT": [
-                {"field": "department", "operator": "eq", "value": "HR"},
-                {"field": "location", "operator": "eq", "value": "remote"},
-            ],
-            "case_sensitive": True,
-        },
-        "sort": {"field": "created_at", "direction": "desc"},
-        "search": "Quick",
-        "return_presigned_urls": False,
-        "return_vectors": False,
-        "return_vector_names": False,
-        "group_by": "source_object_id",
-        "select": ["metadata.title", "content"],
-        "expand": ["customer_id"],
-        "limit": 1,
-        "offset": 0,
-        "collection_ids": ["notes"],
-    }
+    request = published_list("notes", search="Quick", limit=1)
     plain = {**request, "group_by": None}
 
     def ask(**requests):

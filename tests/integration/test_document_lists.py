@@ -13,7 +13,7 @@ from mixpeek.models import (
     IndexSuggestionsResponse,
     ListDocumentsResponse,
 )
-from tests.documents import House
+from tests.documents import House, published_list
 
 
 async def groups(house: House, **body: Any) -> dict[str, Any]:
@@ -140,34 +140,7 @@ async def test_every_key_of_the_published_example_is_understood(house: House) ->
     await house.add("articles", {"c": {"name": "customer"}})
     matching = {"name": "John", "age": 30, "status": "active", "customer_id": "doc_c", "metadata": {"title": "Quick"}}
     await house.add("articles", {"a": matching, "b": {**matching, "location": "remote"}}, source_object_id="obj_1")
-    request = {
-        "filters": {
-            "AND": [
-                {"field": "name", "operator": "eq", "value": "John"},
-                {"field": "age", "operator": "gte", "value": 30},
-            ],
-            "OR": [
-                {"field": "status", "operator": "eq", "value": "active"},
-                {"field": "role", "operator": "eq", "value": "admin"},
-            ],
-            "NOT": [
-                {"field": "department", "operator": "eq", "value": "HR"},
-                {"field": "location", "operator": "eq", "value": "remote"},
-            ],
-            "case_sensitive": True,
-        },
-        "sort": {"field": "created_at", "direction": "desc"},
-        "search": "quick",
-        "return_presigned_urls": False,
-        "return_vectors": False,
-        "return_vector_names": False,
-        "group_by": "source_object_id",
-        "select": ["metadata.title", "content"],
-        "expand": ["customer_id"],
-        "limit": 10,
-        "offset": 0,
-        "collection_ids": ["articles"],
-    }
+    request = published_list("articles", search="quick", limit=10)
     queries = [
         {"key": "grouped", "request": request},
         {"key": "plain", "request": {**request, "group_by": None}},

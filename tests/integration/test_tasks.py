@@ -71,6 +71,13 @@ async def test_a_receipt_of_a_repeated_job_is_written_once(estate: Estate) -> No
         {"filters": {"status": "FAILED"}},
         {"filters": {"NOT": [{"field": "status", "operator": "eq", "value": "PENDING"}]}},
         {"filters": {"OR": [{"field": "status", "value": "FAILED"}, {"field": "task_id", "value": "none"}]}},
+        {"filters": {"field": "task_type", "operator": "starts_with", "value": "api_collections"}},
+        {
+            "filters": {
+                "NOT": [{"status": "PENDING"}],
+                "AND": [{"field": "created_at", "operator": "gt", "value": "2020-01-01T00:00:00Z"}],
+            }
+        },
     ],
 )
 async def test_lists_narrow_in_either_case(estate: Estate, body: dict[str, Any]) -> None:
@@ -89,6 +96,9 @@ async def test_lists_narrow_in_either_case(estate: Estate, body: dict[str, Any])
         {"filters": {"error": "x"}},
         {"filters": {"AND": {"field": "status"}}},
         {"filters": {"AND": [{"field": "status", "operator": "gt", "value": "A"}]}},
+        {"filters": {"field": "status", "operator": "regex", "value": "F.*"}},
+        {"filters": {"status": "done"}},
+        {"filters": {"task_id": 1}},
     ],
 )
 async def test_a_question_that_cannot_be_answered_is_refused(estate: Estate, body: dict[str, Any]) -> None:

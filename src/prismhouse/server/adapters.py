@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels, read_models
+from prismhouse.engine.inference.registry import use_models
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.server.address import base_url
 from prismhouse.server.files import LocalFiles
@@ -40,6 +42,9 @@ __all__ = [
     "compute",
     "concurrency",
     "files",
+    "gatherers",
+    "inference",
+    "models",
     "processes",
     "sealer",
     "signing_keys",
@@ -80,6 +85,7 @@ def check_adapters(settings: Settings) -> None:
     """Raise for a choice that this version or installation does not have, before anything starts."""
     _check_files(settings)
     sealer(settings)
+    use_models(models(settings))
     if settings.database.url is not None:
         _check_database_url(settings.database.url.get_secret_value())
     if settings.tracing.endpoint is not None and not traces.is_installed():
@@ -151,6 +157,16 @@ def sealer(settings: Settings) -> Sealer:
     return Sealer(settings.data_dir / "secrets-key", key=None if key is None else key.get_secret_value())
 
 
+def models(settings: Settings) -> ConfiguredModels:
+    """Return the models that the file of models adds; raise ModelsFileWrong."""
+    path = settings.inference.models_file
+    if path is None:
+        path = settings.data_dir / "models.toml"
+        if not path.exists():
+            return NO_MODELS
+    return read_models(path)
+
+
 def _scheme(settings: Settings) -> str:
     return urlsplit(settings.blobs.url).scheme if settings.blobs.url else "file"
 
@@ -195,6 +211,21 @@ def compute(settings: Settings) -> Compute:
         object_store_bytes=given.ray_object_store_bytes,
         memory_bytes=given.process_memory_bytes,
     )
+
+
+def inference(settings: Settings) -> Compute:
+    """Return where raw inference runs what must not hold up queries: always here, beside the API process that asks."""
+    return LocalCompute(
+        settings.inference.processes,
+        call_timeout_seconds=settings.inference.call_timeout_seconds,
+        idle_seconds=settings.inference.idle_seconds,
+        memory_bytes=settings.compute.process_memory_bytes,
+    )
+
+
+def gatherers(settings: Settings) -> Compute:
+    """Return where crawls run: on this machine in any case, whose rules for outgoing requests they keep."""
+    return LocalCompute(settings.web.crawls, memory_bytes=settings.compute.process_memory_bytes)
 
 
 def processes(settings: Settings) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prismhouse.api.annotations.service import Annotations
+from prismhouse.api.archives.service import Archives
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.reports.service import Reports
@@ -27,6 +28,18 @@ from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
+from prismhouse.api.inference.service import (
+    AnswerCache,
+    AsBatchesDo,
+    Inference,
+    Pool,
+    Room,
+    Samples,
+    Sources,
+    Trials,
+)
+from prismhouse.api.models.routes import Models
+from prismhouse.api.models.service import Bringing, Deployments, Keeping, Lender, QueryEmbedders
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
@@ -34,6 +47,7 @@ from prismhouse.api.objects.jobs import register_jobs as register_object_jobs
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
+from prismhouse.api.submissions.service import Submissions
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
@@ -47,7 +61,10 @@ from prismhouse.api.webhooks.jobs import register_jobs as register_webhook_jobs
 from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
+from prismhouse.engine.inference.registry import use_models
+from prismhouse.engine.inference.uploaded import FOLDER
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -79,6 +96,7 @@ class House:
     fetcher: Fetcher
     sender: Sender
     compute: Compute
+    gatherers: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
@@ -87,6 +105,8 @@ class House:
     namespaces: Namespaces
     namespace_deletion: Deletion
     tasks: Tasks
+    models: Models
+    submissions: Submissions
     events: Events
     feed: Feed
     webhooks: Webhooks
@@ -113,6 +133,9 @@ class House:
     batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
+    inference: Inference
+    trials: Trials
+    inference_compute: Compute
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -142,6 +165,8 @@ class House:
         await self.document_scenes.close()
         await self.embedder.close()
         await self.compute.close()
+        await self.inference_compute.close()
+        await self.gatherers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
@@ -164,6 +189,7 @@ def build(settings: Settings, dsn: str) -> House:
         ProcrastinateQueue(dsn),
     )
     blobs = files.blobs
+    use_models(adapters.models(settings))
     catalogue, events, fetcher = Catalogue(), Events(), Fetcher(settings.outbound)
     embedder = QueryEmbedder(models_dir(settings), image_pixels=settings.limits.image_pixels)
     audit = Audit(db)
@@ -182,6 +208,40 @@ def build(settings: Settings, dsn: str) -> House:
     )
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
+    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
+    archives = Archives(
+        db,
+        blobs=blobs,
+        staging=files.staging,
+        copies=copies,
+        downloads=downloads,
+        jobs=jobs,
+        blob_bytes=settings.limits.blob_bytes,
+        unpacked=models_dir(settings) / FOLDER,
+    )
+    extraction = _extraction(settings)
+    bringing = Bringing(db, archives=archives, compute=compute, limits=settings.limits)
+    lender = Lender(
+        db,
+        archives=archives,
+        limits=bringing.unpacking,
+        unpacked_at=models_dir(settings) if settings.compute.kind == "local" else None,
+    )
+    models = Models(
+        bringing=bringing,
+        keeping=Keeping(db, archives=archives),
+        deployments=Deployments(
+            db,
+            lender=lender,
+            compute=compute,
+            jobs=jobs,
+            threads=extraction.threads,
+            cache_dir=extraction.cache_dir,
+        ),
+        namespaces=namespaces,
+        forms=settings.data_dir / "copies",
+        form_bytes=settings.limits.model_bytes,
+    )
     objects = Objects(
         db,
         buckets=buckets,
@@ -191,7 +251,10 @@ def build(settings: Settings, dsn: str) -> House:
         limits=settings.limits,
         downloads=downloads,
     )
-    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
+    collections = Collections(
+        db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, models=lender, audit=audit
+    )
+    models.keeping.guard(collections.using_model)
     documents = Documents(
         db,
         collections=collections,
@@ -214,11 +277,11 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
-    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
     parts = Parts(
         db=db,
         queue=jobs,
         compute=compute,
+        gatherers=(gatherers := ObservedCompute(adapters.gatherers(settings))),
         blobs=blobs,
         copies=copies,
         tasks=tasks,
@@ -232,7 +295,11 @@ def build(settings: Settings, dsn: str) -> House:
         worker=settings.worker,
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
-        extraction=_extraction(settings),
+        gathering=GatherSettings(
+            outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
+        ),
+        extraction=extraction,
+        models=lender,
         turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
@@ -241,6 +308,10 @@ def build(settings: Settings, dsn: str) -> House:
     collections.guard_deletion(batches.active_of_collection)
     annotations = Annotations(db, documents=documents, events=events, audit=audit)
     documents.use(annotations)
+    inference_compute = ObservedCompute(adapters.inference(settings))
+    inference, trials = _inference(
+        parts, catalogue, embedder, fetcher, files.local, compute=inference_compute, settings=settings
+    )
     return House(
         settings=settings,
         dsn=dsn,
@@ -252,6 +323,7 @@ def build(settings: Settings, dsn: str) -> House:
         fetcher=fetcher,
         sender=sender,
         compute=compute,
+        gatherers=gatherers,
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
@@ -260,6 +332,8 @@ def build(settings: Settings, dsn: str) -> House:
         namespaces=namespaces,
         namespace_deletion=deletion,
         tasks=tasks,
+        models=models,
+        submissions=Submissions(db, archives=archives, compute=compute, limit=settings.limits.custom_extractors),
         events=events,
         feed=feed,
         webhooks=webhooks,
@@ -306,9 +380,45 @@ def build(settings: Settings, dsn: str) -> House:
             filter_depth=settings.limits.filter_depth,
             link_blob=downloads.of_reference,
             audit=audit,
+            models=QueryEmbedders(lender, compute=compute, threads=extraction.threads, cache_dir=extraction.cache_dir),
         ),
         annotations=annotations,
+        inference=inference,
+        trials=trials,
+        inference_compute=inference_compute,
     )
+
+
+def _inference(
+    parts: Parts,
+    catalogue: Catalogue,
+    embedder: QueryEmbedder,
+    fetcher: Fetcher,
+    own: LocalFiles | None,
+    *,
+    compute: Compute,
+    settings: Settings,
+) -> tuple[Inference, Trials]:
+    """Return raw inference and the tests of extractors: with the models of queries, and processes of their own."""
+    given, turns = settings.inference, Turns(settings.inference.processes)
+    room = Room(calls=given.calls, held_bytes=given.held_bytes)
+    sources = Sources(fetcher, room, own=own, file_bytes=given.file_bytes)
+    extraction = replace(parts.extraction, cache_dir=str(models_dir(settings).absolute()))
+    extract = AsBatchesDo(replace(parts, compute=compute, turns=turns, extraction=extraction))
+    samples = Samples(catalogue=catalogue, extract=extract, sources=sources)
+    inference = Inference(
+        embedder=embedder,
+        pool=Pool(compute, turns),
+        sources=sources,
+        samples=samples,
+        catalogue=catalogue,
+        settings=given,
+        room=room,
+        extraction=extraction,
+        image_pixels=settings.limits.image_pixels,
+        cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
+    )
+    return inference, Trials(samples=samples, room=room)
 
 
 def _extraction(settings: Settings) -> ExtractorSettings:
@@ -318,6 +428,7 @@ def _extraction(settings: Settings) -> ExtractorSettings:
         threads=settings.inference.threads or share,
         cache_dir=_extraction_cache(settings),
         media=MediaLimits.of(settings.media),
+        models=adapters.models(settings),
     )
 
 

@@ -86,6 +86,8 @@ def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -
         ("multimodal_extractor_v1", {"run_video_description": True}, "describes pictures"),
         ("multimodal_extractor_v1", {"run_multimodal_embedding": False}, "could not be found"),
         ("passthrough_extractor_v1", {"row_format": "parquet"}, "Parquet"),
+        ("universal_extractor_v1", {"output_dimensionality": 768}, "384 dimensions"),
+        ("universal_extractor_v1", {"max_video_segments": 51}, "less than or equal to 50"),
         ("passthrough_extractor_v1", {"vector_fields": [{"field": "v", "name": "n", "dimensions": 0}]}, "dimensions"),
         ("passthrough_extractor_v1", {"vector_fields": [{"field": "v", "name": "n", "dimensions": 3}] * 2}, "once"),
     ],
@@ -134,7 +136,16 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
         "document_graph_extractor_v1": ["mixpeek://document_graph_extractor@v1/all_minilm_l6_v2_v1"],
         "face_identity_extractor_v1": ["mixpeek://face_identity_extractor@v1/face_identity_sface_v1"],
         "passthrough_extractor_v1": [],
+        "course_content_extractor_v1": [
+            "mixpeek://course_content_extractor@v1/all_minilm_l6_v2_v1",
+            "mixpeek://course_content_extractor@v1/code_all_minilm_l6_v2_v1",
+        ],
         "scrolling_text_extractor_v1": [],
+        "universal_extractor_v1": ["mixpeek://universal_extractor@v1/conse_minilm_l6_v2_v1"],
+        "web_scraper_v1": [
+            f"mixpeek://web_scraper@v1/{model}"
+            for model in ("all_minilm_l6_v2_v1", "conse_minilm_l6_v2_v1", "efficientnet_lite2_imagenet_v1")
+        ],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from prismhouse.kit.errors import Invalid, field_fault
 
-__all__ = ["STATUSES", "TASK_TYPES", "TERMINAL", "WAITING", "condition", "known_status", "known_type", "ordering"]
+__all__ = ["STATUSES", "TASK_TYPES", "TERMINAL", "WAITING", "known_status", "known_type", "ordering"]
 
 STATUSES = (
     "PENDING", "QUEUED", "IN_PROGRESS", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED",
@@ -27,9 +27,7 @@ TASK_TYPES = (
     "engine_feature_extractor_run", "engine_inference_run", "engine_object_processing", "engine_cluster_build",
     "thumbnail", "video_segment", "audio_segment", "converted_video", "materialize", "plugin_custom", "model_custom",
 )  # fmt: skip
-_FIELDS = ("task_id", "task_type", "status", "namespace_id")
 _SORTS = ("created_at", "updated_at", "task_id", "task_type", "status")
-_MAX_DEPTH = 10
 _NAMES = {"canceled": "CANCELED", "cancelled": "CANCELED"}
 
 
@@ -55,43 +53,3 @@ def ordering(sort: Mapping[str, Any] | None) -> tuple[str, bool]:
     if field not in _SORTS or direction.lower() not in {"asc", "desc"}:
         raise Invalid([field_fault(["body", "sort"], f"field must be one of {', '.join(_SORTS)}; direction asc, desc")])
     return str(field), direction.lower() == "desc"
-
-
-def condition(tree: Mapping[str, Any], values: dict[str, Any], *, depth: int = 0) -> str:
-    """Return SQL for a tree of AND, OR, NOT and leaves over the four filterable columns, adding to `values`."""
-    if depth > _MAX_DEPTH:
-        raise Invalid([field_fault(["body", "filters"], f"is nested more than {_MAX_DEPTH} deep")])
-    if "field" in tree:
-        return _leaf(str(tree["field"]), str(tree.get("operator", "eq")).lower(), tree.get("value"), values)
-    parts = []
-    for name, value in tree.items():
-        if name == "case_sensitive":
-            continue
-        if name not in {"AND", "OR", "NOT"}:
-            parts.append(_leaf(name, "in" if isinstance(value, list) else "eq", value, values))
-            continue
-        if value is None:
-            continue
-        if not isinstance(value, list) or not all(isinstance(node, dict) for node in value):
-            raise Invalid([field_fault(["body", "filters", name], "must be a list of conditions")])
-        inner = [condition(node, values, depth=depth + 1) for node in value]
-        if inner:
-            joined = f"({' AND '.join(inner) if name == 'AND' else ' OR '.join(inner)})"
-            parts.append(f"NOT {joined}" if name == "NOT" else joined)
-    return " AND ".join(parts) or "true"
-
-
-def _leaf(field: str, operator: str, value: Any, values: dict[str, Any]) -> str:
-    listed = value if isinstance(value, list) else [value]
-    if field not in _FIELDS or operator not in {"eq", "ne", "in", "nin"} or not all(isinstance(v, str) for v in listed):
-        text = f"fields are {', '.join(_FIELDS)}; operators eq, ne, in, nin; values strings"
-        raise Invalid([field_fault(["body", "filters", field], text)])
-    where = ["body", "filters", field]
-    if field == "status":
-        listed = [known_status(one, where) for one in listed]
-    elif field == "task_type":
-        listed = [known_type(one, where) for one in listed]
-    name = f"filter_{len(values)}"
-    values[name] = listed
-    test = f"{field} = ANY(%({name})s::text[])"
-    return test if operator in {"eq", "in"} else f"NOT coalesce({test}, false)"

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prismhouse.api.tasks import store
-from prismhouse.api.tasks.model import TERMINAL, WAITING, condition, known_status, known_type, ordering
+from prismhouse.api.tasks.filters import condition
+from prismhouse.api.tasks.model import TERMINAL, WAITING, known_status, known_type, ordering
 from prismhouse.api.tasks.schemas import ListTasks
 from prismhouse.api.web.caller import Caller
 from prismhouse.api.web.paging import Page
@@ -123,8 +124,7 @@ class Tasks:
         patterns: Sequence[str] | None = None,
     ) -> tuple[list[dict[str, Any]], int | None, str | None]:
         """Return a page of tasks, the total where it was asked for, and the next cursor. Newest first."""
-        values: dict[str, Any] = {}
-        where = condition(body.filters or {}, values)
+        where, values = condition(body.filters)
         asked: dict[str, str] = {}
         if body.status is not None:
             asked["status"] = known_status(body.status, ["body", "status"])

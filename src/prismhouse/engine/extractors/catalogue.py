@@ -10,6 +10,7 @@ from typing import Any
 
 from prismhouse.engine.extractors import (
     audio,
+    course,
     document_graph,
     face,
     image,
@@ -17,6 +18,8 @@ from prismhouse.engine.extractors import (
     passthrough,
     scrolling,
     text,
+    universal,
+    web,
 )
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
@@ -33,10 +36,13 @@ BUILTIN = (
     multimodal.DEFINITION,
     multimodal.DEFINITION_V2,
     document_graph.DEFINITION,
+    course.DEFINITION,
     face.DEFINITION,
     audio.DEFINITION,
+    universal.DEFINITION,
     scrolling.DEFINITION,
     passthrough.DEFINITION,
+    web.DEFINITION,
 )
 
 

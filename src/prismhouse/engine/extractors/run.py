@@ -12,6 +12,9 @@ from prismhouse.engine.extractors.checked import run_checked
 from prismhouse.engine.extractors.custom import ExtractorBroken
 from prismhouse.engine.extractors.definition import Definition, Resources
 from prismhouse.engine.extractors.port import Extractor, Row, RowResult
+from prismhouse.engine.inference.configured import ConfiguredModels
+from prismhouse.engine.inference.lent import LentModel, lending
+from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.image import MAX_PIXELS
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.kit.errors import WarehouseError
@@ -28,6 +31,8 @@ def run_rows(
     image_pixels: int = MAX_PIXELS,
     media: MediaLimits | None = None,
     most_documents: int | None = None,
+    models: ConfiguredModels | None = None,
+    lent: Sequence[LentModel] = (),
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -40,24 +45,29 @@ def run_rows(
         image_pixels: larger images fail.
         media: limits of videos and sounds.
         most_documents: a row that gives more fails here, before its documents travel. None: no limit.
+        models: those of the file of models, as the caller read it. None: those that this process knows.
+        lent: what the parameters name beyond those.
 
     Raises:
         ExtractorNotFound, ExtractorBroken, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
     """
-    catalogue = Catalogue()
-    definition = catalogue.definition(extractor_id)
-    complete = {**definition.record.default_parameters, **parameters}
-    resources = Resources(
-        threads=threads,
-        cache_dir=Path(cache_dir).expanduser(),
-        image_pixels=image_pixels,
-        media=media or MediaLimits(),
-    )
-    if definition.record.source == "builtin":
-        results = definition.load(complete, resources)(rows)
-    else:
-        loaded = _loaded(definition, complete, resources)
-        results = run_checked(loaded, catalogue.configured(definition.record, complete), rows)
+    if models is not None:
+        use_models(models)
+    with lending(lent):
+        catalogue = Catalogue()
+        definition = catalogue.definition(extractor_id)
+        complete = {**definition.record.default_parameters, **parameters}
+        resources = Resources(
+            threads=threads,
+            cache_dir=Path(cache_dir).expanduser(),
+            image_pixels=image_pixels,
+            media=media or MediaLimits(),
+        )
+        if definition.record.source == "builtin":
+            results = definition.load(complete, resources)(rows)
+        else:
+            loaded = _loaded(definition, complete, resources)
+            results = run_checked(loaded, catalogue.configured(definition.record, complete), rows)
     return [*results] if most_documents is None else [bounded(result, most_documents) for result in results]
 
 

@@ -16,8 +16,9 @@ from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
+from prismhouse.engine.inference.lent import lent_entries
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import MINILM, all_models
+from prismhouse.engine.inference.registry import MINILM, all_models, entry
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]
 
@@ -87,7 +88,8 @@ class TextParameters(Parameters):
         if name is not None and name not in (known := _text_models()):
             raise ValueError(
                 f"The model {name!r} is not available here. Available: {', '.join(known)}. A Python package adds"
-                " one through the entry point group prismhouse.models (see docs/models.md)."
+                " one through the entry point group prismhouse.models (see docs/models.md); one of yours is uploaded"
+                " and deployed in the namespace (see docs/custom-models.md)."
             )
         return name
 
@@ -103,11 +105,12 @@ class TextParameters(Parameters):
 
 
 def _text_models() -> list[str]:
-    return [item.name for item in all_models().values() if item.task == "text_embedding"]
+    known = [*all_models().values(), *lent_entries().values()]
+    return [item.name for item in known if item.task == "text_embedding"]
 
 
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
-    model = all_models()[parameters.get("embedding_model") or MINILM]
+    model = entry(parameters.get("embedding_model") or MINILM)
     return (
         VectorOutput(
             name=model.name,

@@ -7,9 +7,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from prismhouse.engine.inference.weights import Package, WeightFile
+from prismhouse.engine.inference.weights import AnyFile, Package, WeightFile
 
-__all__ = ["ModelEntry", "entries_of"]
+__all__ = ["TASKS", "ModelEntry", "entries_of"]
+
+TASKS = (
+    "text_embedding",
+    "image_embedding",
+    "joint_embedding",
+    "face_embedding",
+    "sound_embedding",
+    "transcription",
+    "text_recognition",
+    "page_layout",
+    "generation",
+)
 
 _MIB = 2**20
 
@@ -20,14 +32,18 @@ class ModelEntry:
 
     Attributes:
         task: `text_embedding`, `image_embedding`, `joint_embedding` (text and images in one space),
-        `face_embedding`, `sound_embedding`, `transcription`, `text_recognition` (writing in pictures) or
-        `page_layout` (parts of a page).
+        `face_embedding`, `sound_embedding`, `transcription`, `text_recognition` (writing in pictures),
+        `page_layout` (parts of a page) or `generation` (texts by instruction).
         dimensions: of its vectors; 0 where it makes none.
         languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
         files: weight files by role; `needs` names models that are loaded along with this one.
         loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
         imports: Python packages the loader needs; `extra` is the extra of ours that brings them.
-        memory_bytes: approximate growth of a process that loads it and runs one batch.
+        memory_bytes: approximate growth of a process that loads it and runs one batch; 0 where that is not known.
+        source: `builtin`, `package` or `file`, of which the file of models is meant.
+        kind: of the table that it was read from; empty for others.
+        options: what the table says beyond the other fields: plain values, which its loader understands.
+        fingerprint: differs when the model gives other vectors. Empty where the name alone tells.
     """
 
     name: str
@@ -42,8 +58,12 @@ class ModelEntry:
     dimensions: int = 0
     max_tokens: int | None = None
     languages: tuple[str, ...] = ()
-    files: Mapping[str, WeightFile] = field(default_factory=dict)
+    files: Mapping[str, AnyFile] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    source: str = "builtin"
+    kind: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 def entries_of(document: Mapping[str, Any]) -> list[ModelEntry]:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["ExtraMissing", "InstallFailed", "ModelDamaged", "ModelMissing", "ModelNotFound"]
+__all__ = [
+    "ExtraMissing",
+    "InstallFailed",
+    "ModelDamaged",
+    "ModelFileChanged",
+    "ModelFileGone",
+    "ModelMissing",
+    "ModelNameTaken",
+    "ModelNotFound",
+    "ModelUnfit",
+    "ModelWarming",
+    "ModelsFileWrong",
+]
 
 
 class ModelNotFound(WarehouseError):
     """There is no model {model}."""
 
     code = Code.INVALID
-    hint = "Known models: {known}. A package adds one through the entry point group prismhouse.models."
+    hint = (
+        "Known models: {known}. The file of models (PRISMHOUSE_INFERENCE__MODELS_FILE) adds others: see docs/models.md."
+    )
 
 
 class ModelMissing(WarehouseError):
@@ -30,6 +44,44 @@ class ModelDamaged(WarehouseError):
     wire_code = "model_damaged"
 
 
+class ModelsFileWrong(WarehouseError):
+    """The file of models {path} is wrong: {problems}."""
+
+    code = Code.INVALID
+    hint = "Correct it and start again; docs/models.md describes it. PRISMHOUSE_INFERENCE__MODELS_FILE names the file."
+
+
+class ModelNameTaken(WarehouseError):
+    """The file of models {path} names a model {model}, and there is one already: {title}."""
+
+    code = Code.INVALID
+    hint = "Give the table [models.{model}] another name."
+
+
+class ModelFileGone(WarehouseError):
+    """The model {model} needs {path}, which is not on this machine."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Put the folder there on every machine that computes, or correct [models.{model}] in the file of models."
+    wire_code = "model_missing"
+
+
+class ModelFileChanged(WarehouseError):
+    """The model {model} is not what it was when this process started: {path} has changed."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Restart the server and its workers, so that all have the same files."
+    wire_code = "model_changed"
+
+
+class ModelUnfit(WarehouseError):
+    """The model {model} cannot be run: {reason}."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Correct [models.{model}] in the file of models, or what it names; docs/models.md says what can be run."
+    wire_code = "model_unfit"
+
+
 class ExtraMissing(WarehouseError):
     """{needed_for} needs the Python package {package}, which is not installed."""
 
@@ -43,3 +95,14 @@ class InstallFailed(WarehouseError):
 
     code = Code.UNAVAILABLE
     hint = "Check the network or the package index that pip uses, then run: prismhouse models install"
+
+
+class ModelWarming(WarehouseError):
+    """The model {model} is being loaded."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Send the request again in a few seconds."
+    wire_code = "model_warming"
+
+    def __init__(self, *, model: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(model=model, retry_after_seconds=retry_after_seconds)

@@ -34,7 +34,7 @@ def install(names: Sequence[str], report: Callable[[str], None]) -> None:
         ModelDamaged: a file is not the pinned one even after the installation.
     """
     models = [entry(name) for name in names] or list(all_models().values())
-    files = list(dict.fromkeys(file for item in models for file in with_needs(item)))
+    files = list(dict.fromkeys(file for item in models for file in with_needs(item) if isinstance(file, WeightFile)))
     wanted = list(dict.fromkeys(file.package for file in files if not _is_right(file)))
     for package in dict.fromkeys(file.package for file in files):
         state = "to be installed" if package in wanted else "already there"

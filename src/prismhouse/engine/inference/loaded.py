@@ -7,12 +7,16 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from prismhouse.engine.inference.lent import lent_model
 from prismhouse.engine.inference.registry import entry
 
-__all__ = ["loaded"]
+__all__ = ["is_loaded", "loaded"]
 
-_models: dict[tuple[str, int, str], Any] = {}
+_models: dict[tuple[str, str, int, str], Any] = {}
+_lent: list[tuple[str, str, int, str]] = []
 _lock = RLock()
+_MOST_LENT = 3
+"""Models of users that a process keeps: there may be any number of them, and all have a size."""
 
 
 def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
@@ -20,10 +24,25 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
 
     Raises ModelNotFound, ModelMissing, ModelDamaged or ExtraMissing; a failed load is tried again next time.
     """
-    key = (name, threads, str(cache_dir))
+    item = entry(name)
+    key = (name, item.fingerprint, threads, str(cache_dir))
+    if (found := _models.get(key)) is not None:
+        return found  # without the lock: it is held while another model is loaded
     with _lock:
         if key not in _models:
-            item = entry(name)
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
+            if lent_model(name) is not None:
+                _keep_newest(key)
         return _models[key]
+
+
+def is_loaded(name: str, *, threads: int, cache_dir: Path) -> bool:
+    """Say whether `loaded` would return at once."""
+    return (name, entry(name).fingerprint, threads, str(cache_dir)) in _models
+
+
+def _keep_newest(key: tuple[str, str, int, str]) -> None:
+    _lent.append(key)
+    while len(_lent) > _MOST_LENT:
+        _models.pop(_lent.pop(0))

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from prismhouse.engine.extractors.port import FloatArray
+from prismhouse.kit.errors import WarehouseError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
+    "Generated",
+    "GenerativeModel",
     "ImageModel",
     "LayoutModel",
+    "Prompt",
     "ReadLine",
     "Region",
     "Speech",
     "SpeechModel",
+    "Style",
     "TextModel",
     "TextVectors",
     "Word",
@@ -119,4 +124,53 @@ class LayoutModel(Protocol):
 
     def regions(self, page: Image) -> list[Region]:
         """Return the parts of a page, an upright RGB picture, likeliest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a writer is given. `images` are JPEG files; `instructions` say what to do with them and the text."""
+
+    text: str
+    instructions: str = ""
+    images: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How something is to be written. None: as the model does by itself.
+
+    `as_object` asks for a JSON object, `schema` for one that follows it.
+    """
+
+    as_object: bool = False
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What was written, and the object in it where one was asked for; or why nothing was.
+
+    `truncated` says that the prompt's text was longer than the model is given.
+    """
+
+    text: str = ""
+    value: Mapping[str, Any] | None = None
+    truncated: bool = False
+    fault: WarehouseError | None = None
+
+
+class GenerativeModel(Protocol):
+    """A model that follows instructions on texts and, where `vision` says so, pictures."""
+
+    @property
+    def vision(self) -> bool:
+        """Whether it looks at pictures."""
+        ...
+
+    def generate(self, prompts: Sequence[Prompt], style: Style = ...) -> list[Generated]:
+        """Return one result for each prompt, in order: a prompt that fails spares the others."""
         ...

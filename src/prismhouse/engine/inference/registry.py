@@ -2,23 +2,26 @@
 
 `builtin.toml` lists those that the product brings; their weights are pinned data packages, located with `find_spec`
 and never imported, so no code of theirs runs. Other packages add models through the entry point group
-`prismhouse.models`, each naming a `ModelEntry`.
+`prismhouse.models`, each naming a `ModelEntry`, and whoever runs the server adds them by the file of models
+(configured.py), which each process is given by `use_models`.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
 from types import MappingProxyType
 
+from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.inference.entry import ModelEntry, entries_of
-from prismhouse.engine.inference.errors import ModelMissing, ModelNotFound
-from prismhouse.engine.inference.weights import WeightFile, is_installed
+from prismhouse.engine.inference.errors import ModelMissing, ModelNameTaken, ModelNotFound, ModelsFileWrong
+from prismhouse.engine.inference.lent import lent_entries
+from prismhouse.engine.inference.weights import AnyFile, FolderFile, WeightFile, is_installed, origin_of, verified
 
 __all__ = [
     "CONSE",
@@ -34,8 +37,10 @@ __all__ = [
     "ModelStatus",
     "all_models",
     "check_installed",
+    "default_model",
     "entry",
     "listed",
+    "use_models",
     "with_needs",
 ]
 
@@ -69,15 +74,56 @@ class ModelStatus:
     problem: str | None
 
 
-@cache
+_all: Mapping[str, ModelEntry] | None = None
+_configured = NO_MODELS
+
+
 def all_models() -> Mapping[str, ModelEntry]:
-    """Return every known model by name, the built-in ones first."""
+    """Return every known model by name: the built-in ones, then those of packages, then those of the file."""
+    return _known() if _all is None else _all
+
+
+def use_models(configured: ConfiguredModels) -> None:
+    """Let this process know the models of a file, instead of those of another one.
+
+    Raises ModelNameTaken, or ModelsFileWrong for defaults that no known model can be.
+    """
+    global _all, _configured
+    if configured == _configured:
+        return
+    models = dict(_known())
+    for item in configured.models:
+        if (taken := models.get(item.name)) is not None:
+            raise ModelNameTaken(path=configured.path, model=item.name, title=taken.title)
+        models[item.name] = item
+    _check_defaults(configured, models)
+    _all, _configured = MappingProxyType(models), configured
+
+
+def _check_defaults(configured: ConfiguredModels, models: Mapping[str, ModelEntry]) -> None:
+    problems = []
+    for task, name in configured.defaults.items():
+        if name not in models or models[name].task != task:
+            fitting = ", ".join(item.name for item in models.values() if item.task == task) or "none"
+            found = f"{name} is for {models[name].task}" if name in models else f"there is no model {name}"
+            problems.append(f"[defaults] {task}: {found}. Accepted: {fitting}")
+    if problems:
+        raise ModelsFileWrong(path=configured.path, problems="; ".join(problems))
+
+
+def default_model(task: str) -> str | None:
+    """Return the model that `[defaults]` of the file of models names for a task, or None."""
+    return _configured.defaults.get(task)
+
+
+@cache
+def _known() -> Mapping[str, ModelEntry]:
     models = {item.name: item for item in _builtin()}
     for point in metadata.entry_points(group=_ENTRY_POINTS):
         added = point.load()
         if not isinstance(added, ModelEntry):
             raise TypeError(f"Entry point {point.name} of {_ENTRY_POINTS} gives {type(added)}, not a ModelEntry.")
-        models.setdefault(added.name, added)
+        models.setdefault(added.name, replace(added, source="package"))
     return MappingProxyType(models)
 
 
@@ -87,18 +133,20 @@ def _builtin() -> list[ModelEntry]:
 
 
 def entry(name: str) -> ModelEntry:
-    """Return the model's entry; raise ModelNotFound, which names the known ones."""
-    found = all_models().get(name)
+    """Return the model's entry, a lent one first; raise ModelNotFound, which names those that all know."""
+    found = lent_entries().get(name) or all_models().get(name)
     if found is None:
         raise ModelNotFound(model=name, known=", ".join(sorted(all_models())))
     return found
 
 
 def check_installed(name: str) -> None:
-    """Raise ModelMissing for a model whose files are not here. Reads none of them."""
+    """Raise ModelMissing, ModelFileGone or ModelFileChanged for a model whose files are not here. Reads none else."""
     for file in with_needs(entry(name)):
         if not is_installed(file):
-            raise ModelMissing(model=name, package=file.package.name, version=file.package.version)
+            if isinstance(file, WeightFile):
+                raise ModelMissing(model=name, package=file.package.name, version=file.package.version)
+            verified(file, name)
 
 
 def listed() -> list[ModelStatus]:
@@ -108,9 +156,12 @@ def listed() -> list[ModelStatus]:
 
 def _status(item: ModelEntry) -> ModelStatus:
     needed = with_needs(item)
-    missing = sorted({file.package.name for file in needed if not is_installed(file)})
+    missing = sorted({file.package.name for file in needed if isinstance(file, WeightFile) and not is_installed(file)})
+    gone = [f"{file.folder}/{file.path}" for file in needed if isinstance(file, FolderFile) and not is_installed(file)]
     absent = sorted({name for name in item.imports if find_spec(name) is None})
     problems = [f"{', '.join(missing)} missing: prismhouse models install {item.name}"] if missing else []
+    if gone:
+        problems.append(f"{', '.join(gone)} missing or changed since this process started")
     if absent:
         problems.append(f'{", ".join(absent)} missing: pip install "prismhouse[{item.extra}]"')
     return ModelStatus(
@@ -122,13 +173,13 @@ def _status(item: ModelEntry) -> ModelStatus:
         licence=item.licence,
         size_bytes=sum(file.size_bytes for file in needed),
         memory_bytes=item.memory_bytes,
-        packages=tuple(dict.fromkeys(f"{file.package.name}=={file.package.version}" for file in needed)),
+        packages=tuple(dict.fromkeys(origin_of(file) for file in needed)),
         installed=not problems,
         problem="; ".join(problems) or None,
     )
 
 
-def with_needs(item: ModelEntry) -> list[WeightFile]:
+def with_needs(item: ModelEntry) -> list[AnyFile]:
     """Return the weight files of a model and of the models it needs, each once."""
     needed = list(item.files.values())
     for name in item.needs:

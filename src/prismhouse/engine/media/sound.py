@@ -59,8 +59,13 @@ class Sound:
             yield start / self.rate, self.samples(start / self.rate)
 
 
-def read_sound(media: Media, *, rate: int = SPEECH_RATE) -> Sound:
+def read_sound(media: Media, *, rate: int = SPEECH_RATE, longest: float | None = None) -> Sound:
     """Return the sound of an open file, mixed to one channel; reads the file to its end, and no picture.
+
+    Args:
+        media: the file.
+        rate: samples a second.
+        longest: seconds after which nothing is read any more; None for all.
 
     Raises:
         MediaFault: no sound (`no_audio_stream`), none that can be decoded (`media_corrupt`), or too much of it
@@ -89,11 +94,14 @@ def read_sound(media: Media, *, rate: int = SPEECH_RATE) -> Sound:
                 for made in resampler.resample(frame):
                     heard += made.to_ndarray().data
                 check_duration(len(heard) / _SAMPLE_BYTES / rate, media.limits)
+            if longest is not None and lead + len(heard) / _SAMPLE_BYTES / rate >= longest:
+                break
         for made in resampler.resample(None) if heard else ():
             heard += made.to_ndarray().data
     if not heard:
         raise MediaFault("media_corrupt", "The file holds no sound that can be decoded. Upload it again.")
-    return Sound(kept=_aligned(np.frombuffer(heard, np.int16), lead, rate), rate=rate, damaged=damaged)
+    kept = _aligned(np.frombuffer(heard, np.int16), lead, rate)
+    return Sound(kept=kept if longest is None else kept[: round(longest * rate)], rate=rate, damaged=damaged)
 
 
 def pauses(sound: Sound, *, threshold_db: float, shortest: float) -> list[tuple[float, float]]:

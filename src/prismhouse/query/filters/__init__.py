@@ -6,6 +6,7 @@ from prismhouse.query.filters.columns import (
     document_columns,
     object_columns,
     retriever_columns,
+    task_columns,
     upload_columns,
 )
 from prismhouse.query.filters.evaluate import PatternTooSlow, matches, matching
@@ -36,6 +37,7 @@ __all__ = [
     "parse",
     "refuse_annotations",
     "retriever_columns",
+    "task_columns",
     "to_sql",
     "upload_columns",
 ]

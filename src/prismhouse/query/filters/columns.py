@@ -13,6 +13,7 @@ __all__ = [
     "document_columns",
     "object_columns",
     "retriever_columns",
+    "task_columns",
     "upload_columns",
 ]
 
@@ -149,6 +150,13 @@ def retriever_columns(alias: str = "r") -> Columns:
         exact[column] = Place(Kind.TIME, f"{alias}.{column}", (), (column,))
     exact["version"] = Place(Kind.JSON, f"to_jsonb({alias}.version)", (), ("version",))
     return Columns(exact=exact, prefixes={}, root=f"{alias}.definition")
+
+
+def task_columns() -> Columns:
+    """Return the places of a task's fields, in a statement that reads the table `tasks` alone."""
+    exact = {name: Place(Kind.TEXT, name, (), (name,)) for name in ("task_id", "task_type", "status", "namespace_id")}
+    exact |= {name: Place(Kind.TIME, name, (), (name,)) for name in ("created_at", "updated_at")}
+    return Columns(exact=exact, prefixes={}, root="'{}'::jsonb")
 
 
 def upload_columns(alias: str = "u") -> Columns:

@@ -10,7 +10,8 @@ from typing import Any
 from prismhouse.api.batches.model import BatchRow, BatchStatus
 from prismhouse.api.batches.service.describe import errors, progress, state
 from prismhouse.api.batches.service.describe.gathered import Gathered, gather
-from prismhouse.api.batches.service.describe.tiers import dropped, tier_task
+from prismhouse.api.batches.service.describe.jobs import dropped
+from prismhouse.api.batches.service.describe.tiers import tier_task
 from prismhouse.api.batches.store.ledger import FailedObject
 from prismhouse.kit.clock import iso, utc_now
 from prismhouse.storage.postgres.database import NamespaceReader

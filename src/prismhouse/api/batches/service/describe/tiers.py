@@ -1,4 +1,4 @@
-"""Tiers of a batch: the funnel of their rows, one job per extractor, errors, times, books."""
+"""Tiers of a batch: the funnel of their rows, a job for each collection, errors, times, books."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from prismhouse.api.batches.model import CountsRow, TierRow
 from prismhouse.api.batches.service.describe import errors
 from prismhouse.api.batches.service.describe.gathered import Gathered
-from prismhouse.api.batches.service.submit import job_id
+from prismhouse.api.batches.service.describe.jobs import extractor_job, moments
 from prismhouse.api.batches.store.failures import FailureGroup
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.kit.clock import iso, utc_now
 
-__all__ = ["dropped", "infrastructure_events", "tier_task"]
+__all__ = ["infrastructure_events", "tier_task"]
 
 _EVENTS = frozenset({"oom", "preemption", "node_failure", "ray_bug", "rolling_update", "unknown"})
 
@@ -34,8 +34,8 @@ def tier_task(known: Gathered, tier: TierRow) -> dict[str, Any]:
         "source_type": "collection" if tier.tier or known.row.type == "COLLECTION" else "bucket",
         "source_collection_ids": list((known.row.dag_tiers or ())[tier.tier - 1]) if tier.tier else None,
         "parent_task_id": known.tiers[tier.tier - 1].task_id if tier.tier else None,
-        **_moments(tier.started_at, tier.completed_at),
-        "extractor_jobs": _jobs(known, tier, mine, groups),
+        **moments(tier.started_at, tier.completed_at),
+        "extractor_jobs": [extractor_job(known, tier, item, groups) for item in mine],
         "errors": [errors.detail(group, component=_component(mine, group)) for group in groups],
         "error_summary": errors.summary(groups),
         "performance": _performance(known, tier, total),
@@ -66,85 +66,6 @@ def infrastructure_events(known: Gathered, tier: int | None = None) -> list[dict
         for entry in known.entries
         if "infrastructure" in entry.details and tier in (None, entry.tier)
     ]
-
-
-def dropped(amounts: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Return pages and segments that were left out and why; keys only where there are any."""
-    shown: dict[str, Any] = {}
-    for kind, reasons in amounts.items():
-        if number := int(sum(reasons.values())):
-            shown[kind] = number
-            shown[f"{kind}_reasons"] = {reason: int(count) for reason, count in sorted(reasons.items())}
-    return shown
-
-
-def _jobs(
-    known: Gathered, tier: TierRow, counts: Sequence[CountsRow], groups: Sequence[FailureGroup]
-) -> list[dict[str, Any]]:
-    # One for each collection: what can be cancelled by itself is shown by itself.
-    return [_job(known, tier, item.extractor_id, [item], groups) for item in counts]
-
-
-def _job(
-    known: Gathered, tier: TierRow, extractor_id: str, items: Sequence[CountsRow], groups: Sequence[FailureGroup]
-) -> dict[str, Any]:
-    total, names = Counts.total(item.counts for item in items), {item.collection_id for item in items}
-    mine = [group for group in groups if group.collection_id in names]
-    over = _over(tier, items)
-    started = min((item.started_at for item in items if item.started_at is not None), default=None)
-    drops: dict[str, dict[str, float]] = {"pages_dropped": {}, "segments_dropped": {}}
-    for kind, reasons in drops.items():
-        for name in names:
-            for reason, number in known.amount(kind, tier=tier.tier, collection_id=name).items():
-                reasons[reason] = reasons.get(reason, 0) + number
-    return {
-        "ray_job_id": job_id(known.row.batch_id, tier.tier, items[0].collection_id),
-        "extractor_type": extractor_id.rsplit("_", 1)[0],
-        "extractor_id": extractor_id,
-        "collection_ids": [item.collection_id for item in items],
-        "execution_mode": None,
-        "status": _status(tier, items, total, over=over is not None),
-        **_moments(started, over if started else None),
-        "documents_written": total.documents_written,
-        "documents_skipped": total.skipped + total.deduplicated,
-        "warnings": _warnings(total),
-        **dropped(drops),
-        "errors": [errors.detail(group, component=extractor_id) for group in mine],
-        "error": mine[0].message if mine else None,
-        "last_activity_at": iso(max((item.updated_at for item in items if item.done), default=started)),
-    }
-
-
-def _over(tier: TierRow, items: Sequence[CountsRow]) -> datetime | None:
-    """When the last row of a job ended, where all have; the tier may go on with its other jobs."""
-    if tier.started_at is None:
-        return None
-    if all(item.done >= item.counts.submitted for item in items):
-        return max(item.updated_at for item in items)
-    return tier.completed_at
-
-
-def _status(tier: TierRow, items: Sequence[CountsRow], total: Counts, *, over: bool) -> str:
-    if all(item.canceled_at is not None for item in items):
-        return "CANCELED"
-    if tier.started_at is None or (tier.completed_at is None and not over):
-        return tier.status
-    if tier.status in {"CANCELED", "SKIPPED"} and sum(item.done for item in items) < total.submitted:
-        return tier.status
-    if total.failed and not (total.documents_written or total.deduplicated):
-        return "FAILED"
-    return "COMPLETED_WITH_ERRORS" if total.failed or total.incomplete else "COMPLETED"
-
-
-def _warnings(total: Counts) -> list[str]:
-    found = []
-    if total.missing_inputs:
-        found.append(f"{total.missing_inputs} rows have no value in a field that an input is mapped to.")
-    if total.incomplete:
-        found.append(f"{total.incomplete} rows were written without a part of their input.")
-    if total.submitted and not total.documents_written and total.skipped == total.submitted:
-        found.append("All rows were empty.")
-    return found
 
 
 def _performance(known: Gathered, tier: TierRow, total: Counts) -> dict[str, Any] | None:
@@ -189,15 +110,6 @@ def _replaced(known: Gathered, tier: int) -> dict[str, int | None]:
         return {}
     found = known.amount("documents", tier=tier)
     return {f"documents_{name}": int(found.get(name, 0)) for name in ("replaced", "deleted")}
-
-
-def _moments(started: datetime | None, completed: datetime | None) -> dict[str, Any]:
-    took = completed - started if started is not None and completed is not None else None
-    return {
-        "started_at": iso(started),
-        "completed_at": iso(completed),
-        "duration_ms": None if took is None else round(max(0.0, took.total_seconds()) * 1000, 1),
-    }
 
 
 def _heard(tier: TierRow, counts: Sequence[CountsRow]) -> datetime | None:

@@ -1,0 +1,34 @@
+"""An image becomes a document: what is seen in it, and what is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.pictures import look_at, read_picture
+from prismhouse.engine.extractors.port import Part
+from prismhouse.engine.extractors.universal.made import Draft, Made
+from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.port import WritingModel
+from prismhouse.engine.inference.registry import CONSE, PP_OCR
+from prismhouse.engine.media.text import storable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["of_image", "written"]
+
+
+def of_image(part: Part, resources: Resources, *, read: bool) -> Made:
+    """Return the document of an image, the first picture of an animation; raise MediaFault."""
+    image = read_picture(part, resources).image
+    ((vectors, labels),) = look_at([image], resources)
+    text = written(image, resources) if read else ""
+    fields = {"modality": "image", "segment_index": 0, "segment_total": 1, "page_number": 0, "labels": labels}
+    return Made(drafts=[Draft(fields=fields, text=text, picture=vectors[CONSE])])
+
+
+def written(image: Image, resources: Resources) -> str:
+    """Return the lines of writing in a picture, from top to bottom; a single character is mostly none."""
+    model: WritingModel = loaded(PP_OCR, threads=resources.threads, cache_dir=resources.cache_dir)
+    return storable("\n".join(line.text for line in model.read(image) if len(line.text) > 1))
