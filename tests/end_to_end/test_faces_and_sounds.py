@@ -15,7 +15,7 @@ from tests.films import BUNNY
 from tests.photos import photos
 from tests.speech import clips
 from tests.tickers import Ticker, broadcast
-from tests.written import jpeg
+from tests.written import jpeg, slide
 
 TERMINAL = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 TYPES = {"photo": "image", "audio": "audio", "video": "video"}
@@ -36,14 +36,18 @@ def bucket(client):
     return mixpeek.BucketsApi(client).create_bucket(mixpeek.BucketCreateRequest.from_dict(body)).bucket_id
 
 
-def collected(client, bucket: str, name: str, field: str) -> list[str]:
+def collected(client, bucket: str, name: str, field: str, parameters=None) -> list[str]:
     """Make a collection and return the addresses of its vectors."""
     body = {
         "collection_name": name.partition("_")[0],
         "source": {"type": "bucket", "bucket_ids": [bucket]},
-        "feature_extractor": {"feature_extractor_name": name, "version": "v1", "input_mappings": field},
+        "feature_extractor": {
+            "feature_extractor_name": name,
+            "version": "v1",
+            "input_mappings": {TYPES[field]: field},
+            "parameters": {"extractor_type": name, **(parameters or {})},
+        },
     }
-    body["feature_extractor"]["input_mappings"] = {TYPES[field]: field}
     request = mixpeek.CreateCollectionRequest.from_dict(body)
     made = mixpeek.CollectionsApi(client).create_collection(request)
     return [index.feature_uri for index in made.vector_indexes or ()]
@@ -66,7 +70,7 @@ def found(api, collection: str, uri: str, mode: str, value) -> list[dict]:
     search = {"feature_uri": uri, "query": {"input_mode": mode, "value": value}, "top_k": 5}
     config = {"stage_id": "feature_search", "parameters": {"searches": [search], "final_top_k": 5}}
     body = {
-        "retriever_name": f"of_{collection}",
+        "retriever_name": f"of_{collection}_{abs(hash(str(value)))}",
         "collection_identifiers": [collection],
         "stages": [{"stage_name": "search", "config": config}],
     }
@@ -147,7 +151,22 @@ def sound_of(video) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_ticker_is_read_and_writing_is_found(api, client, bucket, tmp_path):
+def test_a_photo_is_found_by_what_is_written_in_it(api, client, bucket):
+    reads = {"run_ocr": True, "run_ocr_embedding": True}
+    uris = collected(client, bucket, "multimodal_extractor", "photo", reads)
+    bread = stored(api, bucket, "photo", jpeg(slide("Fresh bread every morning")))
+    train = stored(api, bucket, "photo", jpeg(slide("Trains to Lisbon, platform 4")))
+
+    ended = processed(api, client, bucket, [bread, train])
+
+    assert ended["status"].upper() == "COMPLETED", json.dumps(ended)
+    assert uris[-1] == "mixpeek://multimodal_extractor@v1/ocr_embedding"
+    best = found(api, "multimodal", uris[-1], "text", "railway station")[0]
+    assert (root(best), best["ocr_text"]) == (train, "Trains to Lisbon, platform 4")
+    assert root(found(api, "multimodal", "multimodal_extractor_v1_ocr_embedding", "text", "a bakery")[0]) == bread
+
+
+def test_a_ticker_is_read(api, client, bucket, tmp_path):
     assert collected(client, bucket, "scrolling_text_extractor", "video") == []
     news = stored(api, bucket, "video", broadcast(tmp_path / "news.mp4", Ticker(words=NEWS, speed=200)).read_bytes())
     plain = stored(api, bucket, "video", BUNNY.read_bytes())

@@ -229,3 +229,93 @@ def test_splitting_is_fast_when_text_is_adversarial(by: str, piece: str) -> None
 
     with suppress(MediaFault):
         split(text, SplitRule(by=by, size=1000))
+
+
+_cues = st.lists(
+    st.tuples(st.integers(0, 2000), st.text(alphabet="abc xyz.", min_size=1, max_size=12).filter(str.strip)),
+    min_size=1,
+    max_size=25,
+)
+
+
+def _subtitles(cues: list[tuple[int, str]]) -> str:
+    """Return cues of two seconds as SRT."""
+
+    def stamp(seconds: int) -> str:
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02},000"
+
+    blocks = (f"{n}\n{stamp(at)} --> {stamp(at + 2)}\n{words}\n" for n, (at, words) in enumerate(cues, start=1))
+    return "\n".join(blocks)
+
+
+@given(_cues, st.integers(30, 600), st.integers(0, 29))
+def test_every_cue_is_in_the_segments_of_its_time_when_text_is_timed(
+    cues: list[tuple[int, str]], seconds: int, overlap: int
+) -> None:
+    cues = [(at, f"{number} {words}") for number, (at, words) in enumerate(sorted(cues, key=lambda cue: cue[0]))]
+    rule = SplitRule(by="time_segments", segment_seconds=seconds, overlap=overlap)
+
+    chunks = split(_subtitles(cues), rule)
+
+    for at, words in cues:
+        holding = [one for one in chunks if one.fields["start_ms"] <= at * 1000 < one.fields["end_ms"]]
+        assert any(" ".join(words.split()) in one.text for one in holding)
+    for chunk in chunks:
+        assert chunk.fields["end_ms"] - chunk.fields["start_ms"] <= (seconds + 2) * 1000
+    assert [one.fields["segment_index"] for one in chunks] == list(range(len(chunks)))
+    assert {one.fields["total_segments"] for one in chunks} == {len(chunks)}
+
+
+@given(_texts, _rules(("pages",)))
+def test_every_page_is_in_a_chunk_that_tells_its_number_when_split_by_pages(text: str, rule: SplitRule) -> None:
+    chunks = split(text, rule)
+
+    for number, page in enumerate(text.split("\f"), start=1):
+        if page.strip():
+            holding = [one for one in chunks if one.fields["page_number"] <= number]
+            assert any(page.strip() in one.text for one in holding)
+    for chunk in chunks:
+        before = text[: chunk.start].count("\f") + 1
+        assert chunk.fields["page_number"] <= before < chunk.fields["page_number"] + rule.size
+
+
+@given(
+    st.lists(st.text(alphabet="abc d.", min_size=1, max_size=12).filter(str.strip), min_size=1, max_size=30),
+    _rules(("paragraphs",)),
+)
+def test_sizes_and_overlaps_are_exact_when_split_by_paragraphs(paragraphs: list[str], rule: SplitRule) -> None:
+    text = "\n\n".join(one.strip() for one in paragraphs)
+
+    chunks = [chunk.text.split("\n\n") for chunk in split(text, rule)]
+
+    assert all(len(chunk) == rule.size for chunk in chunks[:-1])
+    for before, after in pairwise(chunks):
+        assert before[len(before) - rule.overlap :] == after[: rule.overlap]
+
+
+@given(st.integers(1, 60), _rules(("sentences",)))
+def test_sizes_and_overlaps_are_exact_when_split_by_sentences(count: int, rule: SplitRule) -> None:
+    sentences = [f"Sentence {number} stands here." for number in range(count)]
+
+    chunks = split(" ".join(sentences), rule)
+
+    held = [chunk.text.count("Sentence") for chunk in chunks]
+    assert all(number == rule.size for number in held[:-1])
+    assert sum(held) - rule.overlap * (len(held) - 1) == count
+
+
+@given(_texts)
+def test_a_text_is_one_chunk_as_it_is_when_it_is_not_split(text: str) -> None:
+    chunks = split(text, SplitRule())
+
+    assert [(one.text, one.start, one.end) for one in chunks] == ([(text, 0, len(text))] if text.strip() else [])
+
+
+@given(_texts, _rules())
+def test_offsets_are_places_of_the_text_and_grow_when_it_is_split(text: str, rule: SplitRule) -> None:
+    chunks = split(text, rule)
+
+    assert all(0 <= one.start < one.end <= len(text) for one in chunks)
+    assert [one.start for one in chunks] == sorted(one.start for one in chunks)
+    for one in chunks:
+        assert one.text.split()[0] in text[one.start : one.end]

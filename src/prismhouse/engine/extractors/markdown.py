@@ -37,6 +37,8 @@ def split_markdown(text: str, size: int) -> list[Chunk]:
         fields: dict[str, Any] = {"heading_path": list(section.path)}
         for pieces in _packed(text, section.prose, size):
             joined = "\n\n".join(text[start:end] for start, end in pieces)
+            if not joined.strip():
+                continue
             kind = {**fields, "chunk_kind": "section"}
             chunks.append(Chunk(text=joined, start=pieces[0][0], end=pieces[-1][1], fields=kind))
         for (start, end), language in section.code:
