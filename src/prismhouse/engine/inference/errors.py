@@ -15,6 +15,7 @@ __all__ = [
     "ModelNotFound",
     "ModelUnfit",
     "ModelsFileWrong",
+    "WriterMissing",
 ]
 
 
@@ -79,6 +80,17 @@ class ModelUnfit(WarehouseError):
     code = Code.INFERENCE_UNAVAILABLE
     hint = "Correct [models.{model}] in the file of models, or what it names; docs/models.md says what can be run."
     wire_code = "model_unfit"
+
+
+class WriterMissing(WarehouseError):
+    """It needs {kind}, and {lack}.{known}"""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = (
+        "Add {step} to the file of models (PRISMHOUSE_INFERENCE__MODELS_FILE), and restart: docs/endpoints.md has an"
+        " example."
+    )
+    wire_code = "model_missing"
 
 
 class ExtraMissing(WarehouseError):

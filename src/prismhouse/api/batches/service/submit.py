@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prismhouse.api.batches.model import BatchRow, BatchStatus
@@ -21,7 +21,9 @@ __all__ = [
     "BatchIsEmpty",
     "BatchNotDraft",
     "BatchRunsAlready",
+    "ModelGone",
     "NothingToProcess",
+    "check_models",
     "create_tasks",
     "job_arguments",
     "job_id",
@@ -61,6 +63,14 @@ class BatchRunsAlready(WarehouseError):
 
     code = Code.CONFLICT
     hint = "Wait until it has ended, or submit with ?force=true."
+
+
+class ModelGone(WarehouseError):
+    """The collection {collection_id} cannot run any more: {reason}"""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Bring it back, or disable the collection; then submit the batch again."
+    wire_code = "model_missing"
 
 
 async def feeding(parts: Parts, tx: NamespaceReader, sources: Sequence[str]) -> dict[str, Any]:
@@ -110,6 +120,7 @@ async def submit(
     if collection_ids is not None:
         await _check_scope(parts, tx, collection_ids, tiers)
     names = [name for tier in tiers for name in tier]
+    check_models(parts, [rows[name] for name in names if name in rows])
     await refuse_overlap(tx, batch, names, force=force)
     first = batch.from_tier
     task_ids = await create_tasks(parts, tx, batch, tiers, range(first, len(tiers)))
@@ -144,6 +155,15 @@ async def submit(
     )
     await parts.queue.enqueue(tx.unscoped, "batches.start_tier", [job_arguments(batch, task_ids[0], tier=first)])
     return task_ids[0]
+
+
+def check_models(parts: Parts, collections: Iterable[Any]) -> None:
+    """Raise ModelGone for a collection whose extractor, or a model of it, is not here any more."""
+    for one in collections:
+        try:
+            parts.catalogue.check(one.extractor_id, one.parameters)
+        except WarehouseError as error:
+            raise ModelGone(collection_id=one.collection_id, reason=error.message) from error
 
 
 async def refuse_overlap(tx: NamespaceWriter, batch: BatchRow, collection_ids: Sequence[str], *, force: bool) -> None:

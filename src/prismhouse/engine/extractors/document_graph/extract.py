@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block
-from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page
+from prismhouse.engine.extractors.document_graph.correcting import corrector_of, texts_of
+from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
 from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
@@ -47,6 +48,7 @@ class DocumentGraphExtractor:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         dropped = pages = files = 0
+        corrector = corrector_of(self.parameters, self.resources)
         for part in parts(row, "pdf"):
             try:
                 with opened_part(part, self.resources) as pdf:
@@ -54,14 +56,17 @@ class DocumentGraphExtractor:
                     dropped += pdf.dropped
                     for number in range(1, pdf.pages - pdf.dropped + 1):
                         try:
-                            page = read_page(pdf, number, self.parameters, self.resources)
+                            page = read_page(
+                                pdf, number, self.parameters, self.resources, corrects=corrector is not None
+                            )
                         except MediaFault as fault:
                             failures.append(page_failure(fault, number))
                             if fault.code == "pdf_too_slow":
                                 break
                         else:
                             pages += 1
-                            documents += self._documents(page, part, pdf.pages)
+                            corrected = {} if corrector is None else corrector.corrected(page, failures)
+                            documents += self._documents(page, part, pdf.pages, corrected)
             except (MediaFault, OSError) as error:
                 failures.append(failure_of(row, error, "decode"))
         result = settled(row, documents, failures, empty="There is no PDF, or nothing is written in it.")
@@ -70,13 +75,15 @@ class DocumentGraphExtractor:
         told = {"pages": {MOST_PAGES: dropped}} if dropped else {}
         return replace(result, dropped=told, units={"page": float(pages), "extraction": float(files)})
 
-    def _documents(self, page: ReadPage, part: Part, pages: int) -> Iterator[ExtractedDocument]:
-        texts = [storable(block.text) for block in page.blocks]
-        vectors, truncated = self._vectors(texts)
+    def _documents(
+        self, page: ReadPage, part: Part, pages: int, corrected: Mapping[int, str]
+    ) -> Iterator[ExtractedDocument]:
+        vectors, truncated = self._vectors(texts_of(page.blocks, corrected))
         whole = self._whole(page)
-        for index, (block, text) in enumerate(zip(page.blocks, texts, strict=True)):
+        for index, block in enumerate(page.blocks):
             fields = {
-                **_fields(block, text),
+                **_fields(block, storable(block.text)),
+                **({"text_corrected": corrected[index]} if index in corrected else {}),
                 "page_number": page.number,
                 "block_index": index,
                 "total_pages": pages,
@@ -110,10 +117,7 @@ class DocumentGraphExtractor:
     def _segment(self, page: ReadPage, block: Block) -> tuple[Artifact, ...]:
         if page.image is None or not self._shows("segment"):
             return ()
-        left, top, right, bottom = (round(side * page.scale) for side in block.box)
-        left, top = min(max(left, 0), page.image.width - 2), min(max(top, 0), page.image.height - 2)
-        right, bottom = max(min(right, page.image.width), left + 2), max(min(bottom, page.image.height), top + 2)
-        cut = self._small(page.image.crop((left, top, right, bottom)), page.scale)
+        cut = self._small(segment_of(page, block), page.scale)
         return (_artifact("segment_thumbnail_url", "segment_thumbnail", cut, "segment.jpg"),)
 
     def _shows(self, mode: str) -> bool:

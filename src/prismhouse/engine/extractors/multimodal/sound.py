@@ -9,7 +9,8 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.film import quiet_moments
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, RowFailure
+from prismhouse.engine.extractors.multimodal.telling import Told
+from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments, spans
 from prismhouse.engine.inference.registry import CONSE, MINILM
 from prismhouse.engine.media.container import opened
@@ -27,7 +28,7 @@ _NO_VECTOR = RowFailure(
 
 
 def sound_documents(
-    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources
+    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources, told: Told
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what is missing from them.
 
@@ -50,7 +51,8 @@ def sound_documents(
         failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
     embed = parameters["run_transcription_embedding"]
     documents = [
-        _document(start, end, heard, part=part, embed_speech=embed, resources=resources) for start, end in segments
+        _document(start, end, heard, part=part, embed_speech=embed, resources=resources, told=told)
+        for start, end in segments
     ]
     return documents, failures
 
@@ -63,16 +65,23 @@ def _segments(sound: Sound, parameters: Mapping[str, Any]) -> list[tuple[float, 
 
 
 def _document(
-    start: float, end: float, heard: Heard, *, part: Part, embed_speech: bool, resources: Resources
+    start: float, end: float, heard: Heard, *, part: Part, embed_speech: bool, resources: Resources, told: Told
 ) -> ExtractedDocument:
-    told = heard.fields(start, end)
-    vectors = {}
-    if told.get("transcription"):
-        vector = speech_vector(told["transcription"], resources)
+    fields: dict[str, Any] = {
+        "modality": "audio",
+        "start_time": start,
+        "end_time": end,
+        "duration": round(end - start, 6),
+    }
+    fields |= heard.fields(start, end)
+    vectors: dict[str, FloatArray] = {}
+    if said := fields.get("transcription"):
+        vector = speech_vector(said, resources)
         vectors = {CONSE: vector, MINILM: vector} if embed_speech else {CONSE: vector}
+        told.ask(fields, vectors, (), said=said)
     return ExtractedDocument(
         position=("audio", start, end),
-        fields={"modality": "audio", "start_time": start, "end_time": end, "duration": round(end - start, 6), **told},
+        fields=fields,
         vectors=vectors,
         sources={"source_audio_url": part.blob_id} if part.blob_id else {},
     )
