@@ -9,6 +9,7 @@ MEASUREMENTS = (
     "start",
     "models",
     "media",
+    "extractors",
     "text_batch",
     "engine",
     "batch_tiers",

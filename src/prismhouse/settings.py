@@ -227,6 +227,14 @@ class MediaSettings(_Group):
     )
     pdf_pixels: int = Field(25_000_000, ge=10_000, description="Largest picture that a page of a PDF is drawn as.")
     pdf_seconds: float = Field(600, gt=0, description="Longest that reading and drawing one PDF may take.")
+    archive_bytes: int = Field(100 * 2**20, ge=1024, description="Largest archive of source code that is opened.")
+    archive_files: int = Field(5_000, ge=1, description="Most files in such an archive.")
+    archive_unpacked_bytes: int = Field(
+        512 * 2**20, ge=1024, description="Most bytes that the files of an archive may be unpacked to, all together."
+    )
+    archive_file_bytes: int = Field(
+        2**20, ge=1024, description="Largest file of an archive that is read; larger ones are left out and told."
+    )
     cut_seconds: float = Field(300, gt=0, description="Longest that cutting a scene may take.")
     clip_seconds: float = Field(3600, gt=0, description="Longest scene that is cut.")
     clip_bytes: int = Field(256 * 2**20, ge=1024, description="Largest file that a scene may become.")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from tests.folders import minilm_folder, models_of
+from PIL import Image
+from tests.folders import minilm_folder, models_of, write
 
 from prismhouse.engine.extractors.port import Part, Row
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM, use_models
 from prismhouse.storage.compute.local import LocalCompute
+
+_TINY = Path(__file__).parents[1] / "tiny_models"
+"""Made, with what torch gives for them, by tests/tools/tiny_models.py."""
 
 _TEXTS = ["A cat sits on the mat.", "", "Ein Satz.", "word " * 400, "x", "The rocket launched at dawn. " * 9]
 
@@ -63,3 +70,50 @@ async def test_a_compute_process_knows_the_models_of_the_file(mine: ConfiguredMo
 
     expected = loaded(MINILM, threads=1, cache_dir=tmp_path).embed([_TEXTS[0]])[0]
     assert np.abs(result.documents[0].vectors["mine"] - expected).max() < 1e-6
+
+
+def _tiny(folder: Path, name: str, text: str = "") -> Any:
+    """Load a tiny model from a copy that a test may change."""
+    kind = "sentence_transformers" if name == "sentence" else "clip"
+    use_models(models_of(folder, f'[models.tiny]\nkind = "{kind}"\npath = "tiny"\n{text}'))
+    return loaded("tiny", threads=1, cache_dir=folder)
+
+
+def _expected(name: str) -> Any:
+    return json.loads((_TINY / name / "expected.json").read_text())
+
+
+def _least_cosine(made: Any, expected: Any) -> float:
+    return float((np.asarray(made) * np.asarray(expected)).sum(axis=1).min())
+
+
+@pytest.mark.parametrize("mode", ["mean", "cls", "max", "lasttoken", "dense"])
+def test_a_folder_gives_the_vectors_of_torch_when_it_pools_so(tmp_path: Path, mode: str) -> None:
+    folder = shutil.copytree(_TINY / "sentence", tmp_path / "tiny")
+    expected, prompt = _expected("sentence"), 'query_prompt = "query: "\nmax_tokens = 12\n'
+    if mode != "dense":
+        modules = json.loads((folder / "modules.json").read_text())
+        write(folder / "modules.json", [one for one in modules if one["path"] != "2_Dense"])
+    pooling = {"embedding_dimension": 16, "pooling_mode": "mean" if mode == "dense" else mode}
+
+    for pools_prompt, name in ((True, "prompted"), (False, "unpooled")):
+        write(folder / "1_Pooling" / "config.json", {**pooling, "include_prompt": pools_prompt})
+        model = _tiny(tmp_path, "sentence", prompt)
+        assert model.dimensions == (8 if mode == "dense" else 16)
+        assert _least_cosine(model.embed(expected["texts"]), expected["vectors"][mode]) > 0.9999
+        assert _least_cosine(model.embed_queries(expected["texts"]), expected[name][mode]) > 0.9999
+        assert model.embed_texts(expected["texts"]).truncated.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_texts_and_images_get_the_vectors_of_torch_when_a_folder_has_both_towers(tmp_path: Path, name: str) -> None:
+    shutil.copytree(_TINY / name, tmp_path / "tiny")
+    expected = _expected(name)
+    random = [np.random.default_rng(seed) for seed in range(3)]
+    images = [Image.fromarray(one.integers(0, 255, (40, 56, 3), dtype=np.uint8), "RGB") for one in random]
+
+    model = _tiny(tmp_path, name)
+
+    assert _least_cosine(model.embed(expected["texts"]), expected["text"]) > 0.9999
+    assert _least_cosine(model.embed_images(images), expected["image"]) > 0.999
+    assert model.embed_queries(expected["texts"]).tolist() == model.embed(expected["texts"]).tolist()

@@ -74,7 +74,7 @@ def test_words_find_a_file_of_each_kind_when_all_lie_in_one_space(folder: str) -
         "text": "document",
     }
     for words, name in {
-        "a kitten": "cat",
+        "a tabby cat": "cat",
         "a rabbit": "video",
         "an animal leaps over a dog": "speech",
         "lexical and vector search": "pdf",

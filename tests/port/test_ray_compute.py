@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -198,7 +199,8 @@ async def test_a_cluster_that_is_not_there_is_named_when_patience_ends() -> None
 
 @pytest.mark.slow
 async def test_what_listens_but_is_no_cluster_is_named() -> None:
-    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    open_here: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: open_here.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     pool = RayCompute(f"127.0.0.1:{port}", processes=1, patience_seconds=0, start_seconds=8)
 
@@ -207,6 +209,10 @@ async def test_what_listens_but_is_no_cluster_is_named() -> None:
 
     await pool.close()
     silent.close()
+    for writer in open_here:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def test_a_model_is_known_beside_the_packaged_ones_when_the_file_names_it(folder
         ("models = 3\n", "[models]: must be a table"),
         ("[models]\nmine = 3\n", "[models.mine]: must be a table"),
         ('[models."a b"]\nkind = "clip"\n', "[models.a b]: a name is of letters"),
-        ("[models.mine]\n", "[models.mine] kind: is missing. Accepted: sentence_transformers"),
+        ("[models.mine]\n", "[models.mine] kind: is missing. Accepted: sentence_transformers, clip"),
         ('[models.mine]\nkind = "bert"\n', "[models.mine] kind: 'bert' is unknown. Accepted: sentence_transformers"),
         ("[models.mine]\nkind = 3\n", "[models.mine] kind: 3 is unknown"),
         (_TABLE + 'poth = "x"\n', "[models.mine] poth: unknown key. Accepted: kind, title"),

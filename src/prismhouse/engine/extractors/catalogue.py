@@ -10,6 +10,7 @@ from typing import Any
 
 from prismhouse.engine.extractors import (
     audio,
+    course,
     document_graph,
     face,
     image,
@@ -35,6 +36,7 @@ BUILTIN = (
     multimodal.DEFINITION,
     multimodal.DEFINITION_V2,
     document_graph.DEFINITION,
+    course.DEFINITION,
     face.DEFINITION,
     audio.DEFINITION,
     universal.DEFINITION,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prismhouse.engine.extractors.spans import Chunk, check_count, trimmed
 from prismhouse.engine.media.errors import MediaFault
 
-__all__ = ["split_timed"]
+__all__ = ["Cue", "cues_of", "split_timed"]
 
 _TIME = r"(?:(\d{1,3}):)?([0-5]?\d):([0-5]\d)(?:[.,](\d{1,3}))?"
 _CUE = re.compile(rf"^[^\S\n]*{_TIME}[^\S\n]*-->[^\S\n]*{_TIME}[^\n]*$", re.MULTILINE)
@@ -19,7 +19,9 @@ _MARKUP = re.compile(r"</?[a-zA-Z][^<>\n]*>|<\d[\d:.]*>|\{\\[^{}\n]*\}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Cue:
+class Cue:
+    """Words with their time; `end_ms` is None where it is not told. `start` and `end` are places in the source."""
+
     start_ms: int
     end_ms: int | None
     text: str
@@ -36,7 +38,7 @@ def split_timed(text: str, segment_seconds: int, overlap_seconds: int = 0) -> li
     Raises:
         MediaFault: the text has no time stamps.
     """
-    cues = list(_cues(text))
+    cues = list(cues_of(text))
     if not cues:
         message = (
             "split_by=time_segments needs time stamps: SRT or VTT cues, or lines that begin with [00:01:30]. "
@@ -44,7 +46,7 @@ def split_timed(text: str, segment_seconds: int, overlap_seconds: int = 0) -> li
         )
         raise MediaFault("no_time_stamps", message)
     length, step = segment_seconds * 1000, (segment_seconds - overlap_seconds) * 1000
-    segments: dict[int, list[_Cue]] = {}
+    segments: dict[int, list[Cue]] = {}
     check_count(len(cues) * max(1, length // step))
     for cue in cues:
         last = cue.start_ms // step
@@ -55,7 +57,7 @@ def split_timed(text: str, segment_seconds: int, overlap_seconds: int = 0) -> li
     return [_chunk(held, index, len(ordered)) for index, (_, held) in enumerate(ordered)]
 
 
-def _chunk(cues: list[_Cue], index: int, total: int) -> Chunk:
+def _chunk(cues: list[Cue], index: int, total: int) -> Chunk:
     ends = [cue.end_ms if cue.end_ms is not None else cue.start_ms for cue in cues]
     fields = {
         "start_ms": min(cue.start_ms for cue in cues),
@@ -67,12 +69,13 @@ def _chunk(cues: list[_Cue], index: int, total: int) -> Chunk:
     return Chunk(text=joined, start=min(c.start for c in cues), end=max(c.end for c in cues), fields=fields)
 
 
-def _cues(text: str) -> Iterator[_Cue]:
+def cues_of(text: str) -> Iterator[Cue]:
+    """Yield the cues of SRT or VTT, or of lines that begin with a time, in the order of the source; no empty ones."""
     marks = list(_CUE.finditer(text))
     exact = bool(marks)
     marks = marks or list(_STAMP.finditer(text))
     if marks and not exact and (preface := trimmed(text, 0, marks[0].start())) is not None:
-        yield _Cue(0, None, " ".join(text[slice(*preface)].split()), *preface)
+        yield Cue(0, None, " ".join(text[slice(*preface)].split()), *preface)
     for mark, following in zip(marks, [*marks, None][1:], strict=True):
         end = following.start() if following else len(text)
         if exact and following and (name := _CUE_NAME.search(text, mark.end(), end)):
@@ -81,7 +84,7 @@ def _cues(text: str) -> Iterator[_Cue]:
         words = " ".join(_MARKUP.sub("", text[slice(*span)]).split()) if span else ""
         if span and words:
             stop = _milliseconds(mark, 5) if exact else _milliseconds(following, 1) if following else None
-            yield _Cue(_milliseconds(mark, 1), stop, words, *span)
+            yield Cue(_milliseconds(mark, 1), stop, words, *span)
 
 
 def _milliseconds(mark: re.Match[str], first: int) -> int:

@@ -15,8 +15,8 @@ from prismhouse.engine.inference.registry import MINILM
 __all__ = ["Worded", "mean_vector", "portions", "text_vectors"]
 
 _PORTION_CHARACTERS = 700
-_MOST_PORTIONS = 64
-"""What is behind about 45,000 characters of one text does not change its vector."""
+_MOST_PORTIONS = 16
+"""What is behind about 11,000 characters of one text does not change its vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from prismhouse.engine.inference.clip.table import Clip
 from prismhouse.engine.inference.endpoints.tables import OpenAIChat, OpenAIEmbeddings
 from prismhouse.engine.inference.entry import TASKS, ModelEntry
 from prismhouse.engine.inference.errors import ModelsFileWrong
@@ -33,6 +34,7 @@ KINDS: Mapping[str, type[Table]] = {
     "sentence_transformers": SentenceTransformers,
     "openai_embeddings": OpenAIEmbeddings,
     "openai_chat": OpenAIChat,
+    "clip": Clip,
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

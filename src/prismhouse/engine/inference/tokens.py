@@ -45,15 +45,15 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """`tokens` and `mask`, `(n, longest)` int64; padding, at the end of a row, is 0 in both."""
+    """`tokens` and `mask`, `(n, longest)` int64; the mask of the padding, at the end of a row, is 0."""
 
     tokens: npt.NDArray[np.int64]
     mask: npt.NDArray[np.int64]
 
 
-def padded(rows: Sequence[list[int]], padding: int = 0) -> TokenBatch:
-    """Return rows of token ids as one array, filled with `padding` up to the longest."""
-    longest = max(len(ids) for ids in rows)
+def padded(rows: Sequence[list[int]], padding: int = 0, *, length: int | None = None) -> TokenBatch:
+    """Return rows of token ids as one array, filled with `padding` up to `length`, or to the longest."""
+    longest = length or max(len(ids) for ids in rows)
     tokens = np.full((len(rows), longest), padding, np.int64)
     mask = np.zeros_like(tokens)
     for place, ids in enumerate(rows):

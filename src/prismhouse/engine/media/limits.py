@@ -1,4 +1,4 @@
-"""What decoding of videos, sounds and PDFs may cost. Headers are checked first, and again while decoding: they lie."""
+"""What reading videos, sounds, PDFs and archives may cost. Headers are checked first, and again later: they lie."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class MediaLimits:
         pdf_pages: most pages that are read.
         pdf_pixels: largest picture that a page is drawn as.
         pdf_seconds: longest that PDFium may work on one PDF; what models do with its pages is not counted.
+        archive_bytes: largest archive.
+        archive_files: most files in it.
+        archive_unpacked_bytes: most that they are unpacked to.
+        archive_file_bytes: largest of them that is read.
     """
 
     seconds: float = 4 * 3600.0
@@ -41,6 +45,10 @@ class MediaLimits:
     pdf_pages: int = 1_000
     pdf_pixels: int = 25_000_000
     pdf_seconds: float = 600.0
+    archive_bytes: int = 100 * 2**20
+    archive_files: int = 5_000
+    archive_unpacked_bytes: int = 512 * 2**20
+    archive_file_bytes: int = 2**20
 
     @classmethod
     def of(cls, settings: MediaSettings) -> Self:
@@ -58,4 +66,8 @@ class MediaLimits:
             pdf_pages=settings.pdf_pages,
             pdf_pixels=settings.pdf_pixels,
             pdf_seconds=settings.pdf_seconds,
+            archive_bytes=settings.archive_bytes,
+            archive_files=settings.archive_files,
+            archive_unpacked_bytes=settings.archive_unpacked_bytes,
+            archive_file_bytes=settings.archive_file_bytes,
         )

@@ -188,6 +188,8 @@ class PdfPage:
                 yield from self._line(run)
                 run = _Run()
                 continue
+            if not run.letters and _letter(code).isspace():
+                continue  # what is indented by spaces begins where its ink does
             is_made_up = pdfium_c.FPDFText_IsGenerated(text.raw, index) == 1
             if is_made_up or not pdfium_c.FPDFText_GetLooseCharBox(text.raw, index, ctypes.byref(rect)):
                 run.letters.append(_letter(code))

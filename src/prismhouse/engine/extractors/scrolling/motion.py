@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ _EXPLAINED = 0.6
 """What may remain of the change when a picture is moved along, where the strip really moves."""
 
 _LEAST_CHANGED = 0.004
+_LEAST_PAIRS = 3
 _WIDEST_SHIFT = 0.5
 _TOLERANCE_PIXELS = 1.5
 _TOLERANCE = 0.1
@@ -58,23 +60,41 @@ class Moving:
     speed: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    before: Grey
+    after: Grey
+    seconds: float
+
+    def changed(self, rows: slice) -> float:
+        """Return which part of these rows changes."""
+        return float((np.abs(self.after[rows] - self.before[rows]) > _CHANGED_LEVELS).mean())
+
+
 def find_moving(samples: Sequence[Sample], rule: Rule) -> list[Moving]:
     """Return the bands of rows that move alike in these pictures, from top to bottom. Three pictures at least."""
     tops = _tops(samples[0].grey.shape[0], rule.strip_height)
-    seconds = np.diff([one.time for one in samples])
+    pairs = [_Pair(before.grey, after.grey, after.time - before.time) for before, after in pairwise(samples)]
     shifts = np.stack(list(_shifts(samples, tops, rule)))
-    speeds = [_common(shifts[:, place] / seconds, seconds, rule.consistency) for place in range(len(tops))]
-    proved = [
-        None if speed is None or not _is_proved(samples, seconds, slice(top, top + rule.strip_height), speed) else speed
-        for top, speed in zip(tops, speeds, strict=True)
-    ]
-    found = [_outlined(samples, seconds, group, rule) for group in _groups(tops, proved)]
+    speeds: list[float | None] = []
+    for place, top in enumerate(tops):
+        rows = slice(top, top + rule.strip_height)
+        changing = [number for number, pair in enumerate(pairs) if pair.changed(rows) > _LEAST_CHANGED]
+        given = [pairs[number] for number in changing]
+        speed = _common(shifts[changing, place], given, rule.consistency)
+        speeds.append(speed if speed is not None and _is_proved(given, rows, speed) else None)
+    found = [_outlined(pairs, group, rule) for group in _groups(tops, speeds)]
     return _apart([one for one in found if one is not None])
 
 
 def shift_between(before: Grey, after: Grey, candidates: Sequence[int]) -> int:
     """Return which shift to the right makes `after` of `before` best."""
-    return min(candidates, key=lambda shift: float(np.abs(_moved(before, after, shift)).mean()))
+
+    def left(shift: int) -> float:
+        new, old = _sides(before.shape[1], shift)
+        return float(np.abs(after[:, new] - before[:, old]).mean())
+
+    return min(candidates, key=left)
 
 
 def _tops(height: int, strip: int) -> list[int]:
@@ -109,8 +129,12 @@ def _spectrum(grey: Grey, size: int) -> npt.NDArray[np.complex64]:
     return made
 
 
-def _common(speeds: npt.NDArray[np.float64], seconds: npt.NDArray[np.float64], least: float) -> float | None:
-    """Return the speed that most agree with, when enough do."""
+def _common(shifts: npt.NDArray[np.float64], pairs: Sequence[_Pair], least: float) -> float | None:
+    """Return the speed that most pairs agree with, when enough do."""
+    if len(pairs) < _LEAST_PAIRS:
+        return None
+    seconds = np.array([pair.seconds for pair in pairs])
+    speeds = shifts / seconds
     allowed = np.maximum(_TOLERANCE_PIXELS / seconds, _TOLERANCE * np.abs(speeds))
     agree = np.abs(speeds[:, None] - speeds[None, :]) <= allowed[:, None]
     best = int(agree.sum(axis=1).argmax())
@@ -130,35 +154,37 @@ def _groups(tops: Sequence[int], speeds: Sequence[float | None]) -> Iterator[tup
             held.append((top, speed))
 
 
-def _is_proved(samples: Sequence[Sample], seconds: npt.NDArray[np.float64], rows: slice, speed: float) -> bool:
-    """Whether moving a picture along explains most of what changes until the next."""
+def _is_proved(pairs: Sequence[_Pair], rows: slice, speed: float) -> bool:
+    """Whether moving a picture along explains most of what changes until the next.
+
+    A pixel counts that changed where it is, or where it comes from: what vanishes without coming out elsewhere did not
+    move.
+    """
     changed_by = left = 0.0
-    pixels = 0
-    for before, after, elapsed in zip(samples[:-1], samples[1:], seconds, strict=True):
-        first, second = before.grey[rows], after.grey[rows]
-        still = np.abs(second - first)
+    for pair in pairs:
+        before, after = pair.before[rows], pair.after[rows]
+        still = np.abs(after - before)
         changed = still > _CHANGED_LEVELS
-        moved = _still_different(first, second, speed * elapsed)
-        changed_by += float(still[changed].sum())
-        left += float(moved[changed].sum())
-        pixels += int(changed.sum())
-    size = samples[0].grey[rows].size * len(seconds)
-    return pixels >= _LEAST_CHANGED * size and left <= _EXPLAINED * changed_by
+        shift = _nearest(before, after, speed * pair.seconds)
+        new, old = _sides(before.shape[1], shift)
+        moved = np.abs(after[:, new] - before[:, old])
+        changed_by += float(still[:, new][changed[:, new]].sum())
+        left += float(moved[changed[:, new] | changed[:, old]].sum())
+    return changed_by > 0 and left <= _EXPLAINED * changed_by
 
 
-def _outlined(
-    samples: Sequence[Sample], seconds: npt.NDArray[np.float64], group: tuple[int, int, float], rule: Rule
-) -> Moving | None:
+def _outlined(pairs: Sequence[_Pair], group: tuple[int, int, float], rule: Rule) -> Moving | None:
     """Return the rows and columns that move: those in which moving a picture along explains the change."""
-    height, width = len(samples[0].grey), samples[0].grey.shape[-1]
+    height, width = pairs[0].before.shape
     first, last, speed = group
     top, bottom = max(0, first - rule.strip_height // 2), min(height, last + rule.strip_height * 3 // 2)
     gain = np.zeros((bottom - top, width))
-    for before, after, elapsed in zip(samples[:-1], samples[1:], seconds, strict=True):
-        one, other = before.grey[top:bottom], after.grey[top:bottom]
-        still = np.abs(other - one)
-        moved = _still_different(one, other, speed * elapsed)
-        gain += np.where(still > _CHANGED_LEVELS, still - moved, 0)
+    for pair in pairs:
+        before, after = pair.before[top:bottom], pair.after[top:bottom]
+        still = np.abs(after - before)
+        new, old = _sides(width, _nearest(before, after, speed * pair.seconds))
+        moved = np.abs(after[:, new] - before[:, old])
+        gain[:, new] += np.where(still[:, new] > _CHANGED_LEVELS, still[:, new] - moved, 0)
     rows, columns = _extent(gain.sum(axis=1)), _extent(gain.sum(axis=0))
     if rows is None or columns is None or rows[1] - rows[0] > _TALLEST * height:
         return None
@@ -166,8 +192,10 @@ def _outlined(
 
 
 def _extent(gain: npt.NDArray[np.float64]) -> tuple[int, int] | None:
-    places = np.flatnonzero(gain > _FEW * gain.max()) if len(gain) and gain.max() > 0 else ()
-    return (int(places[0]), int(places[-1]) + 1) if len(places) else None
+    if not len(gain) or gain.max() <= 0:
+        return None
+    places = np.flatnonzero(gain > _FEW * gain.max())
+    return int(places[0]), int(places[-1]) + 1
 
 
 def _apart(found: Sequence[Moving]) -> list[Moving]:
@@ -179,21 +207,12 @@ def _apart(found: Sequence[Moving]) -> list[Moving]:
     return sorted(kept, key=lambda one: one.top)
 
 
-def _still_different(before: Grey, after: Grey, shift: float) -> Grey:
-    """Return how much each pixel of `after` differs from `before` moved by the shift, to a pixel more or less."""
-    near = [np.abs(_moved(before, after, round(shift) + step, full=True)) for step in (-1, 0, 1)]
-    best: Grey = min(near, key=lambda one: float(one.sum()))
-    return best
+def _nearest(before: Grey, after: Grey, shift: float) -> int:
+    """Return the shift, to a pixel more or less, that makes `after` of `before` best."""
+    return shift_between(before, after, [round(shift) + step for step in (-1, 0, 1)])
 
 
-def _moved(before: Grey, after: Grey, shift: int, *, full: bool = False) -> Grey:
-    """Return the difference where both have the pixel; with `full`, that of standing still elsewhere."""
-    width = before.shape[1]
+def _sides(width: int, shift: int) -> tuple[slice, slice]:
+    """Return the columns that hold something from before, and where they were then."""
     shift = max(1 - width, min(width - 1, shift))
-    new, old = slice(max(0, shift), width + min(0, shift)), slice(max(0, -shift), width - max(0, shift))
-    moved: Grey = after[:, new] - before[:, old]
-    if not full:
-        return moved
-    whole: Grey = after - before
-    whole[:, new] = moved
-    return whole
+    return slice(max(0, shift), width + min(0, shift)), slice(max(0, -shift), width - max(0, shift))

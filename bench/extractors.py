@@ -1,0 +1,197 @@
+"""Every extractor that has a model: files a second through the product, against the bare model on the same threads.
+
+Product: objects with their files stand in a bucket of a running server with default settings; the clock runs from the
+submit of their batch until its `completed_at`, so it holds planning, jobs, decoding, models, thumbnails and other files
+of documents, the writes of documents and vectors, the ledger and the progress. Bare: as many processes as the product
+computes in, each with one thread, which take the next files as soon as they are done; `bench.subjects` says for each
+extractor what they do, and the notes repeat it. They decode and run the models; nothing is stored.
+
+Both are warm: models are loaded before the clock runs. Rounds alternate, each with files of its own that differ from
+all others, and the medians are compared. Each extractor has a server of its own, whose memory is summed over all its
+processes twice a second (proportional set size: pages that processes share count once); what it took before, without
+a model, is in it. Processor time counts all processes of the server, PostgreSQL too; other work on the machine
+lengthens it less than wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.bare import BareLoop
+from bench.harness import Report, run_alone, wait_until_quiet
+from bench.processes import memory_mb, processor_seconds
+from bench.subjects import SUBJECTS, Subject
+from prismhouse.cli.demo.house import House
+
+ROUNDS = 3
+QUIET_SECONDS = 20.0
+# A look at the batch and its memory costs some ten milliseconds of a core: it is seldom.
+LOOK_SECONDS = 0.5
+MOST_CALL_BYTES = 8 << 20
+MOST_CALL_OBJECTS = 100
+WARM_PARTS = 8
+TERMINAL_STATES = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
+
+
+class Side:
+    """A server with a bucket and a collection of one extractor."""
+
+    def __init__(self, house: House, subject: Subject) -> None:
+        self._house, self._subject = house, subject
+        name, version = subject.extractor
+        reference = {"feature_extractor_name": name, "version": version}
+        body = {"namespace_name": f"bench-{time.monotonic_ns()}", "feature_extractors": [reference]}
+        house.enter(house.post("/namespaces", body)["namespace_id"])
+        schema = {"properties": {"content": {"type": subject.medium}}}
+        self._bucket_id: str = house.post("/buckets", {"bucket_name": "files", "bucket_schema": schema})["bucket_id"]
+        extractor = {
+            **reference,
+            "input_mappings": {subject.entry_input: "content"},
+            "parameters": dict(subject.parameters),
+        }
+        source = {"type": "bucket", "bucket_ids": [self._bucket_id]}
+        house.post("/collections", {"collection_name": "made", "source": source, "feature_extractor": extractor})
+        self.peak_mb: dict[str, float] = {}
+
+    def draft(self, files: Sequence[bytes]) -> str:
+        """Send files and return the path of a batch of them, which is not submitted."""
+        object_ids: list[str] = []
+        for objects in _calls([self._object(data) for data in files]):
+            made = self._house.post(f"/buckets/{self._bucket_id}/objects/batch", {"objects": objects})
+            object_ids += [each["object_id"] for each in made["succeeded"]]
+        batches = f"/buckets/{self._bucket_id}/batches"
+        return f"{batches}/{self._house.post(batches, {'object_ids': object_ids})['batch_id']}"
+
+    def seconds(self, path: str) -> tuple[float, dict[str, float]]:
+        """Return the seconds of a batch, from submit to COMPLETED, and the processor time by kind of process."""
+        spent, began = processor_seconds(self._house.pid), datetime.now(UTC)
+        self._house.post(f"{path}/submit")
+        while (batch := self._house.get(path))["status"] not in TERMINAL_STATES:
+            self._sample()
+            time.sleep(LOOK_SECONDS)
+        ended = self._house.get(f"/analytics/performance/batches/{path.rpartition('/')[2]}/diagnostics")["completed_at"]
+        seconds = (datetime.fromisoformat(ended) - began).total_seconds()
+        if batch["status"] != "COMPLETED":
+            failed = self._house.get(f"{path}/failed-documents")["results"][:3]
+            raise SystemExit(f"The batch is {batch['status']}: {failed}")
+        self._sample()
+        return seconds, {kind: now - spent.get(kind, 0.0) for kind, now in processor_seconds(self._house.pid).items()}
+
+    def _sample(self) -> None:
+        for kind, size in memory_mb(self._house.pid).items():
+            self.peak_mb[kind] = max(size, self.peak_mb.get(kind, 0.0))
+
+    def _object(self, data: bytes) -> dict[str, Any]:
+        given: Any = {"base64": base64.b64encode(data).decode()}
+        if self._subject.medium == "text":
+            given = data.decode()
+        return {"blobs": [{"property": "content", "type": self._subject.medium, "data": given}]}
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Measure the chosen extractors one after the other."""
+    chosen = {name: SUBJECTS[name] for name in options.only or SUBJECTS}
+    counts = {name: max(4, round(subject.count * options.scale)) for name, subject in chosen.items()}
+    report = Report(
+        "extractors",
+        f"{options.rounds} rounds of "
+        + "; ".join(f"{name}: {counts[name]} {subject.each}" for name, subject in chosen.items()),
+    )
+    processes = len(os.sched_getaffinity(0))
+    report.figure("processes of the bare loops, and of the product", processes)
+    began = time.perf_counter()
+    for name, subject in chosen.items():
+        _measured(report, name, subject, count=counts[name], rounds=options.rounds, processes=processes)
+    report.figure("whole measurement", round(time.perf_counter() - began), "s")
+    for name, subject in chosen.items():
+        report.note(f"{name}, bare: {subject.contains}")
+    complete = (options.scale, options.rounds, len(chosen)) == (1.0, ROUNDS, len(SUBJECTS))
+    return report.finish(check=options.check, keep=complete)
+
+
+def _measured(report: Report, name: str, subject: Subject, *, count: int, rounds: int, processes: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="prismhouse-bench-") as work:
+        folder = Path(work)
+        loop = BareLoop(subject.bare, files=subject.bare_files, processes=processes, folder=folder / "models")
+        with House(folder / "data") as house, loop:
+            house.start()
+            side = Side(house, subject)
+            warm = subject.files(max(4, count // WARM_PARTS), 0)
+            loop.warm(_written(warm[: subject.bare_files + 1], folder / "warm"))
+            side.seconds(side.draft(warm))
+            pairs = [_round(subject, side, loop, count, folder / str(number)) for number in range(1, rounds + 1)]
+            house.stop()
+    bare, product = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    unit = subject.each.split(" ")[0]
+    report.figure(f"{name}, bare", [round(count / wall, 2) for wall, _ in bare], f"{unit}/s")
+    report.figure(f"{name}, product", [round(count / wall, 2) for wall, _ in product], f"{unit}/s")
+    report.figure(f"{name}, a round through the product", round(median(wall for wall, _ in product), 1), "s")
+    alone = median(spent for _, spent in bare)
+    spent = {kind: median(one[kind] for _, one in product) / count * 1000 for kind in sorted(product[0][1])}
+    report.figure(f"{name}, bare, processor time of a file", round(alone / count * 1000, 1), "ms")
+    report.figure(
+        f"{name}, product, processor time of a file", {kind: round(each, 1) for kind, each in spent.items()}, "ms"
+    )
+    peaks = {kind: round(size) for kind, size in sorted(side.peak_mb.items())}
+    report.figure(f"{name}, peak memory", peaks, "MB")
+    ratio = median(wall for wall, _ in bare) / median(wall for wall, _ in product)
+    report.bound(f"{name}: ratio to the bare model", round(ratio, 3), "at least", subject.least_ratio)
+    report.bound(f"{name}: peak memory of all processes, MB", peaks["all"], "at most", subject.most_memory_mb)
+
+
+def _round(
+    subject: Subject, side: Side, loop: BareLoop, count: int, folder: Path
+) -> tuple[tuple[float, float], tuple[float, dict[str, float]]]:
+    """Return what the bare loop and the product took for files that neither has seen."""
+    files = subject.files(count, int(folder.name))
+    paths, path = _written(files, folder), side.draft(files)
+    wait_until_quiet(timeout_seconds=QUIET_SECONDS)
+    # Who goes first changes, so that what slows the machine down in time meets both.
+    if int(folder.name) % 2:
+        bare = loop.seconds(paths)
+        return bare, side.seconds(path)
+    product = side.seconds(path)
+    return loop.seconds(paths), product
+
+
+def _written(files: Sequence[bytes], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True)
+    paths = [folder / f"{number:05}" for number in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    return paths
+
+
+def _calls(objects: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the objects in groups that a request may hold."""
+    group: list[dict[str, Any]] = []
+    size = 0
+    for each in objects:
+        data = each["blobs"][0]["data"]
+        length = len(data if isinstance(data, str) else data["base64"])
+        if group and (size + length > MOST_CALL_BYTES or len(group) == MOST_CALL_OBJECTS):
+            yield group
+            group, size = [], 0
+        group.append(each)
+        size += length
+    if group:
+        yield group
+
+
+if __name__ == "__main__":
+    run_alone(
+        measure,
+        __doc__ or "",
+        {"name": "--rounds", "type": int, "default": ROUNDS, "help": "rounds of each side"},
+        {"name": "--scale", "type": float, "default": 1.0, "help": "part of the files, to try it out"},
+        {"name": "--only", "nargs": "+", "choices": list(SUBJECTS), "help": "these extractors alone"},
+    )

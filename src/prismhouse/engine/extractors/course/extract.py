@@ -1,0 +1,98 @@
+"""Goes through a row: a video with its subtitles, a PDF, or an archive of source code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prismhouse.engine.extractors.course.code import of_archive
+from prismhouse.engine.extractors.course.cues import subtitles
+from prismhouse.engine.extractors.course.film import of_film
+from prismhouse.engine.extractors.course.paper import of_pdf
+from prismhouse.engine.extractors.course.unit import Unit, documents
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.port import Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.rows import failed, failure_of, guarded, parts, settled
+from prismhouse.engine.inference.port import Speech
+from prismhouse.engine.inference.session import require
+from prismhouse.engine.media.errors import MediaFault
+
+__all__ = ["CourseExtractor"]
+
+_SOURCES = ("video", "pdf", "code_archive")
+_EMPTY = "There is no video, PDF or archive, or nothing to learn from in it."
+
+
+@dataclass(frozen=True, slots=True)
+class CourseExtractor:
+    """A document for each unit."""
+
+    parameters: Mapping[str, Any]
+    resources: Resources
+
+    def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
+        """Return one result per row, in the same order."""
+        return [result for row in rows for result in guarded([row], self._extract)]
+
+    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Row) -> RowResult:
+        try:
+            found = _source(row)
+            if found is None:
+                return RowResult(row_id=row.row_id, skipped=_EMPTY)
+            name, part = found
+            if name == "video":
+                return self._film(row, part)
+            return self._paper(row, part) if name == "pdf" else self._code(row, part)
+        except (MediaFault, OSError, MemoryError) as error:
+            return failed(row, error, "decode")
+
+    def _film(self, row: Row, part: Part) -> RowResult:
+        require(("av",), extra="media", needed_for="Reading videos")
+        told, failures = self._subtitles(row)
+        with file_of(part) as path:
+            watched = of_film(part, path, told, parameters=self.parameters, resources=self.resources)
+        units = {"minute": watched.seconds / 60, "extraction": 1.0}
+        return self._settled(row, watched.units, [*failures, *watched.failures], units)
+
+    def _subtitles(self, row: Row) -> tuple[Speech | None, list[RowFailure]]:
+        """Return what the subtitles say; those that cannot be read are lost, and told."""
+        given = parts(row, "srt")
+        try:
+            return (subtitles(given[0]) if given else None), []
+        except (MediaFault, OSError) as error:
+            return None, [failure_of(row, error, "subtitles")]
+
+    def _paper(self, row: Row, part: Part) -> RowResult:
+        printed = of_pdf(part, self.parameters, self.resources)
+        units = {"page": float(printed.pages), "extraction": 1.0}
+        result = self._settled(row, printed.units, printed.failures, units)
+        return replace(result, dropped={"pages": printed.dropped}) if printed.dropped and result.documents else result
+
+    def _code(self, row: Row, part: Part) -> RowResult:
+        with file_of(part) as path:
+            packed = of_archive(path, self.parameters, self.resources)
+        return self._settled(row, packed.units, packed.failures, {"extraction": 1.0})
+
+    def _settled(
+        self, row: Row, units: Sequence[Unit], failures: Sequence[RowFailure], paid: Mapping[str, float]
+    ) -> RowResult:
+        made = documents(units, self.parameters, self.resources)
+        result = settled(row, made, failures, empty=_EMPTY)
+        return replace(result, units=paid) if made else result
+
+
+def _source(row: Row) -> tuple[str, Part] | None:
+    """Return the one thing that a row holds, by the name of its input; raise MediaFault for several."""
+    given = [(name, part) for name in _SOURCES for part in parts(row, name)]
+    if len(given) > 1 or len(parts(row, "srt")) > 1:
+        names = ", ".join([*(name for name, _ in given), *("srt" for _ in parts(row, "srt"))])
+        message = f"An object holds one of {', '.join(_SOURCES)}, and one `srt` with a video; this one holds {names}."
+        raise MediaFault("several_inputs", f"{message} Split it.")
+    if not given and parts(row, "srt"):
+        raise MediaFault("no_video", "There are subtitles but no video. Map the input `video` too.")
+    return given[0] if given else None
