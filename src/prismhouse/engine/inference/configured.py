@@ -32,9 +32,9 @@ __all__ = ["KINDS", "NO_MODELS", "ConfiguredModels", "read_models"]
 
 KINDS: Mapping[str, type[Table]] = {
     "sentence_transformers": SentenceTransformers,
+    "clip": Clip,
     "openai_embeddings": OpenAIEmbeddings,
     "openai_chat": OpenAIChat,
-    "clip": Clip,
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
