@@ -194,6 +194,7 @@ async def open_house(
         db=db,
         queue=queue,
         compute=compute,
+        gatherers=compute,
         blobs=blobs,
         copies=LocalCopies(blobs, folder / "copies", room_bytes=copies_bytes),
         tasks=tasks,

@@ -21,6 +21,7 @@ BUCKETS = {
     "bkt_odd": {"content": {"type": "image"}},
     "bkt_pages": {"file": {"type": "pdf"}},
     "bkt_sounds": {"file": {"type": "audio"}},
+    "bkt_sites": {"site": {"type": "string"}},
     "bkt_two_texts": {"title": {"type": "text"}, "body": {"type": "text"}},
 }
 

@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TracingSettings",
+    "WebSettings",
     "WebhookSettings",
     "WorkerSettings",
 ]
@@ -145,6 +146,38 @@ class InferenceSettings(_Group):
     cache_dir: Path | None = Field(
         None, description="Where converted models are kept. Unset: `models` in the data folder."
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Processes of an API process for raw inference on files (speech, writing, layouts, faces, sounds) "
+        "and tests of extractors. Started at the first such call.",
+    )
+    idle_seconds: float = Field(
+        120, gt=0, description="Such a process that had nothing to do for this long is ended, and its memory freed."
+    )
+    call_timeout_seconds: float = Field(
+        120, gt=0, description="Longest a raw inference, or a test of an extractor, may run before it is killed."
+    )
+    warm_seconds: float = Field(
+        10,
+        gt=0,
+        description="How long a raw inference waits for its model to be loaded before it is told to come back.",
+    )
+    file_bytes: int = Field(
+        64 * 2**20, ge=1024, description="Largest file that a raw inference or a test of an extractor fetches."
+    )
+    texts: int = Field(1000, ge=1, description="Most texts in one raw inference.")
+    calls: int = Field(
+        256, ge=2, description="Raw inferences that an API process takes on at once; a namespace may have half of them."
+    )
+    held_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="Most bytes of texts and files that those hold in memory together."
+    )
+    cache_bytes: int = Field(
+        32 * 2**20, ge=0, description="Memory of an API process for answers kept by `enable_semantic_cache`."
+    )
+    cache_seconds: float = Field(3600, gt=0, description="How long such an answer is kept.")
     models_file: Path | None = Field(
         None,
         description="TOML file of further models (docs/models.md). Unset: `models.toml` in the data folder, if it is "
@@ -257,6 +290,26 @@ class OutboundSettings(_Group):
     max_bytes: int = Field(512 * 2**20, ge=1024, description="Largest answer, counted after decompression.")
 
 
+class WebSettings(_Group):
+    crawls: int = Field(
+        4, ge=1, le=64, description="Crawls that a worker runs at once, each in a process that only fetches and parses."
+    )
+    connections: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Requests that one crawl sends at once. One, where a pause between them is asked for.",
+    )
+    page_bytes: int = Field(8 * 2**20, ge=1024, description="Largest page that is read, counted after decompression.")
+    crawl_bytes: int = Field(64 * 2**20, ge=1024, description="Most text and pictures that one crawl brings home.")
+    image_bytes: int = Field(10 * 2**20, ge=1024, description="Largest picture of a page that is fetched.")
+    images_per_page: int = Field(8, ge=0, le=100, description="Most pictures of one page that are looked at.")
+    images: int = Field(200, ge=0, le=10_000, description="Most pictures of one crawl that are looked at.")
+    pause_seconds: float = Field(
+        30, ge=0, le=3600, description="Longest pause between requests that a site's robots.txt is granted."
+    )
+
+
 class WebhookSettings(_Group):
     allow_http: bool = Field(
         False, description="Whether webhooks may use plain http, which anybody on the way can read."
@@ -339,6 +392,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     outbound: OutboundSettings = OutboundSettings()
+    web: WebSettings = WebSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

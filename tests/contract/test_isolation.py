@@ -183,6 +183,8 @@ async def test_a_foreign_id_is_missing_on_every_route(opened: Open, asked_in: st
         asked = ids | {name: own_ids[name] for name in names[:-1] if name in own_ids}
         if own_ids and (len(names) < 2 or _SHARED.intersection(names)):
             continue
+        if set(names) == {"extractor_id"}:
+            continue  # extractors are everybody's; test_inference holds the namespace of their tests
         answer = await call(opened, other, method, route, asked)
         expected, _ = EXPECTED.get((method, route.path), (404, ""))
         unresolved = answer.status_code == 200 and "X-Namespace-Unresolved" in answer.headers

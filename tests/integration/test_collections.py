@@ -364,7 +364,7 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             extractor = {"feature_extractor_name": item["feature_extractor_name"], "version": item["version"]}
             if item["feature_extractor_name"] in {"passthrough_extractor", "universal_extractor"}:
                 extractor["input_mappings"] = {"content": "content"}
-            kinds = {"image": "bkt_odd", "pdf": "bkt_pages", "audio": "bkt_sounds"}
+            kinds = {"image": "bkt_odd", "pdf": "bkt_pages", "audio": "bkt_sounds", "url": "bkt_sites"}
             fitting = [kinds[kind] for kind in kinds if kind in item["supported_input_types"]]
             bucket = next(iter(fitting), "bkt_posts")
             if item["feature_extractor_name"] in {"multimodal_extractor", "face_identity_extractor"}:

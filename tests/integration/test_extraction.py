@@ -20,6 +20,7 @@ from prismhouse.engine.extractors.run import run_rows
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, MINILM
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.engine.web.found import Crawled, Page
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,9 @@ def codes(results: Sequence[RowResult]) -> list[str | None]:
 def test_documents_hold_what_the_record_promises_when_extracted(record: Any, folder: str) -> None:
     given = {"text": words("A cat. A dog."), "image": photo("chelsea"), "content": words("anything")}
     inputs = {name: part for name, part in given.items() if name in record.input_types}
+    if record.gatherer is not None:
+        found = Page(url="http://x.test/", title="Cats", content="A cat. A dog.")
+        inputs = {"crawl": Part(type="json", value=Crawled(pages=[found]))}
 
     (result,) = run_rows(record.extractor_id, {}, [row("r", **inputs)], 1, folder)
 

@@ -42,7 +42,9 @@ __all__ = [
     "compute",
     "concurrency",
     "files",
+    "inference",
     "models",
+    "gatherers",
     "processes",
     "sealer",
     "signing_keys",
@@ -209,6 +211,21 @@ def compute(settings: Settings) -> Compute:
         object_store_bytes=given.ray_object_store_bytes,
         memory_bytes=given.process_memory_bytes,
     )
+
+
+def inference(settings: Settings) -> Compute:
+    """Return where raw inference runs what must not hold up queries: always here, beside the API process that asks."""
+    return LocalCompute(
+        settings.inference.processes,
+        call_timeout_seconds=settings.inference.call_timeout_seconds,
+        idle_seconds=settings.inference.idle_seconds,
+        memory_bytes=settings.compute.process_memory_bytes,
+    )
+
+
+def gatherers(settings: Settings) -> Compute:
+    """Return where crawls run: on this machine in any case, whose rules for outgoing requests they keep."""
+    return LocalCompute(settings.web.crawls, memory_bytes=settings.compute.process_memory_bytes)
 
 
 def processes(settings: Settings) -> int:

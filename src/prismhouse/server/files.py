@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
@@ -26,7 +27,7 @@ from prismhouse.server.middleware import drain
 from prismhouse.storage.blobs.disposition import disposition, sendable_type
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging, decoded_key
-from prismhouse.storage.blobs.signing import Signer
+from prismhouse.storage.blobs.signing import LinkTampered, Signer
 
 __all__ = ["LocalFiles", "routes"]
 
@@ -101,6 +102,22 @@ class LocalFiles:
     staging: LocalStaging
     blobs: LocalBlobStore
     signer: Signer
+
+    def opened(self, url: str) -> BinaryIO | None:
+        """Return the file of a download link of ours, or None for an address that is not one.
+
+        Raises LinkExpired, LinkForOtherMethod or NoSuchFile.
+        """
+        try:
+            parts = urlsplit(url)
+            if not parts.path.endswith(FILE_PATH):
+                return None
+            signed = self.signer.check("GET", parts.query)
+            return self.blobs.local_path(NamespaceId(signed["namespace_id"]), signed["sha256"]).open("rb")
+        except (ValueError, LinkTampered):
+            return None  # another server of this kind may have signed it: it is fetched like any address
+        except FileNotFoundError as error:
+            raise NoSuchFile from error
 
 
 def routes(files: LocalFiles, *, limit_bytes: int, patience_seconds: float = _PATIENCE_SECONDS) -> APIRouter:

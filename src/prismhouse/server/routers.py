@@ -22,6 +22,7 @@ from prismhouse.api.documents.lineage.routes import routes as document_lineage_r
 from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.documents.scenes.routes import routes as document_scene_routes
 from prismhouse.api.documents.vectors.routes import routes as brought_vector_routes
+from prismhouse.api.inference.routes import routes as inference_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
@@ -72,6 +73,7 @@ def routers(house: House) -> list[APIRouter]:
         document_change_routes(house.document_changes, house.several_documents, house.bulk_changes, callers),
         retriever_routes(house.retrievers, callers),
         annotation_routes(house.annotations, callers),
+        inference_routes(house.inference, house.trials, callers),
         webhook_routes(house.webhooks, house.deliveries, callers),
         feed_routes(house.feed, callers),
     ]

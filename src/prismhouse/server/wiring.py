@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prismhouse.api.annotations.service import Annotations
@@ -27,6 +27,16 @@ from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
+from prismhouse.api.inference.service import (
+    AnswerCache,
+    AsBatchesDo,
+    Inference,
+    Pool,
+    Room,
+    Samples,
+    Sources,
+    Trials,
+)
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
@@ -49,6 +59,7 @@ from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.server import adapters
 from prismhouse.server.files import LocalFiles
 from prismhouse.settings import Settings
@@ -80,6 +91,7 @@ class House:
     fetcher: Fetcher
     sender: Sender
     compute: Compute
+    gatherers: Compute
     jobs: ProcrastinateQueue
     catalogue: Catalogue
     embedder: QueryEmbedder
@@ -114,6 +126,9 @@ class House:
     batch_control: Control
     retrievers: Retrievers
     annotations: Annotations
+    inference: Inference
+    trials: Trials
+    inference_compute: Compute
 
     async def open(self) -> None:
         """Connect to the database; raise DatabaseUnavailable."""
@@ -143,6 +158,8 @@ class House:
         await self.document_scenes.close()
         await self.embedder.close()
         await self.compute.close()
+        await self.inference_compute.close()
+        await self.gatherers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
@@ -221,6 +238,7 @@ def build(settings: Settings, dsn: str) -> House:
         db=db,
         queue=jobs,
         compute=compute,
+        gatherers=(gatherers := ObservedCompute(adapters.gatherers(settings))),
         blobs=blobs,
         copies=copies,
         tasks=tasks,
@@ -235,6 +253,9 @@ def build(settings: Settings, dsn: str) -> House:
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
         extraction=_extraction(settings),
+        gathering=GatherSettings(
+            outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
+        ),
         turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
@@ -243,6 +264,10 @@ def build(settings: Settings, dsn: str) -> House:
     collections.guard_deletion(batches.active_of_collection)
     annotations = Annotations(db, documents=documents, events=events, audit=audit)
     documents.use(annotations)
+    inference_compute = ObservedCompute(adapters.inference(settings))
+    inference, trials = _inference(
+        parts, catalogue, embedder, fetcher, files.local, compute=inference_compute, settings=settings
+    )
     return House(
         settings=settings,
         dsn=dsn,
@@ -254,6 +279,7 @@ def build(settings: Settings, dsn: str) -> House:
         fetcher=fetcher,
         sender=sender,
         compute=compute,
+        gatherers=gatherers,
         jobs=jobs,
         catalogue=catalogue,
         embedder=embedder,
@@ -310,7 +336,42 @@ def build(settings: Settings, dsn: str) -> House:
             audit=audit,
         ),
         annotations=annotations,
+        inference=inference,
+        trials=trials,
+        inference_compute=inference_compute,
     )
+
+
+def _inference(
+    parts: Parts,
+    catalogue: Catalogue,
+    embedder: QueryEmbedder,
+    fetcher: Fetcher,
+    own: LocalFiles | None,
+    *,
+    compute: Compute,
+    settings: Settings,
+) -> tuple[Inference, Trials]:
+    """Return raw inference and the tests of extractors: with the models of queries, and processes of their own."""
+    given, turns = settings.inference, Turns(settings.inference.processes)
+    room = Room(calls=given.calls, held_bytes=given.held_bytes)
+    sources = Sources(fetcher, room, own=own, file_bytes=given.file_bytes)
+    extraction = replace(parts.extraction, cache_dir=str(models_dir(settings).absolute()))
+    extract = AsBatchesDo(replace(parts, compute=compute, turns=turns, extraction=extraction))
+    samples = Samples(catalogue=catalogue, extract=extract, sources=sources)
+    inference = Inference(
+        embedder=embedder,
+        pool=Pool(compute, turns),
+        sources=sources,
+        samples=samples,
+        catalogue=catalogue,
+        settings=given,
+        room=room,
+        extraction=extraction,
+        image_pixels=settings.limits.image_pixels,
+        cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
+    )
+    return inference, Trials(samples=samples, room=room)
 
 
 def _extraction(settings: Settings) -> ExtractorSettings:

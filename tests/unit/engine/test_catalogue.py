@@ -142,6 +142,10 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
         "face_identity_extractor_v1": ["mixpeek://face_identity_extractor@v1/face_identity_sface_v1"],
         "passthrough_extractor_v1": [],
         "universal_extractor_v1": ["mixpeek://universal_extractor@v1/conse_minilm_l6_v2_v1"],
+        "web_scraper_v1": [
+            f"mixpeek://web_scraper@v1/{model}"
+            for model in ("all_minilm_l6_v2_v1", "conse_minilm_l6_v2_v1", "efficientnet_lite2_imagenet_v1")
+        ],
     }
 
 

@@ -45,7 +45,7 @@ async def model() -> AsyncIterator[Model]:
 async def together(model: Model) -> AsyncIterator[Coalescer[str, str]]:
     """Runs of at most four words and twenty letters."""
     with ThreadPoolExecutor(2) as executor:
-        yield Coalescer(model, executor=executor, cost=len, most_cost=20, most_items=4)
+        yield Coalescer(model, executor=lambda _: executor, cost=len, most_cost=20, most_items=4)
         model.gate.set()
 
 
@@ -156,7 +156,7 @@ async def test_everybody_gets_their_own_in_order_whatever_is_asked(
     model = Model()
     model.gate.set()
     with ThreadPoolExecutor(2) as executor:
-        together = Coalescer(model, executor=executor, cost=len, most_cost=20, most_items=4)
+        together = Coalescer(model, executor=lambda _: executor, cost=len, most_cost=20, most_items=4)
         answers = await asyncio.gather(*(together.call(name, words, share=share) for name, share, words in calls))
 
     assert answers == [[word.upper() for word in words] for _, _, words in calls]

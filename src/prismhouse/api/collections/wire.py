@@ -11,6 +11,7 @@ from prismhouse.api.collections.service import Counted
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
 
+_HIDDEN = "********"
 __all__ = ["collection_answer", "features_answer", "menu_answer"]
 
 FreeForm = dict[str, Any]
@@ -25,7 +26,7 @@ def collection_answer(counted: Counted) -> FreeForm:
     if row.extractor_name == BROUGHT:
         extractor["parameters"] = None
     else:
-        extractor["parameters"] = {"extractor_type": row.extractor_name, **extractor["parameters"]}
+        extractor["parameters"] = {"extractor_type": row.extractor_name, **_shown(extractor["parameters"])}
     return {
         "collection_id": row.collection_id,
         "collection_name": row.name,
@@ -116,3 +117,9 @@ def menu_answer(features: Sequence[tuple[str, ExtractorRecord]]) -> FreeForm:
             by_modality.setdefault(kind, []).append(entry)
     modalities = [{"modality": kind, "features": entries} for kind, entries in by_modality.items()]
     return {"modalities": modalities, "custom_features": [], "full_res_multiplier": 1.0}
+
+
+def _shown(parameters: Mapping[str, Any]) -> FreeForm:
+    """Return parameters without the values of headers, which may be credentials."""
+    headers = parameters.get("custom_headers")
+    return {**parameters, "custom_headers": dict.fromkeys(headers, _HIDDEN)} if headers else dict(parameters)

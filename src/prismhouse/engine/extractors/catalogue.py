@@ -19,6 +19,7 @@ from prismhouse.engine.extractors import (
     scrolling,
     text,
     universal,
+    web,
 )
 from prismhouse.engine.extractors.custom import Broken, Found, find
 from prismhouse.engine.extractors.definition import Definition
@@ -42,6 +43,7 @@ BUILTIN = (
     universal.DEFINITION,
     scrolling.DEFINITION,
     passthrough.DEFINITION,
+    web.DEFINITION,
 )
 
 

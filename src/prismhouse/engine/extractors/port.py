@@ -154,7 +154,10 @@ class VectorOutput:
 class ExtractorRecord:
     """What the catalogue says of an extractor. Schemas are JSON Schema objects.
 
-    `source` is `builtin`, or `custom` for those of other packages, which the catalogue sets.
+    `source` is `builtin`, or `custom` for those of other packages, which the catalogue sets. `gatherer` is set where
+    rows need more than they bring, such as the pages of a site: `module:function` that is called before, in a process
+    beside those that compute, with the parameters, a row and the settings of the house; it returns the row with more
+    inputs, or its failure. `gathering_parameter` names the parameter that says how many seconds that may take.
     """
 
     name: str
@@ -175,6 +178,8 @@ class ExtractorRecord:
     max_inputs: Mapping[str, int] = field(default_factory=dict)
     example_usage: Mapping[str, Any] | None = None
     source: str = "builtin"
+    gatherer: str | None = None
+    gathering_parameter: str | None = None
 
     @property
     def extractor_id(self) -> str:

@@ -43,7 +43,7 @@ class Coalescer(Generic[Item, Out]):
     Args:
         run: `(model, items)` to one result for each item, in their order; an item that fails alone gives an exception
             in its place. Called on the executor.
-        executor: its threads bound how many models run at once.
+        executor: of a model; its threads bound how many models run at once.
         cost: of an item, in any unit; a run takes `most_cost` of it and at least one item, so that nobody waits long.
         most_items: of a run.
     """
@@ -52,7 +52,7 @@ class Coalescer(Generic[Item, Out]):
         self,
         run: Callable[[str, list[Item]], Sequence[Out | Exception]],
         *,
-        executor: Executor,
+        executor: Callable[[str], Executor],
         cost: Callable[[Item], int],
         most_cost: int,
         most_items: int,
@@ -93,7 +93,7 @@ class Coalescer(Generic[Item, Out]):
         while group := self._take(lane):
             items = [call.items[place] for call, place in group]
             try:
-                made = await loop.run_in_executor(self._executor, self._run, model, items)
+                made = await loop.run_in_executor(self._executor(model), self._run, model, items)
             except Exception as error:  # noqa: BLE001 - handed to the callers that wait
                 made = [error] * len(items)
             for (call, place), one in zip(group, made, strict=True):

@@ -33,6 +33,7 @@ __all__ = ["EmbedderClosed", "ModalityNotServed", "QueryEmbedder", "QueryImageRe
 _REMEMBERED_TEXTS = 2048
 _REMEMBERED_CHARS = 1000
 _THREADS = 2
+_REMOTE_THREADS = 8
 _TEXTS_PER_RUN = 64
 _CHARS_PER_RUN = 8_192
 _READ_CHARS = 1_200
@@ -78,17 +79,22 @@ class QueryEmbedder:
         self._threads = threads
         self._image_pixels = image_pixels
         self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="query-embedder")
+        self._remote = ThreadPoolExecutor(max_workers=_REMOTE_THREADS, thread_name_prefix="endpoint-embedder")
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-loader")
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._texts: Coalescer[str, FloatArray] = Coalescer(
             self._read,
-            executor=self._executor,
+            executor=self._executor_of,
             cost=lambda text: min(len(text), _READ_CHARS),
             most_cost=_CHARS_PER_RUN,
             most_items=_TEXTS_PER_RUN,
         )
         self._images: Coalescer[bytes, FloatArray] = Coalescer(
-            self._look, executor=self._executor, cost=lambda _: 1, most_cost=_IMAGES_PER_RUN, most_items=_IMAGES_PER_RUN
+            self._look,
+            executor=self._executor_of,
+            cost=lambda _: 1,
+            most_cost=_IMAGES_PER_RUN,
+            most_items=_IMAGES_PER_RUN,
         )
         self._remembered: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
         self._closed = False
@@ -158,11 +164,16 @@ class QueryEmbedder:
         await self._texts.close(EmbedderClosed())
         await self._images.close(EmbedderClosed())
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self._remote.shutdown)
         await asyncio.to_thread(self._loader.shutdown)
 
     def _check_open(self) -> None:
         if self._closed:
             raise EmbedderClosed
+
+    def _executor_of(self, model: str) -> ThreadPoolExecutor:
+        """Return threads for a model: those who wait for another server take none from those who compute."""
+        return self._remote if "url" in entry(model).options else self._executor
 
     def _load(self, model: str) -> None:
         loaded(model, threads=self._threads, cache_dir=self._cache_dir)

@@ -27,7 +27,7 @@ from prismhouse.storage.outbound.guard import (
 )
 from prismhouse.storage.outbound.observed import observed
 
-__all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable"]
+__all__ = ["Fetched", "Fetcher", "URLRefused", "URLUnreachable", "decoded"]
 
 _CHUNK_BYTES = 1 << 18
 _MEMORY_BYTES = 1 << 20
@@ -139,7 +139,7 @@ async def _receive(response: httpx2.Response, url: str, limit: int) -> Fetched:
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by the receiver
     size, head, sha256 = 0, b"", hashlib.sha256()
     try:
-        async for piece in _decoded(response):
+        async for piece in decoded(response):
             size += len(piece)
             _check_size(size, limit)
             sha256.update(piece)
@@ -168,7 +168,7 @@ def _check_size(size: int, limit: int) -> None:
         raise Refusal(f"the answer has more than {limit} bytes")
 
 
-async def _decoded(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def decoded(response: httpx2.Response) -> AsyncIterator[bytes]:
     """Yield decoded bytes in pieces of at most 256 KiB, so that the caller counts a bomb before it unfolds."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:

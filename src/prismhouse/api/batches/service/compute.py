@@ -29,7 +29,11 @@ async def extract(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
     """Extract in calls that are short enough for others to have their turn; leave the rest when it is enough."""
     reading = Reading(parts, namespace_id, collection=work.collection, record=work.record, origins=work.origins)
     extraction = Extraction(
-        parts=parts, namespace_id=namespace_id, collection=work.collection, attempt=work.chunk.attempt
+        parts=parts,
+        namespace_id=namespace_id,
+        collection=work.collection,
+        record=work.record,
+        attempt=work.chunk.attempt,
     )
     async with aclosing(reading.portions(work.chunk.source_ids)) as portions:
         async for mapped in portions:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import structlog
 
+from prismhouse.api.batches.service.gather import gathered
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.engine.extractors.bounds import bounded
-from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Part, Row, RowFailure, RowResult
 from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import NamespaceId
@@ -38,6 +39,7 @@ class Extraction:
     parts: Parts
     namespace_id: NamespaceId
     collection: Any
+    record: ExtractorRecord
     attempt: int = 1
     measured: Rate = field(default_factory=Rate)
     isolated: list[str] = field(default_factory=list)
@@ -49,19 +51,26 @@ class Extraction:
         Raises:
             WarehouseError: when extraction as a whole cannot run (a model is missing), which no row is to blame for.
         """
+        began = time.perf_counter()
+        rows, failed = await gathered(self.parts, self.record, self.collection.parameters, rows)
+        if self.record.gatherer is not None:
+            self.measured += Rate(time.perf_counter() - began)
+        results = [*failed, *await self._run(rows)]
+        return {result.row_id: Extracted(result, self.attempt) for result in results}
+
+    async def _run(self, rows: Sequence[Row]) -> list[RowResult]:
         if not rows:
-            return {}
+            return []
         try:
-            results = await self._call(rows)
+            return await self._call(rows)
         except (WorkerLost, ComputeTimedOut, MemoryError) as error:
             # Once more even if it was alone: the death may have had another cause, such as a neighbour's hunger.
             retry = len(rows) > 1 or isinstance(error, WorkerLost)
-            results = await self._one_by_one(rows) if retry else [_failed(rows[0], _resource_failure(error))]
+            return await self._one_by_one(rows) if retry else [_failed(rows[0], _resource_failure(error))]
         except WarehouseError:
             raise
         except Exception as error:  # noqa: BLE001 - recorded, and it becomes a failed row
-            results = await self._one_by_one(rows) if len(rows) > 1 else [_raised(rows[0], error)]
-        return {result.row_id: Extracted(result, self.attempt) for result in results}
+            return await self._one_by_one(rows) if len(rows) > 1 else [_raised(rows[0], error)]
 
     async def _one_by_one(self, rows: Sequence[Row]) -> list[RowResult]:
         return [await self._alone(row) for row in rows]

@@ -19,6 +19,7 @@ from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.media.limits import MediaLimits
+from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.settings import LimitSettings, WorkerSettings
 from prismhouse.storage.blobs.copies import LocalCopies
@@ -58,12 +59,14 @@ class ExtractorSettings:
 class Parts:
     """The house that batches stand in.
 
+    `gatherers` are the processes for what waits for others, such as crawls; `gathering` is what these are told.
     `owed` are starts of chunks that could not be taken back, since no database answered.
     """
 
     db: Database
     queue: JobQueue
     compute: Compute
+    gatherers: Compute
     blobs: BlobStore
     copies: LocalCopies
     tasks: Tasks
@@ -78,5 +81,6 @@ class Parts:
     chunks_in_flight: int
     limits: LimitSettings
     extraction: ExtractorSettings
+    gathering: GatherSettings = field(default_factory=GatherSettings)
     turns: Turns = field(default_factory=lambda: Turns(2))
     owed: deque[tuple[NamespaceId, BatchRow, Chunk]] = field(default_factory=deque)

@@ -16,7 +16,7 @@ from prismhouse.engine.inference.registry import MINILM, WHISPER_BASE, WHISPER_T
 from prismhouse.engine.media.sound import Sound
 from prismhouse.kit.errors import WarehouseError
 
-__all__ = ["Heard", "speech_model", "speech_vector", "transcribe", "without_speech"]
+__all__ = ["Heard", "said", "speech_model", "speech_vector", "transcribe", "without_speech"]
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ def transcribe(sound: Sound, parameters: Mapping[str, Any], resources: Resources
     model: SpeechModel = loaded(speech_model(parameters), threads=resources.threads, cache_dir=resources.cache_dir)
     language = (parameters["transcription_language"] or "").partition("-")[0] or None
     try:
-        return Heard(speech=_said(model, sound, language))
+        return Heard(speech=said(model, sound, language))
     except WarehouseError:
         raise
     except Exception as error:  # noqa: BLE001 - recorded: the documents are written without a transcription
@@ -58,7 +58,7 @@ def transcribe(sound: Sound, parameters: Mapping[str, Any], resources: Resources
         return without_speech("transcription_failed", message)
 
 
-def _said(model: SpeechModel, sound: Sound, language: str | None) -> Speech:
+def said(model: SpeechModel, sound: Sound, language: str | None) -> Speech:
     """Transcribe some minutes at a time, all in the language of the first that has words."""
     words: list[Word] = []
     for start, samples in sound.portions():

@@ -1,0 +1,147 @@
+"""What the catalogue says of the web scraper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.pictures import visual_outputs
+from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.web.extract import WebExtractor
+from prismhouse.engine.extractors.web.parameters import WebScraperParameters
+from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
+from prismhouse.engine.web.gather import GATHER
+
+__all__ = ["DEFINITION"]
+
+_NAME, _VERSION = "web_scraper", "v1"
+_STORED = "web_scraper_v1_{}_embedding"
+
+
+def _field(kind: str, description: str) -> dict[str, str]:
+    return {"type": kind, "description": description}
+
+
+def _list(description: str, **properties: str) -> dict[str, Any]:
+    inner = {name: {"type": "string", "description": text} for name, text in properties.items()}
+    return {"type": "array", "description": description, "items": {"type": "object", "properties": inner}}
+
+
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "content": _field("string", "Text of the page, or of its chunk, without menus, headers and footers."),
+        "title": _field("string", "Title of the page."),
+        "page_url": _field("string", "Address of the page, after redirects."),
+        "code_blocks": _list(
+            "Blocks of code that begin in it.", language="As the page calls it.", code="The code, as it stands."
+        ),
+        "images": {
+            "type": "array",
+            "description": "Pictures that stand in it; `labels` where they were looked at.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "url": _field("string", "Address of the picture."),
+                    "alt": _field("string", "What the page says of it."),
+                    "labels": {
+                        "type": "array",
+                        "description": "The likeliest of 1000 ImageNet labels, likeliest first.",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "label": _field("string", "Name of the label."),
+                                "confidence": _field("number", "Probability, 0 to 1."),
+                            },
+                        },
+                    },
+                },
+            },
+        },
+        "asset_links": _list("Files linked to, which were not fetched.", url="Address.", text="Text of the link."),
+        "page_index": _field("integer", "Place of the page in the crawl, from 0."),
+        "chunk_index": _field("integer", "Place of the chunk in its page, from 0."),
+        "total_chunks": _field("integer", "Chunks of the page."),
+        "crawl_depth": _field("integer", "Links from the first page to it."),
+        "parent_url": _field("string", "Address of the page that links to it; null for the first page."),
+        "embedding_truncated": _field("boolean", "True when the text is longer than the model reads."),
+    },
+}
+
+
+def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
+    """Return the vectors that are asked for; the text's leads, where it is."""
+    image, structure = visual_outputs(_STORED.format("image"), _STORED.format("structure"))
+    text = VectorOutput(
+        name=MINILM,
+        storage_name=_STORED.format("text"),
+        dimensions=all_models()[MINILM].dimensions,
+        distance="cosine",
+        model=MINILM,
+    )
+    wanted = (
+        (text, "generate_text_embeddings"),
+        (image, "generate_image_embeddings"),
+        (structure, "generate_structure_embeddings"),
+    )
+    chosen = [output for output, name in wanted if parameters[name]]
+    return tuple(
+        VectorOutput(
+            name=output.name,
+            storage_name=output.storage_name,
+            dimensions=output.dimensions,
+            distance=output.distance,
+            model=output.model,
+            query_modalities=output.query_modalities,
+            primary=place == 0,
+        )
+        for place, output in enumerate(chosen)
+    )
+
+
+_DEFAULTS = WebScraperParameters().model_dump(mode="json")
+_RECORD = ExtractorRecord(
+    name=_NAME,
+    version=_VERSION,
+    description="Crawls a site from one address on, by the rules of its robots.txt, and embeds its pages and pictures.",
+    category="text",
+    icon="globe",
+    input_schema={
+        "type": "object",
+        "properties": {"url": {"type": "string", "description": "Address of the first page, http or https."}},
+        "required": ["url"],
+    },
+    output_schema=_OUTPUT_SCHEMA,
+    parameter_schema=WebScraperParameters.model_json_schema(),
+    default_parameters=_DEFAULTS,
+    input_types={"url": ("url", "string", "text")},
+    vector_outputs=_outputs(_DEFAULTS),
+    position_fields=("page_url", "chunk_index"),
+    max_inputs={"url": 1},
+    costs=priced(2, "moderate", {"page": 5, "image": 2}),
+    gatherer=GATHER,
+    gathering_parameter="crawl_timeout",
+    example_usage={
+        "feature_extractor_name": _NAME,
+        "version": _VERSION,
+        "input_mappings": {"url": "url"},
+        "parameters": {
+            "max_depth": 1,
+            "max_pages": 20,
+            "chunk_strategy": "paragraphs",
+            "chunk_size": 5,
+            "chunk_overlap": 1,
+        },
+    },
+)
+
+
+def _load(parameters: Mapping[str, Any], resources: Resources) -> WebExtractor:
+    """Return the extractor; raise ModelMissing for what it may need, before a page is read."""
+    if parameters["generate_image_embeddings"] or parameters["generate_structure_embeddings"]:
+        check_installed(CONSE)
+    return WebExtractor(parameters, resources)
+
+
+DEFINITION = Definition(record=_RECORD, parameters=WebScraperParameters, load=_load, outputs=_outputs)
