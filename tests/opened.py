@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from prismhouse.server.app import create_app
 from prismhouse.server.wiring import House, build
-from prismhouse.settings import Settings
+from prismhouse.settings import LimitSettings, Settings
 
 
 @dataclass
@@ -38,7 +38,8 @@ class Open:
 @pytest.fixture(scope="session")
 async def house(fresh_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """The application's parts as `serve` joins them, without a process; tests keep apart by organization."""
-    house = build(Settings(data_dir=tmp_path_factory.mktemp("house")), fresh_database())
+    limits = LimitSettings(custom_extractors=100)
+    house = build(Settings(data_dir=tmp_path_factory.mktemp("house"), limits=limits), fresh_database())
     await house.open()
     yield house
     await house.close()

@@ -22,6 +22,7 @@ BUCKETS = {
     "bkt_pages": {"file": {"type": "pdf"}},
     "bkt_sounds": {"file": {"type": "audio"}},
     "bkt_sites": {"site": {"type": "string"}},
+    "bkt_films": {"file": {"type": "video"}},
     "bkt_two_texts": {"title": {"type": "text"}, "body": {"type": "text"}},
 }
 

@@ -222,6 +222,14 @@ class LimitSettings(_Group):
     body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body.")
     inline_blob_bytes: int = Field(10 * 2**20, ge=1024, description="Largest blob given inline as base64 or text.")
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
+    model_bytes: int = Field(5 * 2**30, ge=1024, description="Largest archive of a model that is uploaded.")
+    model_unpacked_bytes: int = Field(20 * 2**30, ge=1024, description="Largest that such an archive may unpack to.")
+    models: int = Field(50, ge=0, description="Most models that one organization keeps.")
+    custom_extractors: int = Field(
+        0,
+        ge=0,
+        description="Most extractors that an organization may send in as code, for you to look at and install.",
+    )
     sync_confirm_bytes: int = Field(
         100 * 2**20, ge=1, description="Uploaded files of this size and more are confirmed by a background task."
     )
@@ -257,6 +265,9 @@ class MediaSettings(_Group):
     pdf_bytes: int = Field(512 * 2**20, ge=1024, description="Largest PDF that is opened.")
     pdf_pages: int = Field(
         1_000, ge=1, description="Most pages of a PDF that are read; the others are counted and told."
+    )
+    pdf_blocks: int = Field(
+        20_000, ge=1, description="Most blocks of a PDF, each a document; that there are more is told."
     )
     pdf_pixels: int = Field(25_000_000, ge=10_000, description="Largest picture that a page of a PDF is drawn as.")
     pdf_seconds: float = Field(600, gt=0, description="Longest that reading and drawing one PDF may take.")

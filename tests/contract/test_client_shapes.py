@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from mixpeek import models
+from tests.model_archives import extractor_zip, form, small_archive
 from tests.opened import Open
 
 USER = "/v1/organizations/users/admin@localhost"
@@ -115,6 +116,67 @@ async def test_uploads(opened: Open) -> None:
 
     assert (started.status, task.status) == ("PROCESSING", "PENDING")
     assert receipt.task.task_type == "api_buckets_uploads_batch_confirm"
+
+
+async def test_models(opened: Open) -> None:
+    client = opened.client()
+    await client.post("/v1/namespaces", json={"namespace_name": "shapes"})
+    asked = {"name": "mine", "version": "1.0.0", "model_format": "onnx", "description": "of mine"}
+    issued = read("ModelPresignedURLResponse", (await client.post("/v1/models/uploads", json=asked)).json())
+    await opened.house.staging.receive(
+        issued.s3_key, _chunks(small_archive()), content_type="application/gzip", limit_bytes=10_000
+    )
+    confirmed = read(
+        "ConfirmModelUploadResponse", (await client.post(f"/v1/models/uploads/{issued.upload_id}/confirm")).json()
+    )
+    one, at = f"/v1/models/{confirmed.model_id}", "/v1/namespaces/shapes/models"
+    fields = [("name", "own"), ("version", "1.0.0"), ("model_format", "onnx"), ("memory_gb", "2")]
+    body, content_type = form(fields, small_archive())
+    sent = await client.post(at, content=body, headers={"Content-Type": content_type})
+
+    own = read("ModelUploadResponse", sent.json())
+    listed = read("OrgModelListResponse", (await client.get("/v1/models")).json())
+    found = read("OrgModelDetailResponse", (await client.get(one)).json())
+    link = (await client.get(f"{one}/download")).json()["download_url"]
+    available = read("AvailableOrgModelsResponse", (await client.get(f"{at}/available")).json())
+    enabled = read("EnableOrgModelResponse", (await client.post(f"{at}/org/{confirmed.model_id}/enable")).json())
+    inside = read("ModelListResponse", (await client.get(at)).json())
+    detail = read("ModelDetailResponse", (await client.get(f"{at}/{own.model_id}")).json())
+    opened.house.models.deployments.patience_seconds = 0
+    deployed = read("ModelDeployResponse", (await client.post(f"{at}/{own.model_id}/deploy")).json())
+    disabled = read("DisableOrgModelResponse", (await client.post(f"{at}/org/{confirmed.model_id}/disable")).json())
+    gone = read("ModelDeleteResponse", (await client.delete(f"{at}/{own.model_id}")).json())
+    read("OrgModelDeleteResponse", (await client.delete(one)).json())
+
+    assert listed.total == available.total == 1
+    assert found.model.validation["files"]["model.onnx"] == len(b"no graph")
+    assert link.startswith("http")
+    assert enabled.deployment_status == "not_deployed"
+    assert {item.name for item in inside.models} == {"mine", "own"}
+    assert detail.model.resource_requirements.memory == 2 * 2**30
+    assert deployed.deployment_status == "pending"
+    assert disabled.success
+    assert gone.model_id == own.model_id
+
+
+async def test_submitted_extractors(opened: Open) -> None:
+    client = opened.client()
+    asked = {"name": "mine", "version": "v1", "file_name": "mine.zip"}
+    uploads = "/v1/extractors/submissions/uploads"
+    issued = read("SubmissionPresignedURLResponse", (await client.post(uploads, json=asked)).json())
+    await opened.house.staging.receive(
+        issued.s3_key, _chunks(extractor_zip("mine")), content_type="application/zip", limit_bytes=10_000
+    )
+
+    answer = await client.post(f"{uploads}/{issued.submission_id}/confirm", json={})
+    confirmed = read("ConfirmSubmissionResponse", answer.json())
+    listed = read("SubmissionListResponse", (await client.get("/v1/extractors/submissions")).json())
+    path = f"/v1/extractors/submissions/{issued.submission_id}"
+    found = read("SubmissionDetailResponse", (await client.get(path)).json())
+
+    assert (issued.version, confirmed.status) == ("1.0.0", "pending_review")
+    assert [item.status for item in listed.submissions] == ["pending_review"]
+    assert found.submission["manifest"]["metadata"]["feature_extractor_name"] == "mine"
 
 
 async def _chunks(data: bytes) -> AsyncIterator[bytes]:

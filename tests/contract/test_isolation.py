@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.routing import Route
+from tests.model_archives import small_archive
 from tests.opened import Open
 
 # What tenant A owns, by the name of the path parameter. A route with a parameter that is not here is called with
@@ -112,6 +113,15 @@ async def belongings(client: httpx2.AsyncClient) -> Ids:
     await make(f"/v1/collections/{collection}/documents", {"text": "of A"}, "document_id", "document_id")
     await client.get("/v1/events")  # gives events their places, and makes deliveries of them
     log = await client.get(f"/v1/organizations/webhooks/{ids['identifier']}/deliveries", params={"limit": 1})
+    asked = {"name": _OWNED, "version": "1.0.0", "model_format": "onnx"}
+    issued = (await client.post("/v1/models/uploads", json=asked)).json()
+    await client.put(
+        issued["presigned_url"], content=small_archive(), headers={"Content-Type": issued["required_content_type"]}
+    )
+    model = await make(f"/v1/models/uploads/{issued['upload_id']}/confirm", {}, "model_id", "model_id")
+    await make(f"/v1/namespaces/{space}/models/org/{model}/enable", {}, "model_id")
+    submission = {"name": _OWNED, "version": "1.0.0"}
+    await make("/v1/extractors/submissions/uploads", submission, "submission_id", "submission_id")
     ids["delivery_id"] = log.json()["results"][0]["delivery_id"]
     return ids
 

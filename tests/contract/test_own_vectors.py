@@ -73,6 +73,11 @@ async def test_dense_vectors_are_found_and_given_back_when_inferred(opened: Open
     )
     assert made["inserted"] == 3
     assert made["document_ids"] == ["a", "b", "c"]
+    collection = (await client.post("/v1/collections/list")).json()["results"][0]["collection_id"]
+    features = (await client.get(f"/v1/collections/{collection}/features")).json()
+    told = models.DescribeCollectionFeaturesResponse.from_dict(features)
+    assert told is not None
+    assert all("array" in (one.vector_index.supported_inputs or ()) for one in told.features)
     assert made["unsearchable_document_ids"] == ["c"]
     assert made["dropped_payload_fields"] == {"c": ["_internal", "document_id"]}
     assert made["write_token"]

@@ -364,7 +364,13 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             extractor = {"feature_extractor_name": item["feature_extractor_name"], "version": item["version"]}
             if item["feature_extractor_name"] in {"passthrough_extractor", "universal_extractor"}:
                 extractor["input_mappings"] = {"content": "content"}
-            kinds = {"image": "bkt_odd", "pdf": "bkt_pages", "audio": "bkt_sounds", "url": "bkt_sites"}
+            kinds = {
+                "image": "bkt_odd",
+                "pdf": "bkt_pages",
+                "audio": "bkt_sounds",
+                "video": "bkt_films",
+                "url": "bkt_sites",
+            }
             fitting = [kinds[kind] for kind in kinds if kind in item["supported_input_types"]]
             bucket = next(iter(fitting), "bkt_posts")
             if item["feature_extractor_name"] in {"multimodal_extractor", "face_identity_extractor"}:
@@ -377,6 +383,10 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             answer = await client.post("/v1/collections", json=body)
             assert answer.status_code == 200, answer.text
             CollectionResponse.from_dict(answer.json())
+            features = (await client.get(f"/v1/collections/{body['collection_name']}/features")).json()
+            told = DescribeCollectionFeaturesResponse.from_dict(features)
+            assert told is not None
+            assert len(told.features or ()) == len(answer.json()["vector_indexes"])
             uris = [index["feature_uri"] for index in answer.json()["vector_indexes"]]
             async with db.read() as unit:
                 standing = await vectors.load(unit.within(NamespaceId("ns_one")), uris)

@@ -158,3 +158,21 @@ def test_what_no_model_here_can_do_is_refused_by_name_before_a_batch(name: str, 
 
 def test_parameters_that_clients_send_by_default_are_taken() -> None:
     assert Catalogue().validate_parameters(_RECORD, {"use_vlm_correction": True, "vlm_model": "gemini-2.5-flash"})
+
+
+def test_blocks_over_the_limit_are_left_out_and_told(folder: str) -> None:
+    settings = {"min_text_length": 5, "use_layout_detection": False, "generate_thumbnails": False}
+    whole = extracted(folder, report(), **settings)
+    of_two = sum(one.fields["page_number"] < 3 for one in whole.documents)
+
+    cut = extracted(folder, report(), MediaLimits(pdf_blocks=3), **settings)
+    exact = extracted(folder, report(), MediaLimits(pdf_blocks=len(whole.documents)), **settings)
+    full = extracted(folder, report(), MediaLimits(pdf_blocks=of_two), **settings)
+
+    assert told(cut) == told(whole)[:3]
+    (failure,) = cut.partial_failures
+    assert (failure.code, failure.missing_feature) == ("too_many_blocks", None)
+    assert "PRISMHOUSE_MEDIA__PDF_BLOCKS" in failure.message
+    assert cut.dropped == {"pages": {"max_document_blocks_cap": 2}}
+    assert (told(exact), list(exact.partial_failures), exact.dropped) == (told(whole), [], {})
+    assert (told(full), full.partial_failures[0].code) == (told(whole)[:of_two], "too_many_blocks")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from prismhouse import __version__
+from prismhouse.api.models.routes import FORM_PATH
 from prismhouse.api.web import errors
 from prismhouse.server import reference, unbuilt
 from prismhouse.server.middleware import Edge
@@ -40,7 +41,13 @@ class _Application(FastAPI):
         """Return the whole stack inside the edge, so that even the answer to a crash has a request id."""
         paths = [getattr(route, "path", "") for route in self.routes]
         roots = frozenset(path.split("/")[2] for path in paths if path.startswith("/v1/"))
-        return Edge(super().build_middleware_stack(), body_bytes=self.body_bytes, roots=roots, unlimited=_STREAMED)
+        return Edge(
+            super().build_middleware_stack(),
+            body_bytes=self.body_bytes,
+            roots=roots,
+            unlimited=_STREAMED,
+            forms=FORM_PATH,
+        )
 
 
 def create_app(house: House) -> FastAPI:

@@ -42,16 +42,24 @@ class Edge:
     """Outermost application.
 
     `roots` are the first path segments that also work without `/v1` before them; `unlimited` names the methods and
-    paths that take bodies of any size and encoding, and see to limits themselves.
+    paths that take bodies of any size and encoding, and see to limits themselves; `forms` matches the paths to which
+    such bodies are posted.
     """
 
     def __init__(
-        self, app: ASGIApp, *, body_bytes: int, roots: frozenset[str], unlimited: Collection[tuple[str, str]] = ()
+        self,
+        app: ASGIApp,
+        *,
+        body_bytes: int,
+        roots: frozenset[str],
+        unlimited: Collection[tuple[str, str]] = (),
+        forms: str = "",
     ) -> None:
         self._app = app
         self._body_bytes = body_bytes
         self._roots = roots
         self._unlimited = frozenset(unlimited)
+        self._forms = re.compile(forms) if forms else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -105,7 +113,9 @@ class Edge:
             scope["raw_path"] = after.encode() + raw.removeprefix(before.encode())
 
     def _streamed(self, scope: Scope) -> bool:
-        return (scope["method"], scope["path"]) in self._unlimited
+        if (scope["method"], scope["path"]) in self._unlimited:
+            return True
+        return self._forms is not None and scope["method"] == "POST" and bool(self._forms.fullmatch(scope["path"]))
 
     def _refusal(self, scope: Scope, headers: Headers) -> WarehouseError | None:
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:

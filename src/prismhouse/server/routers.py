@@ -23,10 +23,12 @@ from prismhouse.api.documents.routes import routes as document_routes
 from prismhouse.api.documents.scenes.routes import routes as document_scene_routes
 from prismhouse.api.documents.vectors.routes import routes as brought_vector_routes
 from prismhouse.api.inference.routes import routes as inference_routes
+from prismhouse.api.models.routes import routes as model_routes
 from prismhouse.api.namespaces.routes import routes as namespace_routes
 from prismhouse.api.objects.routes import routes as object_routes
 from prismhouse.api.organizations.routes import routes as organization_routes
 from prismhouse.api.retrievers.routes import routes as retriever_routes
+from prismhouse.api.submissions.routes import routes as submission_routes
 from prismhouse.api.tasks.routes import routes as task_routes
 from prismhouse.api.uploads.routes import routes as upload_routes
 from prismhouse.api.web.caller import Callers
@@ -58,6 +60,8 @@ def routers(house: House) -> list[APIRouter]:
         brought_vector_routes(house.namespaces, house.document_upserts, house.promotions, house.documents, callers),
         namespace_routes(house.namespaces, callers, deletion=house.namespace_deletion),
         task_routes(house.tasks, callers),
+        model_routes(house.models, callers),
+        submission_routes(house.submissions, callers),
         bucket_routes(house.buckets, callers),
         object_routes(house.objects, callers),
         upload_routes(house.uploads, callers),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prismhouse.api.annotations.service import Annotations
+from prismhouse.api.archives.service import Archives
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.reports.service import Reports
@@ -37,6 +38,8 @@ from prismhouse.api.inference.service import (
     Sources,
     Trials,
 )
+from prismhouse.api.models.routes import Models
+from prismhouse.api.models.service import Bringing, Deployments, Keeping, Lender, QueryEmbedders
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
@@ -44,6 +47,7 @@ from prismhouse.api.objects.jobs import register_jobs as register_object_jobs
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
+from prismhouse.api.submissions.service import Submissions
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
@@ -58,6 +62,7 @@ from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.inference.registry import use_models
+from prismhouse.engine.inference.uploaded import FOLDER
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.server import adapters
@@ -100,6 +105,8 @@ class House:
     namespaces: Namespaces
     namespace_deletion: Deletion
     tasks: Tasks
+    models: Models
+    submissions: Submissions
     events: Events
     feed: Feed
     webhooks: Webhooks
@@ -201,6 +208,40 @@ def build(settings: Settings, dsn: str) -> House:
     )
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
+    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
+    archives = Archives(
+        db,
+        blobs=blobs,
+        staging=files.staging,
+        copies=copies,
+        downloads=downloads,
+        jobs=jobs,
+        blob_bytes=settings.limits.blob_bytes,
+        unpacked=models_dir(settings) / FOLDER,
+    )
+    extraction = _extraction(settings)
+    bringing = Bringing(db, archives=archives, compute=compute, limits=settings.limits)
+    lender = Lender(
+        db,
+        archives=archives,
+        limits=bringing.unpacking,
+        unpacked_at=models_dir(settings) if settings.compute.kind == "local" else None,
+    )
+    models = Models(
+        bringing=bringing,
+        keeping=Keeping(db, archives=archives),
+        deployments=Deployments(
+            db,
+            lender=lender,
+            compute=compute,
+            jobs=jobs,
+            threads=extraction.threads,
+            cache_dir=extraction.cache_dir,
+        ),
+        namespaces=namespaces,
+        forms=settings.data_dir / "copies",
+        form_bytes=settings.limits.model_bytes,
+    )
     objects = Objects(
         db,
         buckets=buckets,
@@ -210,7 +251,10 @@ def build(settings: Settings, dsn: str) -> House:
         limits=settings.limits,
         downloads=downloads,
     )
-    collections = Collections(db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, audit=audit)
+    collections = Collections(
+        db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, models=lender, audit=audit
+    )
+    models.keeping.guard(collections.using_model)
     documents = Documents(
         db,
         collections=collections,
@@ -233,7 +277,6 @@ def build(settings: Settings, dsn: str) -> House:
         jobs=jobs,
     )
     register_upload_jobs(jobs, uploads)
-    copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
     parts = Parts(
         db=db,
         queue=jobs,
@@ -252,10 +295,11 @@ def build(settings: Settings, dsn: str) -> House:
         worker=settings.worker,
         chunks_in_flight=adapters.chunks_in_flight(settings),
         limits=settings.limits,
-        extraction=_extraction(settings),
         gathering=GatherSettings(
             outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
         ),
+        extraction=extraction,
+        models=lender,
         turns=Turns(adapters.processes(settings)),
     )
     batches = Batches(parts)
@@ -288,6 +332,8 @@ def build(settings: Settings, dsn: str) -> House:
         namespaces=namespaces,
         namespace_deletion=deletion,
         tasks=tasks,
+        models=models,
+        submissions=Submissions(db, archives=archives, compute=compute, limit=settings.limits.custom_extractors),
         events=events,
         feed=feed,
         webhooks=webhooks,
@@ -334,6 +380,7 @@ def build(settings: Settings, dsn: str) -> House:
             filter_depth=settings.limits.filter_depth,
             link_blob=downloads.of_reference,
             audit=audit,
+            models=QueryEmbedders(lender, compute=compute, threads=extraction.threads, cache_dir=extraction.cache_dir),
         ),
         annotations=annotations,
         inference=inference,

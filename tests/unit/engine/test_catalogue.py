@@ -141,6 +141,11 @@ def test_feature_uris_name_the_models_that_really_run() -> None:
         "document_graph_extractor_v1": ["mixpeek://document_graph_extractor@v1/all_minilm_l6_v2_v1"],
         "face_identity_extractor_v1": ["mixpeek://face_identity_extractor@v1/face_identity_sface_v1"],
         "passthrough_extractor_v1": [],
+        "course_content_extractor_v1": [
+            "mixpeek://course_content_extractor@v1/all_minilm_l6_v2_v1",
+            "mixpeek://course_content_extractor@v1/code_all_minilm_l6_v2_v1",
+        ],
+        "scrolling_text_extractor_v1": [],
         "universal_extractor_v1": ["mixpeek://universal_extractor@v1/conse_minilm_l6_v2_v1"],
         "web_scraper_v1": [
             f"mixpeek://web_scraper@v1/{model}"

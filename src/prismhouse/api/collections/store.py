@@ -148,6 +148,19 @@ async def fed_by(tx: NamespaceReader, source_ids: Sequence[str]) -> list[Record]
     return await tx.fetch_all(_FED_BY, {"source_ids": list(source_ids)})
 
 
+async def using_model(tx: NamespaceReader, model: str) -> list[str]:
+    """Return the names of up to 20 collections that name an embedding model."""
+    rows = await tx.fetch_all(
+        """
+        SELECT collection_name FROM collections
+        WHERE namespace_id = %(namespace_id)s
+          AND feature_extractor -> 'parameters' ->> 'embedding_model' = %(model)s
+        ORDER BY collection_name LIMIT 20""",
+        {"model": model},
+    )
+    return [row["collection_name"] for row in rows]
+
+
 async def page(
     tx: NamespaceReader,
     *,

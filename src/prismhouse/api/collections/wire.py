@@ -7,6 +7,7 @@ from typing import Any
 
 from prismhouse.api.collections.model import CollectionRow
 from prismhouse.api.collections.model.brought import BROUGHT
+from prismhouse.api.collections.model.features import told_inputs
 from prismhouse.api.collections.service import Counted
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.clock import iso
@@ -38,7 +39,7 @@ def collection_answer(counted: Counted) -> FreeForm:
         "source_bucket_schemas": config.get("source_bucket_schemas"),
         "source_lineage": config.get("source_lineage", []),
         "index_map": config.get("index_map"),
-        "vector_indexes": row.vector_indexes,
+        "vector_indexes": [_told(index) for index in row.vector_indexes],
         "payload_indexes": [],
         "embedding_task": config.get("embedding_task"),
         "enabled": row.enabled,
@@ -89,6 +90,14 @@ def features_answer(row: CollectionRow) -> FreeForm:
     }
 
 
+def _told(index: Mapping[str, Any]) -> FreeForm:
+    """Return a stored entry; older ones name a vector as it is named inside."""
+    inner = index.get("index")
+    if not isinstance(inner, Mapping) or "supported_inputs" not in inner:
+        return dict(index)
+    return {**index, "index": {**inner, "supported_inputs": told_inputs(inner["supported_inputs"] or ())}}
+
+
 def _index_answer(index: Mapping[str, Any]) -> FreeForm:
     inner = index["index"]
     return {
@@ -97,8 +106,8 @@ def _index_answer(index: Mapping[str, Any]) -> FreeForm:
         "dimensions": inner["dimensions"],
         "type": inner.get("type", "dense"),
         "distance": inner["distance"],
-        "datatype": inner.get("datatype", "float32"),
-        "supported_inputs": inner.get("supported_inputs"),
+        "datatype": None if inner.get("datatype") == "float16" else inner.get("datatype", "float32"),
+        "supported_inputs": told_inputs(inner.get("supported_inputs") or ()),
         "inference_name": inner["inference_name"],
     }
 

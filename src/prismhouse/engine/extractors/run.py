@@ -13,6 +13,7 @@ from prismhouse.engine.extractors.custom import ExtractorBroken
 from prismhouse.engine.extractors.definition import Definition, Resources
 from prismhouse.engine.extractors.port import Extractor, Row, RowResult
 from prismhouse.engine.inference.configured import ConfiguredModels
+from prismhouse.engine.inference.lent import LentModel, lending
 from prismhouse.engine.inference.registry import use_models
 from prismhouse.engine.media.image import MAX_PIXELS
 from prismhouse.engine.media.limits import MediaLimits
@@ -31,6 +32,7 @@ def run_rows(
     media: MediaLimits | None = None,
     most_documents: int | None = None,
     models: ConfiguredModels | None = None,
+    lent: Sequence[LentModel] = (),
 ) -> list[RowResult]:
     """Return one result per row, in the same order. Models are loaded once per process.
 
@@ -44,26 +46,28 @@ def run_rows(
         media: limits of videos and sounds.
         most_documents: a row that gives more fails here, before its documents travel. None: no limit.
         models: those of the file of models, as the caller read it. None: those that this process knows.
+        lent: what the parameters name beyond those.
 
     Raises:
         ExtractorNotFound, ExtractorBroken, ModelMissing, ModelDamaged, ExtraMissing: for the call as a whole.
     """
     if models is not None:
         use_models(models)
-    catalogue = Catalogue()
-    definition = catalogue.definition(extractor_id)
-    complete = {**definition.record.default_parameters, **parameters}
-    resources = Resources(
-        threads=threads,
-        cache_dir=Path(cache_dir).expanduser(),
-        image_pixels=image_pixels,
-        media=media or MediaLimits(),
-    )
-    if definition.record.source == "builtin":
-        results = definition.load(complete, resources)(rows)
-    else:
-        loaded = _loaded(definition, complete, resources)
-        results = run_checked(loaded, catalogue.configured(definition.record, complete), rows)
+    with lending(lent):
+        catalogue = Catalogue()
+        definition = catalogue.definition(extractor_id)
+        complete = {**definition.record.default_parameters, **parameters}
+        resources = Resources(
+            threads=threads,
+            cache_dir=Path(cache_dir).expanduser(),
+            image_pixels=image_pixels,
+            media=media or MediaLimits(),
+        )
+        if definition.record.source == "builtin":
+            results = definition.load(complete, resources)(rows)
+        else:
+            loaded = _loaded(definition, complete, resources)
+            results = run_checked(loaded, catalogue.configured(definition.record, complete), rows)
     return [*results] if most_documents is None else [bounded(result, most_documents) for result in results]
 
 

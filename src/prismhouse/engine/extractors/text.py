@@ -31,6 +31,7 @@ from prismhouse.engine.extractors.shapes import asked, check_shape, joined, styl
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
 from prismhouse.engine.extractors.telling import Teller
+from prismhouse.engine.inference.lent import lent_entries
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import Generated
 from prismhouse.engine.inference.registry import MINILM, all_models, entry
@@ -140,7 +141,8 @@ class TextParameters(Parameters):
         if name is not None and name not in (known := _text_models()):
             raise ValueError(
                 f"The model {name!r} is not available here. Available: {', '.join(known)}. A Python package adds"
-                " one through the entry point group prismhouse.models (see docs/models.md)."
+                " one through the entry point group prismhouse.models (see docs/models.md); one of yours is uploaded"
+                " and deployed in the namespace (see docs/custom-models.md)."
             )
         return name
 
@@ -162,7 +164,8 @@ class TextParameters(Parameters):
 
 
 def _text_models() -> list[str]:
-    return [item.name for item in all_models().values() if item.task == "text_embedding"]
+    known = [*all_models().values(), *lent_entries().values()]
+    return [item.name for item in known if item.task == "text_embedding"]
 
 
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
 from prismhouse.engine.inference.entry import ModelEntry, entries_of
 from prismhouse.engine.inference.errors import ModelMissing, ModelNameTaken, ModelNotFound, ModelsFileWrong
+from prismhouse.engine.inference.lent import lent_entries
 from prismhouse.engine.inference.weights import AnyFile, FolderFile, WeightFile, is_installed, origin_of, verified
 
 __all__ = [
@@ -132,8 +133,8 @@ def _builtin() -> list[ModelEntry]:
 
 
 def entry(name: str) -> ModelEntry:
-    """Return the model's entry; raise ModelNotFound, which names the known ones."""
-    found = all_models().get(name)
+    """Return the model's entry, a lent one first; raise ModelNotFound, which names those that all know."""
+    found = lent_entries().get(name) or all_models().get(name)
     if found is None:
         raise ModelNotFound(model=name, known=", ".join(sorted(all_models())))
     return found

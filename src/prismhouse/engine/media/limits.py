@@ -25,6 +25,7 @@ class MediaLimits:
         streams: most streams (pictures, sounds, subtitles) in a container.
         pdf_bytes: largest PDF.
         pdf_pages: most pages that are read.
+        pdf_blocks: most blocks of a PDF that become documents.
         pdf_pixels: largest picture that a page is drawn as.
         pdf_seconds: longest that PDFium may work on one PDF; what models do with its pages is not counted.
         archive_bytes: largest archive.
@@ -43,6 +44,7 @@ class MediaLimits:
     streams: int = 64
     pdf_bytes: int = 512 * 2**20
     pdf_pages: int = 1_000
+    pdf_blocks: int = 20_000
     pdf_pixels: int = 25_000_000
     pdf_seconds: float = 600.0
     archive_bytes: int = 100 * 2**20
@@ -64,6 +66,7 @@ class MediaLimits:
             streams=settings.streams,
             pdf_bytes=settings.pdf_bytes,
             pdf_pages=settings.pdf_pages,
+            pdf_blocks=settings.pdf_blocks,
             pdf_pixels=settings.pdf_pixels,
             pdf_seconds=settings.pdf_seconds,
             archive_bytes=settings.archive_bytes,

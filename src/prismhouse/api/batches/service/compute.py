@@ -28,14 +28,18 @@ _CALLS_AT_ONCE = 2
 async def extract(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
     """Extract in calls that are short enough for others to have their turn; leave the rest when it is enough."""
     reading = Reading(parts, namespace_id, collection=work.collection, record=work.record, origins=work.origins)
-    extraction = Extraction(
-        parts=parts,
-        namespace_id=namespace_id,
-        collection=work.collection,
-        record=work.record,
-        attempt=work.chunk.attempt,
-    )
-    async with aclosing(reading.portions(work.chunk.source_ids)) as portions:
+    async with (
+        parts.lent(namespace_id, work.collection.parameters) as lent,
+        aclosing(reading.portions(work.chunk.source_ids)) as portions,
+    ):
+        extraction = Extraction(
+            parts=parts,
+            namespace_id=namespace_id,
+            collection=work.collection,
+            record=work.record,
+            attempt=work.chunk.attempt,
+            lent=lent,
+        )
         async for mapped in portions:
             await _take(parts, work, {name: item for name, item in mapped.items() if item.row is None}, {})
             # By size, so that models that pad their input waste little.

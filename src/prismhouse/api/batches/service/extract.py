@@ -14,6 +14,7 @@ from prismhouse.api.batches.service.gather import gathered
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.engine.extractors.bounds import bounded
 from prismhouse.engine.extractors.port import ErrorType, ExtractorRecord, Part, Row, RowFailure, RowResult
+from prismhouse.engine.inference.lent import LentModel
 from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.kit.errors import WarehouseError
 from prismhouse.kit.ids import NamespaceId
@@ -40,6 +41,7 @@ class Extraction:
     namespace_id: NamespaceId
     collection: Any
     record: ExtractorRecord
+    lent: Sequence[LentModel] = ()
     attempt: int = 1
     measured: Rate = field(default_factory=Rate)
     isolated: list[str] = field(default_factory=list)
@@ -107,6 +109,7 @@ class Extraction:
                 extraction.media,
                 parts.limits.row_documents,
                 extraction.models,
+                *([self.lent] if self.lent else []),
                 group=self.collection.extractor_id,
             )
             seconds = time.perf_counter() - began

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,11 +14,13 @@ from prismhouse.api.batches.store.chunks import Chunk
 from prismhouse.api.buckets.service import Buckets
 from prismhouse.api.collections.service import Collections
 from prismhouse.api.documents.service import Documents
+from prismhouse.api.models.service import Lender
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.webhooks.events import Events
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.engine.inference.configured import NO_MODELS, ConfiguredModels
+from prismhouse.engine.inference.lent import LentModel
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.kit.ids import NamespaceId
@@ -35,6 +38,8 @@ EXTRACT = "prismhouse.engine.extractors.run:run_rows"
 
 
 class _Catalogue(Protocol):
+    def by_id(self, extractor_id: str) -> ExtractorRecord: ...
+
     def get(self, name: str, version: str) -> ExtractorRecord: ...
 
     def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord: ...
@@ -82,5 +87,12 @@ class Parts:
     limits: LimitSettings
     extraction: ExtractorSettings
     gathering: GatherSettings = field(default_factory=GatherSettings)
+    models: Lender | None = None
     turns: Turns = field(default_factory=lambda: Turns(2))
     owed: deque[tuple[NamespaceId, BatchRow, Chunk]] = field(default_factory=deque)
+
+    def lent(
+        self, namespace_id: NamespaceId, parameters: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[Sequence[LentModel]]:
+        """Give the user's model that parameters of an extractor name, where they name one."""
+        return nullcontext(()) if self.models is None else self.models.held(namespace_id, parameters)

@@ -27,6 +27,7 @@ from prismhouse.api.batches.service.work import Dropped, Work
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks
 from prismhouse.api.batches.store import work as costs
+from prismhouse.engine.inference.lent import lending
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.ids import NamespaceId
 
@@ -102,8 +103,10 @@ async def _open(
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
         swept = await parts.objects.generation(tx)
+        lent = await parts.models.named(tx, collection.parameters) if parts.models else ()
     known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
-    record = parts.catalogue.configured(known, collection.parameters)
+    with lending(lent):
+        record = parts.catalogue.configured(known, collection.parameters)
     return Work(batch=batch, chunk=found, collection=collection, record=record, origins=origins, rate=rate, swept=swept)
 
 

@@ -10,6 +10,7 @@ from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, journal, ledger
 from prismhouse.api.batches.store.journal import JournalEvent
+from prismhouse.engine.inference.lent import lending
 from prismhouse.engine.pipeline.plan import Node, downstream_of, plan_tiers
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
@@ -120,7 +121,7 @@ async def submit(
     if collection_ids is not None:
         await _check_scope(parts, tx, collection_ids, tiers)
     names = [name for tier in tiers for name in tier]
-    check_models(parts, [rows[name] for name in names if name in rows])
+    await check_models(parts, tx, [rows[name] for name in names if name in rows])
     await refuse_overlap(tx, batch, names, force=force)
     first = batch.from_tier
     task_ids = await create_tasks(parts, tx, batch, tiers, range(first, len(tiers)))
@@ -157,11 +158,13 @@ async def submit(
     return task_ids[0]
 
 
-def check_models(parts: Parts, collections: Iterable[Any]) -> None:
+async def check_models(parts: Parts, tx: NamespaceReader, collections: Iterable[Any]) -> None:
     """Raise ModelGone for a collection whose extractor, or a model of it, is not here any more."""
     for one in collections:
         try:
-            parts.catalogue.check(one.extractor_id, one.parameters)
+            lent = await parts.models.named(tx, one.parameters) if parts.models else ()
+            with lending(lent):
+                parts.catalogue.check(one.extractor_id, one.parameters)
         except WarehouseError as error:
             raise ModelGone(collection_id=one.collection_id, reason=error.message) from error
 

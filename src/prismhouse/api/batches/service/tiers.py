@@ -39,7 +39,7 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
         if any(row.completed_at is None for row in rows[:tier]):
             return True
         known = await parts.collections.resolve_known(tx, list((batch.dag_tiers or ())[tier]))
-        check_models(parts, known.values())
+        await check_models(parts, tx, known.values())
         await _announce(parts, tx, batch, tier)
         names = list((batch.dag_tiers or ())[tier])
         before = await parts.collections.document_counts(tx, names)

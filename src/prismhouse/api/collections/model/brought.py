@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismhouse.api.collections.model.features import told_inputs
+
 __all__ = ["BROUGHT", "BROUGHT_EXTRACTOR", "brought_uri", "describe_brought"]
 
 BROUGHT = "own_vectors"
@@ -44,7 +46,7 @@ def describe_brought(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
                 "inference_name": config.get("inference_service") or BROUGHT,
                 "datatype": "float32" if config["type"] == "sparse" else "float16",
                 "type": _TYPES[config["type"]],
-                "supported_inputs": [*config.get("modalities", ()), "vector"],
+                "supported_inputs": told_inputs([*config.get("modalities", ()), "vector"]),
                 "model": config.get("inference_service") or "",
             },
         }

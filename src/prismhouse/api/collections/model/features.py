@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prismhouse.api.collections.model.row import CollectionRow
 from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.kit.errors import Code, WarehouseError
 
-__all__ = ["FEATURE_KEYS", "AmbiguousFeatureURI", "UnknownFeatureURI", "describe_vector_indexes", "resolve_feature_uri"]
+__all__ = [
+    "FEATURE_KEYS",
+    "AmbiguousFeatureURI",
+    "UnknownFeatureURI",
+    "describe_vector_indexes",
+    "resolve_feature_uri",
+    "told_inputs",
+]
 
 FEATURE_KEYS = {
     "text_search": ("text_extractor", "v1"),
@@ -36,6 +43,11 @@ class AmbiguousFeatureURI(WarehouseError):
     hint = "Name one of: {available}."
 
 
+def told_inputs(kinds: Iterable[str]) -> list[str]:
+    """Return what a query may be made of as the API says it: of the types of a bucket's fields, a vector is `array`."""
+    return ["array" if kind == "vector" else kind for kind in kinds]
+
+
 def describe_vector_indexes(record: ExtractorRecord) -> list[dict[str, Any]]:
     """Return the `vector_indexes` of a collection that uses this extractor, the primary one first."""
     return [
@@ -50,7 +62,7 @@ def describe_vector_indexes(record: ExtractorRecord) -> list[dict[str, Any]]:
                 "inference_name": output.model or output.name,
                 "datatype": "float32",
                 "type": "dense",
-                "supported_inputs": list(output.query_modalities),
+                "supported_inputs": told_inputs(output.query_modalities),
                 "model": output.model,
             },
         }

@@ -23,7 +23,14 @@ from prismhouse.api.collections.schemas import (
     unserved_warnings,
 )
 from prismhouse.api.collections.service.brought import brought_collection
-from prismhouse.api.collections.service.define import Buckets, Catalogue, Definition, Registry, define
+from prismhouse.api.collections.service.define import (
+    Buckets,
+    Catalogue,
+    Definition,
+    OwnModels,
+    Registry,
+    define,
+)
 from prismhouse.api.collections.service.errors import (
     CollectionBusy,
     CollectionNameTaken,
@@ -81,6 +88,7 @@ class Collections:
         catalogue: Catalogue,
         buckets: Buckets,
         namespaces: Registry | None = None,
+        models: OwnModels | None = None,
         declare: Declare = vectors.declare,
         audit: Audit | None = None,
         events: Events | None = None,
@@ -89,6 +97,7 @@ class Collections:
         self._events = events or Events()
         self._audit = audit or Audit(db)
         self._namespaces = namespaces
+        self._models = models
         self._catalogue = catalogue
         self._buckets = buckets
         self._declare = declare
@@ -132,6 +141,10 @@ class Collections:
         """Make the vectors of a namespace known to all collections that users bring documents to."""
         await store.give_vectors(tx, BROUGHT, describe_brought(configs))
 
+    async def using_model(self, tx: NamespaceReader, model: str) -> list[str]:
+        """Return the names of up to 20 collections whose vectors a user's model makes."""
+        return await store.using_model(tx, model)
+
     async def fed_by(self, tx: NamespaceReader, source_ids: Sequence[str]) -> list[CollectionRow]:
         """Return the collections directly fed by these buckets or collections, oldest first, disabled ones too."""
         return [CollectionRow.from_record(record) for record in await store.fed_by(tx, source_ids)]
@@ -144,7 +157,14 @@ class Collections:
             return Counted(row=await self._store(tx, scope, definition), documents=0)
 
     async def _define(self, tx: NamespaceWriter, request: CreateCollection) -> Definition:
-        return await define(tx, request, catalogue=self._catalogue, buckets=self._buckets, namespaces=self._namespaces)
+        return await define(
+            tx,
+            request,
+            catalogue=self._catalogue,
+            buckets=self._buckets,
+            namespaces=self._namespaces,
+            models=self._models,
+        )
 
     async def _store(
         self, tx: NamespaceWriter, scope: Scope, definition: Definition, *, source: str | None = None

@@ -22,12 +22,13 @@ from prismhouse.api.collections.model.mappings import PassthroughField, property
 from prismhouse.api.collections.schemas import CreateCollection, ExtractorChoice, Source, unserved_warnings
 from prismhouse.api.collections.service.errors import CollectionNotFound
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.inference.lent import LentModel, lending
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import new_id
 from prismhouse.query.filters import parse, refuse_annotations
 from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWriter
 
-__all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "Registry", "define"]
+__all__ = ["Bucket", "Buckets", "Catalogue", "Definition", "OwnModels", "Registry", "define"]
 
 Schema = Mapping[str, Any]
 
@@ -63,6 +64,16 @@ class Registry(Protocol):
         self, tx: NamespaceWriter, wanted: Sequence[tuple[str, str]]
     ) -> Mapping[str, Mapping[str, Any] | None]:
         """Register extractors that are missing; return extractor id -> parameters locked by the namespace."""
+        ...
+
+
+class OwnModels(Protocol):
+    """The models that users brought to a namespace."""
+
+    async def resolve(
+        self, tx: NamespaceReader, parameters: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Sequence[LentModel]]:
+        """Return parameters that name such a model by its id, and the models that may be named; raise Invalid."""
         ...
 
 
@@ -112,6 +123,7 @@ async def define(
     catalogue: Catalogue,
     buckets: Buckets,
     namespaces: Registry | None = None,
+    models: OwnModels | None = None,
 ) -> Definition:
     """Find the sources, choose the extractor, resolve every mapping and compute both schemas.
 
@@ -128,8 +140,10 @@ async def define(
     named = (record.name, record.version)
     registered = await namespaces.extractors_registered(tx, [named]) if namespaces else {}
     given = _parameters(record, request, choice, locked=registered.get(record.extractor_id) or {})
-    parameters = catalogue.validate_parameters(record, given)
-    record = catalogue.configured(record, parameters)
+    named_by_id, lent = await models.resolve(tx, given) if models else (given, ())
+    with lending(lent):
+        parameters = catalogue.validate_parameters(record, named_by_id)
+        record = catalogue.configured(record, parameters)
     passthrough = normalize_passthrough(choice.passthrough_entries())
     extractor = {
         "feature_extractor_name": record.name,

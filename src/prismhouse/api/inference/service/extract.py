@@ -33,4 +33,10 @@ class AsBatchesDo:
     ) -> Mapping[str, Extracted]:
         """See `Extract`."""
         sampled = _Sampled(extractor_id=extractor_id, parameters=parameters)
-        return await Extraction(parts=self.parts, namespace_id=namespace_id, collection=sampled).run(rows)
+        catalogue = self.parts.catalogue
+        record = catalogue.configured(catalogue.by_id(extractor_id), parameters)
+        async with self.parts.lent(namespace_id, parameters) as lent:
+            extraction = Extraction(
+                parts=self.parts, namespace_id=namespace_id, collection=sampled, record=record, lent=lent
+            )
+            return await extraction.run(rows)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from prismhouse.api.documents.links import Link, LinkBlob, link_document
+from prismhouse.api.models.service import QueryEmbedders
 from prismhouse.api.retrievers import store
 from prismhouse.api.retrievers.model import CheckedInputs, ResultPage, check_inputs, page_answer, result_page
 from prismhouse.api.retrievers.schemas import AdhocExecute, ExecuteRetriever
@@ -60,7 +61,9 @@ class Executor:
         *,
         filter_depth: int,
         link_blob: LinkBlob | None = None,
+        models: QueryEmbedders | None = None,
     ) -> None:
+        self._models = models
         self._link_blob = link_blob
         self._db = db
         self._filter_depth = filter_depth
@@ -156,7 +159,8 @@ class Executor:
                 max_time_ms=compiled.budget.get("max_time_ms"),
                 filter_depth=self._filter_depth,
             )
-            outcome = await compiled.pipeline.run(tx, run, self._embedder)
+            embedder = self._models.within(tx.namespace_id, self._embedder) if self._models else self._embedder
+            outcome = await compiled.pipeline.run(tx, run, embedder)
         except WarehouseError as error:
             await self._check_version(tx, compiled, fresh=fresh, seen=None)
             self._note(tx, compiled, execution_id, started, status="failed", returned=0, digest="", error=error.message)

@@ -11,6 +11,7 @@ import psycopg
 from prismhouse.api.audit.model import Action, changed
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.documents.links import LinkBlob
+from prismhouse.api.models.service import QueryEmbedders
 from prismhouse.api.retrievers import store
 from prismhouse.api.retrievers.model.definition import Retriever, dependencies_of, fusion_of
 from prismhouse.api.retrievers.model.inputs import input_fields
@@ -78,13 +79,16 @@ class Retrievers:
         filter_depth: int = MAX_DEPTH,
         audit: Audit | None = None,
         link_blob: LinkBlob | None = None,
+        models: QueryEmbedders | None = None,
     ) -> None:
         self._db = db
         self._audit = audit or Audit(db)
         self._filter_depth = filter_depth
         self._collections = collections
         self._log = ExecutionLog(db)
-        self._executor = Executor(db, collections, embedder, self._log, filter_depth=filter_depth, link_blob=link_blob)
+        self._executor = Executor(
+            db, collections, embedder, self._log, filter_depth=filter_depth, link_blob=link_blob, models=models
+        )
 
     async def close(self) -> None:
         """Store what the record of runs still holds."""

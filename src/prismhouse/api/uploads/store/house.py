@@ -47,7 +47,9 @@ async def protected(tx: Reader, keys: Sequence[str]) -> set[str]:
         """
         SELECT s3_key FROM uploads WHERE s3_key = ANY(%(keys)b) AND (
           status IN ('IN_PROGRESS', 'PROCESSING')
-          OR status IN ('PENDING', 'FAILED') AND expires_at > now() - interval '1 hour')""",
+          OR status IN ('PENDING', 'FAILED') AND expires_at > now() - interval '1 hour')
+        UNION ALL  -- archives are staged in the same place, and see to their own end
+        SELECT s3_key FROM archive_uploads WHERE s3_key = ANY(%(keys)b) AND status = 'PENDING'""",
         {"keys": [*keys]},
     )
     return {row["s3_key"] for row in rows}

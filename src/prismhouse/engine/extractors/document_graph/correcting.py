@@ -70,12 +70,12 @@ class Corrector:
         """Ask nothing yet."""
         self._teller = Teller(self.resources, model=self.model, vision=True)
 
-    def corrected(self, page: ReadPage, failures: list[RowFailure]) -> dict[int, str]:
-        """Return the corrected texts by the places of their blocks on the page; note in `failures` what was not."""
+    def corrected(self, page: ReadPage, failures: list[RowFailure], *, most: int) -> dict[int, str]:
+        """Return corrected texts of the first `most` blocks by their places; note in `failures` what could not be."""
         found: dict[int, str] = {}
         if page.image is None:
             return found
-        for place, block in enumerate(page.blocks):
+        for place, block in enumerate(page.blocks[:most]):
             if block.confidence < self.least and block.text.strip():
                 self._ask(page, block, partial(_take, found, place), failures)
         self._teller.flush()

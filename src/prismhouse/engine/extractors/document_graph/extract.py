@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,16 @@ from prismhouse.engine.extractors.document_graph.blocks import Block
 from prismhouse.engine.extractors.document_graph.correcting import corrector_of, texts_of
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
 from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure
-from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.port import (
+    Artifact,
+    ErrorType,
+    ExtractedDocument,
+    FloatArray,
+    Part,
+    Row,
+    RowFailure,
+    RowResult,
+)
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["DocumentGraphExtractor"]
 
 _GRADES = ((0.85, "A"), (0.70, "B"), (0.50, "C"), (0.0, "D"))
+_MOST_BLOCKS = "max_document_blocks_cap"
 _POINTS_PER_INCH = 72
 _QUALITY = 85
 _LONGEST_SIDE = 2000
@@ -47,14 +58,17 @@ class DocumentGraphExtractor:
     def _row(self, row: Row) -> RowResult:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
-        dropped = pages = files = 0
+        pages = files = 0
+        dropped: Counter[str] = Counter()
         corrector = corrector_of(self.parameters, self.resources)
         for part in parts(row, "pdf"):
             try:
                 with opened_part(part, self.resources) as pdf:
                     files += 1
-                    dropped += pdf.dropped
-                    for number in range(1, pdf.pages - pdf.dropped + 1):
+                    last = pdf.pages - pdf.dropped
+                    dropped[MOST_PAGES] += pdf.dropped
+                    for number in range(1, last + 1):
+                        room = self.resources.media.pdf_blocks - len(documents)
                         try:
                             page = read_page(
                                 pdf, number, self.parameters, self.resources, corrects=corrector is not None
@@ -65,22 +79,29 @@ class DocumentGraphExtractor:
                                 break
                         else:
                             pages += 1
-                            corrected = {} if corrector is None else corrector.corrected(page, failures)
-                            documents += self._documents(page, part, pdf.pages, corrected)
+                            corrected = {} if corrector is None else corrector.corrected(page, failures, most=room)
+                            documents += self._documents(page, part, pdf.pages, corrected, most=room)
+                            if len(page.blocks) > room:
+                                failures.append(_too_many(self.resources.media.pdf_blocks, number))
+                                dropped[_MOST_BLOCKS] += last - number
+                                break
             except (MediaFault, OSError) as error:
                 failures.append(failure_of(row, error, "decode"))
         result = settled(row, documents, failures, empty="There is no PDF, or nothing is written in it.")
         if not documents:
             return result
-        told = {"pages": {MOST_PAGES: dropped}} if dropped else {}
-        return replace(result, dropped=told, units={"page": float(pages), "extraction": float(files)})
+        told = {reason: count for reason, count in dropped.items() if count}
+        return replace(
+            result, dropped={"pages": told} if told else {}, units={"page": float(pages), "extraction": float(files)}
+        )
 
     def _documents(
-        self, page: ReadPage, part: Part, pages: int, corrected: Mapping[int, str]
+        self, page: ReadPage, part: Part, pages: int, corrected: Mapping[int, str], *, most: int
     ) -> Iterator[ExtractedDocument]:
-        vectors, truncated = self._vectors(texts_of(page.blocks, corrected))
+        blocks = page.blocks[:most]
+        vectors, truncated = self._vectors(texts_of(blocks, corrected))
         whole = self._whole(page)
-        for index, block in enumerate(page.blocks):
+        for index, block in enumerate(blocks):
             fields = {
                 **_fields(block, storable(block.text)),
                 **({"text_corrected": corrected[index]} if index in corrected else {}),
@@ -129,6 +150,16 @@ class DocumentGraphExtractor:
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=_QUALITY)
         return buffer.getvalue()
+
+
+def _too_many(most: int, number: int) -> RowFailure:
+    message = f"Page {number}: The file has more than {most} blocks; the others, and later pages, are left out."
+    return RowFailure(
+        stage="extract",
+        code="too_many_blocks",
+        message=f"{message} Split it, raise min_text_length, or raise PRISMHOUSE_MEDIA__PDF_BLOCKS.",
+        error_type=ErrorType.PERMANENT,
+    )
 
 
 def _fields(block: Block, text: str) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""Models of a namespace for those that work in it: found by what parameters name, with the archive at hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from prismhouse.api.archives.service import Archives
+from prismhouse.api.models import store
+from prismhouse.api.models.errors import ModelNotFound
+from prismhouse.engine.extractors.port import FloatArray
+from prismhouse.engine.inference.archive import ArchiveLimits
+from prismhouse.engine.inference.lent import LentModel
+from prismhouse.engine.inference.query import ModalityNotServed
+from prismhouse.engine.inference.registry import all_models
+from prismhouse.engine.inference.uploaded import FOLDER
+from prismhouse.kit.errors import Invalid, field_fault
+from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.compute.port import Compute
+from prismhouse.storage.postgres.database import Database, NamespaceReader, Record
+
+__all__ = ["PREFIX", "Lender", "QueryEmbedders"]
+
+PREFIX = "mdl_"
+"""What ids of users' models begin with, and no name of another model does."""
+
+_PARAMETERS = ("embedding_model", "model")
+_WHERE = ["body", "feature_extractor", "parameters", "embedding_model"]
+_EMBED = "prismhouse.engine.inference.uploaded:embed_queries"
+
+
+class Lender:
+    """Finds a namespace's models.
+
+    `unpacked_at` is where this machine keeps them unpacked; None where other machines run them.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        archives: Archives,
+        limits: ArchiveLimits,
+        unpacked_at: Path | None = None,
+    ) -> None:
+        self._db = db
+        self._archives = archives
+        self._limits = limits
+        self._unpacked_at = unpacked_at
+
+    async def resolve(
+        self, tx: NamespaceReader, parameters: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Sequence[LentModel]]:
+        """Return parameters that name a model of the namespace by its id, and the models that may be named.
+
+        In parameters a model stands by its id, its name, or `name@version`. What is returned stays until `tx` ends.
+        Raises Invalid for one that is here and not deployed.
+        """
+        key = next((key for key in _PARAMETERS if isinstance(parameters.get(key), str)), None)
+        if key is None or parameters[key] in all_models():
+            return parameters, ()
+        rows = await store.known_in_namespace(tx, hold=True)
+        deployed = [self._lent(row) for row in rows if row["status"] == "deployed"]
+        named = [row for row in rows if parameters[key] in _names(row)]
+        found = next((row for row in named if row["status"] == "deployed"), None)
+        if found is None and named:
+            reason = f" ({named[0]['message']})" if named[0]["message"] else ""
+            message = (
+                f"The model {parameters[key]!r} is {named[0]['status']} in this namespace{reason}."
+                f" POST /v1/namespaces/{tx.namespace_id}/models/{named[0]['model_id']}/deploy first."
+            )
+            raise Invalid([field_fault(_WHERE, message, "model_not_deployed")])
+        return (parameters if found is None else {**parameters, key: found["model_id"]}), deployed
+
+    async def named(self, tx: NamespaceReader, parameters: Mapping[str, Any]) -> Sequence[LentModel]:
+        """Return the users' model that stored parameters name, if they name one."""
+        name = parameters.get("embedding_model")
+        if not isinstance(name, str) or not name.startswith(PREFIX):
+            return ()
+        row = await store.find_in_namespace(tx, name)
+        return () if row is None else (self._lent(row),)
+
+    @asynccontextmanager
+    async def held(
+        self, namespace_id: NamespaceId, parameters: Mapping[str, Any]
+    ) -> AsyncIterator[Sequence[LentModel]]:
+        """Give the users' model that stored parameters name, ready to be loaded; raise ModelNotFound."""
+        name = parameters.get("embedding_model")
+        if not isinstance(name, str) or not name.startswith(PREFIX):
+            yield ()
+            return
+        async with self.model(namespace_id, name) as lent:
+            yield (lent,)
+
+    @asynccontextmanager
+    async def model(self, namespace_id: NamespaceId, model_id: str) -> AsyncIterator[LentModel]:
+        """Give a model of the namespace, ready to be loaded; raise ModelNotFound."""
+        async with self._db.read() as tx:
+            row = await store.find_in_namespace(tx.within(namespace_id), model_id)
+        if row is None:
+            raise ModelNotFound(model_id)
+        async with self.with_archive(row) as lent:
+            yield lent
+
+    @asynccontextmanager
+    async def with_archive(self, row: Record) -> AsyncIterator[LentModel]:
+        """Give a model with its archive, unless it is unpacked on this machine, where it will be loaded."""
+        lent = self._lent(row)
+        if self._unpacked_at is not None and (self._unpacked_at / FOLDER / lent.sha256).is_dir():
+            yield lent
+            return
+        async with self._archives.held(row["organization_id"], row["sha256"], row["size_bytes"]) as path:
+            yield replace(lent, archive=path)
+
+    def _lent(self, row: Record) -> LentModel:
+        return LentModel(
+            name=row["model_id"],
+            title=f"{row['name']} {row['version']}",
+            dimensions=row["dimensions"],
+            sha256=row["sha256"],
+            limits=self._limits,
+        )
+
+
+def _names(row: Record) -> tuple[str, ...]:
+    return (row["model_id"], row["name"], f"{row['name']}@{row['version']}")
+
+
+class QueryEmbedders:
+    """Embeds queries with the models that all know, and with a namespace's own: these run in a compute process."""
+
+    def __init__(self, lender: Lender, *, compute: Compute, threads: int, cache_dir: str) -> None:
+        self._lender = lender
+        self._compute = compute
+        self._threads = threads
+        self._cache_dir = cache_dir
+
+    def within(self, namespace_id: NamespaceId, common: Any) -> _NamespaceEmbedder:
+        """Return what embeds the queries of a namespace; `common` does so for the models that all know."""
+        return _NamespaceEmbedder(self, namespace_id, common)
+
+    async def embed(self, namespace_id: NamespaceId, model: str, texts: Sequence[str]) -> FloatArray:
+        """Return `(n, d)` float32, rows of unit length, made by a model of the namespace; raise ModelNotFound."""
+        async with self._lender.model(namespace_id, model) as lent:
+            vectors: FloatArray = await self._compute.run(
+                _EMBED, lent, list(texts), self._threads, self._cache_dir, group=model
+            )
+        return vectors
+
+
+class _NamespaceEmbedder:
+    def __init__(self, own: QueryEmbedders, namespace_id: NamespaceId, common: Any) -> None:
+        self._own = own
+        self._namespace_id = namespace_id
+        self._common = common
+
+    async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
+        """Return `(n, d)` float32, rows of unit length, in the order of the texts."""
+        if model.startswith(PREFIX):
+            return await self._own.embed(self._namespace_id, model, texts)
+        vectors: FloatArray = await self._common.embed(model, texts)
+        return vectors
+
+    async def embed_image(self, model: str, data: bytes) -> FloatArray:
+        """Return `(d,)` float32 of unit length."""
+        if model.startswith(PREFIX):
+            raise ModalityNotServed(model=model, modality="image", accepted="text")
+        vector: FloatArray = await self._common.embed_image(model, data)
+        return vector

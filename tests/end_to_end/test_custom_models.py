@@ -1,0 +1,125 @@
+"""A model of a user's own: uploaded, enabled, deployed, used by a batch and by queries, in its namespace alone."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from conditions import eventually
+from tests.model_archives import form, minilm_archive
+
+TERMINAL = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
+TEXTS = ("A recipe for bread with rye flour.", "The court dismissed the appeal.", "A cat sleeps on a warm stove.")
+
+
+def put(url: str, data: bytes, content_type: str) -> None:
+    request = urllib.request.Request(url, data=data, method="PUT", headers={"Content-Type": content_type})
+    urllib.request.urlopen(request, timeout=60).close()
+
+
+def uploaded(api: Any, data: bytes, name: str) -> dict[str, Any]:
+    body = {"name": name, "version": "1.0.0", "model_format": "onnx", "file_size_bytes": len(data)}
+    issued = api.ok("POST", "/v1/models/uploads", body)
+    put(issued["presigned_url"], data, issued["required_content_type"])
+    return api.ok("POST", f"/v1/models/uploads/{issued['upload_id']}/confirm", {})
+
+
+def collection_with(model: str, bucket: str) -> dict[str, Any]:
+    return {
+        "collection_name": "own",
+        "source": {"type": "bucket", "bucket_ids": [bucket]},
+        "feature_extractor": {
+            "feature_extractor_name": "text_extractor",
+            "version": "v1",
+            "input_mappings": {"text": "text"},
+            "parameters": {"embedding_model": model},
+        },
+    }
+
+
+def filled(api: Any, model: str) -> dict[str, Any]:
+    schema = {"properties": {"text": {"type": "text"}}}
+    bucket = api.ok("POST", "/v1/buckets", {"bucket_name": "texts", "bucket_schema": schema})["bucket_id"]
+    made = api.ok("POST", "/v1/collections", collection_with(model, bucket))
+    objects = [
+        api.ok(
+            "POST", f"/v1/buckets/{bucket}/objects", {"blobs": [{"property": "text", "type": "text", "data": text}]}
+        )["object_id"]
+        for text in TEXTS
+    ]
+    batch = api.ok("POST", f"/v1/buckets/{bucket}/batches", {"object_ids": objects})["batch_id"]
+    at = f"/v1/buckets/{bucket}/batches/{batch}"
+    api.ok("POST", f"{at}/submit", {})
+    ended = eventually(lambda: api.ok("GET", at), until=lambda one: one["status"].upper() in TERMINAL)
+    assert ended["status"].upper() == "COMPLETED", ended
+    return made
+
+
+def best(api: Any, made: dict[str, Any], text: str) -> str:
+    uri = made["vector_indexes"][0]["feature_uri"]
+    parameters = {"searches": [{"feature_uri": uri, "query": {"input_mode": "text", "text": text}, "top_k": 3}]}
+    stage = {
+        "stage_name": "s",
+        "stage_type": "filter",
+        "config": {"stage_id": "feature_search", "parameters": parameters},
+    }
+    body = {"collection_identifiers": [made["collection_id"]], "stages": [stage], "inputs": {}}
+    return api.ok("POST", "/v1/retrievers/execute", body)["documents"][0]["text"]
+
+
+def test_a_model_of_the_organization_serves_the_namespace_that_deployed_it(server, api_of, unique_name):
+    api, other = api_of(server, unique_name), api_of(server, f"{unique_name}-other")
+    at = f"/v1/namespaces/{api.namespace}/models"
+    made = uploaded(api, minilm_archive(), f"m{unique_name.replace('-', '')[:20]}")
+    assert (made["success"], made["validation_status"]) == (True, "passed"), made
+    model = made["model_id"]
+
+    enabled = api.ok("POST", f"{at}/org/{model}/enable", {})
+    assert enabled["deployment_status"] == "not_deployed"
+    deployed = api.ok("POST", f"{at}/{model}/deploy")
+    assert (deployed["deployment_status"], deployed["cached"]) == ("deployed", False), deployed
+    assert api.ok("POST", f"{at}/{model}/deploy")["cached"] is True
+    collection = filled(api, model)
+
+    assert collection["vector_indexes"][0]["feature_uri"] == f"mixpeek://text_extractor@v1/{model}"
+    assert best(api, collection, "baking a loaf") == TEXTS[0]
+    assert best(api, collection, "a judge decides") == TEXTS[1]
+
+    schema = {"properties": {"text": {"type": "text"}}}
+    foreign = other.ok("POST", "/v1/buckets", {"bucket_name": "texts", "bucket_schema": schema})["bucket_id"]
+    status, refused = other.call("POST", "/v1/collections", collection_with(model, foreign))
+    assert (status, "is not available here" in refused["error"]["message"]) == (422, True), refused
+
+    status, refused = api.call("POST", f"{at}/org/{model}/disable")
+    assert (status, refused["error"]["details"]["collections"]) == (409, "own"), refused
+    status, refused = api.call("DELETE", f"/v1/models/{model}")
+    assert (status, refused["error"]["type"]) == (409, "ConflictError"), refused
+    api.ok("DELETE", f"/v1/collections/{collection['collection_id']}")
+    api.ok("POST", f"{at}/org/{model}/disable")
+    api.ok("DELETE", f"/v1/models/{model}")
+    assert api.call("GET", f"/v1/models/{model}")[0] == 404
+
+
+def test_a_form_brings_a_model_of_the_namespace_and_a_broken_one_says_why(server, api_of, unique_name):
+    api = api_of(server, unique_name)
+    at = f"/v1/namespaces/{api.namespace}/models"
+
+    def send(name: str, data: bytes) -> dict[str, Any]:
+        fields = [("name", name), ("version", "1.0.0"), ("model_format", "onnx")]
+        body, content_type = form(fields, data)
+        headers = {"Authorization": f"Bearer {server.api_key}", "Content-Type": content_type}
+        request = urllib.request.Request(f"{server.base_url}{at}", data=body, method="POST", headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    whole = send("whole", minilm_archive())
+    broken = send("broken", minilm_archive(lambda folder: (folder / "onnx" / "model.onnx").write_bytes(b"no graph")))
+
+    assert whole["deployment_status"] == "not_deployed"
+    assert api.ok("POST", f"{at}/{whole['model_id']}/deploy")["deployment_status"] == "deployed"
+    failed = api.ok("POST", f"{at}/{broken['model_id']}/deploy")
+    assert (failed["success"], failed["deployment_status"]) == (False, "failed")
+    assert "INVALID_PROTOBUF" in failed["message"] or "Protobuf" in failed["message"], failed
+    assert api.ok("DELETE", f"{at}/{broken['model_id']}")["success"] is True
+    assert [one["model_id"] for one in api.ok("GET", at)["models"]] == [whole["model_id"]]
