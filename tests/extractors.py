@@ -97,6 +97,9 @@ class SmallCatalogue:
     def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord:
         return record
 
+    def check(self, extractor_id: str, parameters: Mapping[str, Any]) -> None:
+        """Every model is always here."""
+
     def broken(self) -> Sequence[Broken]:
         return ()
 

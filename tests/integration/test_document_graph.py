@@ -149,7 +149,7 @@ def test_pages_over_the_limit_are_told_and_bad_files_fail_by_name(folder: str) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("vlm_model", "gpt-5"), ("vlm_provider", "openai"), ("llm_api_key", "k"), ("layout_detector", "docling")],
+    [("vlm_model", "gpt-5"), ("vlm_provider", "anthropic"), ("llm_api_key", "k"), ("layout_detector", "docling")],
 )
 def test_what_no_model_here_can_do_is_refused_by_name_before_a_batch(name: str, value: str) -> None:
     with pytest.raises(Invalid, match=name):

@@ -26,6 +26,7 @@ from prismhouse.engine.extractors.definition import Definition
 from prismhouse.engine.extractors.describe import describe
 from prismhouse.engine.extractors.parameters import validate
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.inference.registry import entry
 from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = ["BUILTIN", "Catalogue", "ExtractorNotFound", "installed"]
@@ -90,9 +91,27 @@ class Catalogue:
         return validate(self.definition(record.extractor_id).parameters, parameters)
 
     def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord:
-        """Return the record as a collection with these validated parameters has it: its vectors follow from them."""
-        outputs = self.definition(record.extractor_id).outputs
-        return record if outputs is None else replace(record, vector_outputs=outputs(parameters))
+        """Return the record as a collection with these validated parameters has it: what it makes follows from them.
+
+        Raises ModelNotFound for a model of its vectors that is not configured any more.
+        """
+        definition = self.definition(record.extractor_id)
+        if definition.outputs is not None:
+            record = replace(record, vector_outputs=definition.outputs(parameters))
+        if definition.fields is not None and (told := definition.fields(parameters)):
+            properties = {**told, **record.output_schema.get("properties", {})}
+            record = replace(record, output_schema={**record.output_schema, "properties": properties})
+        return record
+
+    def check(self, extractor_id: str, parameters: Mapping[str, Any]) -> None:
+        """Raise for an extractor, or a model of its, that is not here any more; `parameters` were validated once."""
+        definition = self.definition(extractor_id)
+        complete = {**definition.record.default_parameters, **parameters}
+        for output in self.configured(definition.record, complete).vector_outputs:
+            if output.model and definition.record.source == "builtin":
+                entry(output.model)
+        if definition.check is not None:
+            definition.check(complete)
 
     def describe(self, record: ExtractorRecord) -> dict[str, Any]:
         """Return the entry of an extractor as the API answers it."""

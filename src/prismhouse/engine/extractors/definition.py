@@ -28,13 +28,17 @@ class Resources:
 class Definition:
     """One extractor: its record, its parameters, and how to load it.
 
-    `outputs` computes the vectors from validated parameters, for the extractors where those decide.
+    `outputs` computes the vectors from validated parameters, for the extractors where those decide; `fields` the fields
+    that documents have beside those of the record, as JSON schemas by name. `check` raises a WarehouseError where a
+    model that the parameters need beside those of the vectors is not configured any more.
     """
 
     record: ExtractorRecord
     parameters: type[Parameters]
     load: Callable[[Mapping[str, Any], Resources], Extractor]
     outputs: Callable[[Mapping[str, Any]], tuple[VectorOutput, ...]] | None = None
+    fields: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    check: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def priced(tier: int, label: str, rates: Mapping[str, float]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from dataclasses import replace
 import structlog
 
 from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, Row, RowFailure, RowResult
+from prismhouse.engine.inference.endpoints.errors import EndpointFault
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.text import decode_text, storable
 from prismhouse.kit.errors import WarehouseError
 
-__all__ = ["failed", "failure_of", "guarded", "parts", "read_bytes", "read_text", "settled"]
+__all__ = ["failed", "failure_of", "fault_of", "guarded", "parts", "read_bytes", "read_text", "settled"]
 
 _SHOWN_CHARS = 200
 _ADDRESS = re.compile(r"[a-z0-9]+://\S+$", re.IGNORECASE)
@@ -29,6 +30,8 @@ def failure_of(row: Row, error: Exception, stage: str = "extract") -> RowFailure
     """Return what went wrong, with a stable code and whether trying again can help."""
     if isinstance(error, MediaFault):
         code, message, kind = error.code, error.message, ErrorType.PERMANENT
+    elif isinstance(error, EndpointFault):
+        return fault_of(error, stage)
     elif isinstance(error, MemoryError):
         code, kind = "out_of_memory", ErrorType.RESOURCE
         message = "There was not enough memory for this row. Send smaller files, or give the worker more memory."
@@ -40,6 +43,14 @@ def failure_of(row: Row, error: Exception, stage: str = "extract") -> RowFailure
         message = f"The extractor failed on this row: {type(error).__name__}: {error}. The log has the trace."
         _log.error("row failed", row_id=row.row_id, exc_info=error)
     return RowFailure(stage=stage, code=code, message=message, error_type=kind)
+
+
+def fault_of(error: WarehouseError, stage: str) -> RowFailure:
+    """Return the failure that the server of a model is to blame for; it passes, where the server says so or is gone."""
+    passes = isinstance(error, EndpointFault) and error.passes
+    kind = ErrorType.TRANSIENT if passes else ErrorType.PERMANENT
+    code = error.wire_code or "model_failed"
+    return RowFailure(stage=stage, code=code, message=error.message, error_type=kind)
 
 
 def settled(
@@ -56,10 +67,16 @@ def settled(
 def guarded(rows: Sequence[Row], run: Callable[[Sequence[Row]], list[RowResult]]) -> list[RowResult]:
     """Return `run(rows)`; when that raises, run the rows one by one so that only the bad ones fail.
 
-    Errors about the house rather than a row (a model is missing) are raised.
+    Errors about the house rather than a row (a model is missing) are raised. The server of a model that is gone fails
+    all rows, without being asked for each.
     """
     try:
         return run(rows)
+    except EndpointFault as fault:
+        if len(rows) == 1 or not fault.of_input:
+            return [failed(row, fault, "model") for row in rows]
+        middle = len(rows) // 2
+        return guarded(rows[:middle], run) + guarded(rows[middle:], run)
     except WarehouseError:
         raise
     except Exception as error:  # noqa: BLE001 - recorded as the failure of the row that raises alone

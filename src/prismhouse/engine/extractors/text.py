@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,19 +13,66 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.models import chosen_model
-from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
-from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Row, RowResult, VectorOutput
+from prismhouse.engine.extractors.parameters import (
+    KEYS_STAND_ELSEWHERE,
+    NEEDS_LANGUAGE_MODEL,
+    Parameters,
+    check_provider,
+)
+from prismhouse.engine.extractors.port import (
+    ExtractedDocument,
+    ExtractorRecord,
+    Row,
+    RowFailure,
+    RowResult,
+    VectorOutput,
+)
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
+from prismhouse.engine.extractors.shapes import asked, check_shape, joined, style_of
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
+from prismhouse.engine.extractors.telling import Teller
 from prismhouse.engine.inference.loaded import loaded
+from prismhouse.engine.inference.port import Generated
 from prismhouse.engine.inference.registry import MINILM, entry
+from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]
 
 _NAME, _VERSION = "text_extractor", "v1"
 _EMBED_CHUNKS = 4096
 """Chunks embedded at a time: bounds the memory of vectors on the way."""
+
+
+def _field(kind: str, description: str) -> dict[str, str]:
+    return {"type": kind, "description": description}
+
+
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "text": _field("string", "The chunk's text."),
+        "chunk_index": _field("integer", "Place of the chunk in its text, from 0."),
+        "total_chunks": _field("integer", "Chunks of the text."),
+        "start_char": _field("integer", "First character of the chunk in the text, from 0."),
+        "end_char": _field("integer", "Character after the chunk's last one."),
+        "input_index": _field("integer", "Which of several texts of one object, from 0."),
+        "response_truncated": _field("boolean", "True when response_shape is filled from the chunk's beginning alone."),
+        "embedding_truncated": _field("boolean", "True when the chunk is longer than the model reads."),
+        "page_number": _field("integer", "pages: number of the chunk's first page, from 1."),
+        "heading_path": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "markdown: headings above the chunk, outermost first.",
+        },
+        "chunk_kind": _field("string", "markdown: section or code."),
+        "code_language": _field("string", "markdown: language of a code block, when it is given."),
+        "start_ms": _field("integer", "time_segments: start of the first cue."),
+        "end_ms": _field("integer", "time_segments: end of the last cue."),
+        "segment_index": _field("integer", "time_segments: place of the segment, from 0."),
+        "total_segments": _field("integer", "time_segments: segments of the text."),
+    },
+}
 
 
 class SplitBy(StrEnum):
@@ -46,11 +94,10 @@ class TextParameters(Parameters):
     unserved: ClassVar[Mapping[str, str]] = {
         "source_type": "YouTube videos are not fetched; upload the transcript as text",
         "normalize": "the vectors are always of unit length",
-        "response_shape": NEEDS_LANGUAGE_MODEL,
-        "llm_provider": NEEDS_LANGUAGE_MODEL,
-        "llm_model": NEEDS_LANGUAGE_MODEL,
-        "llm_api_key": NEEDS_LANGUAGE_MODEL,
+        "llm_api_key": KEYS_STAND_ELSEWHERE,
     }
+    written: ClassVar[Mapping[str, bool]] = {"llm_model": False, "response_shape": False, "llm_provider": False}
+    written_by: ClassVar[str | None] = "llm_model"
 
     extractor_type: Literal["text_extractor"] = "text_extractor"
     source_type: Literal["text", "youtube"] = Field("text", description="`text`. YouTube videos are not fetched.")
@@ -69,10 +116,16 @@ class TextParameters(Parameters):
     language: str = Field("en", description="Language of captions. Has no effect on texts.")
     extract_captions: bool = Field(True, description="Whether captions are read. Has no effect on texts.")
     normalize: bool = Field(True, description="Vectors are of unit length.")
-    response_shape: str | dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
-    llm_provider: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
-    llm_model: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
-    llm_api_key: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    response_shape: str | dict[str, Any] | None = Field(
+        None,
+        description="What is to be told of each document, in words or as a JSON schema of an object; its keys become"
+        f" fields. It {NEEDS_LANGUAGE_MODEL}.",
+    )
+    llm_provider: str | None = Field(None, description="`openai`, the protocol of every model; or unset.")
+    llm_model: str | None = Field(
+        None, description="Model of the file of models that fills response_shape. Unset: its default."
+    )
+    llm_api_key: str | None = Field(None, description="Unset: the file of models names where keys are.")
     embedding_model: str | None = Field(
         None,
         validate_default=True,
@@ -87,6 +140,12 @@ class TextParameters(Parameters):
     @classmethod
     def _is_here(cls, name: str | None) -> str | None:
         return chosen_model(name, "text_embedding")
+
+    @model_validator(mode="after")
+    def _has_a_shape(self) -> Self:
+        check_provider("llm_provider", self.llm_provider)
+        check_shape("response_shape", self.response_shape, _OUTPUT_SCHEMA["properties"])
+        return self
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:
@@ -131,6 +190,7 @@ class _TextExtractor:
         results: dict[int, RowResult] = {}
         pending: list[tuple[int, list[_Piece]]] = []
         waiting = 0
+        teller = Teller(self.resources, model=self.parameters["llm_model"])
         for place, row in enumerate(rows):
             try:
                 pieces = self._split(row)
@@ -143,9 +203,10 @@ class _TextExtractor:
             pending.append((place, pieces))
             waiting += len(pieces)
             if waiting >= _EMBED_CHUNKS:
-                self._embed(rows, pending, results)
+                self._embed(rows, pending, results, teller)
                 pending, waiting = [], 0
-        self._embed(rows, pending, results)
+        self._embed(rows, pending, results, teller)
+        teller.flush()
         return [results[place] for place in range(len(rows))]
 
     def _split(self, row: Row) -> list[_Piece]:
@@ -167,7 +228,11 @@ class _TextExtractor:
         return pieces
 
     def _embed(
-        self, rows: Sequence[Row], pending: Sequence[tuple[int, list[_Piece]]], results: dict[int, RowResult]
+        self,
+        rows: Sequence[Row],
+        pending: Sequence[tuple[int, list[_Piece]]],
+        results: dict[int, RowResult],
+        teller: Teller,
     ) -> None:
         if not pending:
             return
@@ -180,7 +245,23 @@ class _TextExtractor:
             for piece, (vector, truncated) in zip(pieces, islice(vectors, len(pieces)), strict=True):
                 fields = piece.fields | {"embedding_truncated": True} if truncated else piece.fields
                 documents.append(ExtractedDocument(position=(piece.index,), fields=fields, vectors={name: vector}))
-            results[place] = RowResult(row_id=rows[place].row_id, documents=documents)
+            failures: list[RowFailure] = []
+            self._ask(teller, documents, failures)
+            results[place] = RowResult(row_id=rows[place].row_id, documents=documents, partial_failures=failures)
+
+    def _ask(self, teller: Teller, documents: list[ExtractedDocument], failures: list[RowFailure]) -> None:
+        """Have the shape filled for each document: in the list, and later, when the teller is flushed."""
+        if (shape := self.parameters["response_shape"]) is None:
+            return
+
+        def take(place: int, made: Generated) -> None:
+            held = documents[place]
+            cut = {"response_truncated": True} if made.truncated else {}
+            documents[place] = replace(held, fields=joined({**held.fields, **cut}, made.value or {}))
+
+        for place, document in enumerate(documents):
+            prompt = asked(shape, document.fields["text"])
+            teller.ask(prompt, style_of(shape), feature="response_shape", take=partial(take, place), failures=failures)
 
 
 def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
@@ -193,35 +274,6 @@ def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
         **chunk.fields,
     }
 
-
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
-
-
-_OUTPUT_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "text": _field("string", "The chunk's text."),
-        "chunk_index": _field("integer", "Place of the chunk in its text, from 0."),
-        "total_chunks": _field("integer", "Chunks of the text."),
-        "start_char": _field("integer", "First character of the chunk in the text, from 0."),
-        "end_char": _field("integer", "Character after the chunk's last one."),
-        "input_index": _field("integer", "Which of several texts of one object, from 0."),
-        "embedding_truncated": _field("boolean", "True when the chunk is longer than the model reads."),
-        "page_number": _field("integer", "pages: number of the chunk's first page, from 1."),
-        "heading_path": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "markdown: headings above the chunk, outermost first.",
-        },
-        "chunk_kind": _field("string", "markdown: section or code."),
-        "code_language": _field("string", "markdown: language of a code block, when it is given."),
-        "start_ms": _field("integer", "time_segments: start of the first cue."),
-        "end_ms": _field("integer", "time_segments: end of the last cue."),
-        "segment_index": _field("integer", "time_segments: place of the segment, from 0."),
-        "total_segments": _field("integer", "time_segments: segments of the text."),
-    },
-}
 
 _RECORD = ExtractorRecord(
     name=_NAME,
@@ -250,8 +302,21 @@ _RECORD = ExtractorRecord(
 )
 
 
+def _check(parameters: Mapping[str, Any]) -> None:
+    if parameters.get("response_shape") is not None:
+        writer_entry(parameters.get("llm_model"))
+
+
+def _fields_told(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what response_shape adds to the fields, as far as a schema says it."""
+    shape = parameters.get("response_shape")
+    return shape["properties"] if isinstance(shape, dict) else {}
+
+
 def _load(parameters: Mapping[str, Any], resources: Resources) -> _TextExtractor:
     return _TextExtractor(parameters, resources)
 
 
-DEFINITION = Definition(record=_RECORD, parameters=TextParameters, load=_load, outputs=_outputs)
+DEFINITION = Definition(
+    record=_RECORD, parameters=TextParameters, load=_load, outputs=_outputs, fields=_fields_told, check=_check
+)

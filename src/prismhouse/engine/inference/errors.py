@@ -19,6 +19,7 @@ __all__ = [
     "ModelUnfit",
     "ModelWarming",
     "ModelsFileWrong",
+    "WriterMissing",
 ]
 
 
@@ -106,6 +107,17 @@ class DeviceMissing(WarehouseError):
 
     code = Code.INFERENCE_UNAVAILABLE
     hint = "Install onnxruntime-gpu instead of onnxruntime, or set it to auto or cpu."
+
+
+class WriterMissing(WarehouseError):
+    """It needs {kind}, and {lack}.{known}"""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = (
+        "Add {step} to the file of models (PRISMHOUSE_INFERENCE__MODELS_FILE), and restart: docs/endpoints.md has an"
+        " example."
+    )
+    wire_code = "model_missing"
 
 
 class ExtraMissing(WarehouseError):

@@ -44,6 +44,10 @@ class _Catalogue(Protocol):
 
     def configured(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> ExtractorRecord: ...
 
+    def check(self, extractor_id: str, parameters: Mapping[str, Any]) -> None:
+        """Raise for an extractor, or a model of its, that is not here any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractorSettings:

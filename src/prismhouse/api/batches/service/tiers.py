@@ -9,7 +9,7 @@ from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus
 from prismhouse.api.batches.service.finish import end_tier
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
-from prismhouse.api.batches.service.submit import job_arguments
+from prismhouse.api.batches.service.submit import check_served, job_arguments
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, control, journal, ledger
 from prismhouse.api.batches.store import work as costs
@@ -38,6 +38,8 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
             return True
         if any(row.completed_at is None for row in rows[:tier]):
             return True
+        known = await parts.collections.resolve_known(tx, list((batch.dag_tiers or ())[tier]))
+        await check_served(parts, tx, known.values())
         await _announce(parts, tx, batch, tier)
         names = list((batch.dag_tiers or ())[tier])
         before = await parts.collections.document_counts(tx, names)

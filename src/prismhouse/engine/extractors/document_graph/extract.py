@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block
-from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page
+from prismhouse.engine.extractors.document_graph.correcting import corrector_of, texts_of
+from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
 from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure
 from prismhouse.engine.extractors.port import (
     Artifact,
@@ -60,6 +61,7 @@ class DocumentGraphExtractor:
         failures: list[RowFailure] = []
         pages = files = 0
         dropped: Counter[str] = Counter()
+        corrector = corrector_of(self.parameters, self.resources)
         for part in parts(row, "pdf"):
             try:
                 with opened_part(part, self.resources) as pdf:
@@ -69,14 +71,17 @@ class DocumentGraphExtractor:
                     for number in range(1, last + 1):
                         room = self.resources.media.pdf_blocks - len(documents)
                         try:
-                            page = read_page(pdf, number, self.parameters, self.resources)
+                            page = read_page(
+                                pdf, number, self.parameters, self.resources, corrects=corrector is not None
+                            )
                         except MediaFault as fault:
                             failures.append(page_failure(fault, number))
                             if fault.code == "pdf_too_slow":
                                 break
                         else:
                             pages += 1
-                            documents += self._documents(page, part, pdf.pages, most=room)
+                            corrected = {} if corrector is None else corrector.corrected(page, failures, most=room)
+                            documents += self._documents(page, part, pdf.pages, corrected, most=room)
                             if len(page.blocks) > room:
                                 failures.append(_too_many(self.resources.media.pdf_blocks, number))
                                 dropped[_MOST_BLOCKS] += last - number
@@ -91,14 +96,16 @@ class DocumentGraphExtractor:
             result, dropped={"pages": told} if told else {}, units={"page": float(pages), "extraction": float(files)}
         )
 
-    def _documents(self, page: ReadPage, part: Part, pages: int, *, most: int) -> Iterator[ExtractedDocument]:
+    def _documents(
+        self, page: ReadPage, part: Part, pages: int, corrected: Mapping[int, str], *, most: int
+    ) -> Iterator[ExtractedDocument]:
         blocks = page.blocks[:most]
-        texts = [storable(block.text) for block in blocks]
-        vectors, truncated = self._vectors(texts)
+        vectors, truncated = self._vectors(texts_of(blocks, corrected))
         whole = self._whole(page)
-        for index, (block, text) in enumerate(zip(blocks, texts, strict=True)):
+        for index, block in enumerate(blocks):
             fields = {
-                **_fields(block, text),
+                **_fields(block, storable(block.text)),
+                **({"text_corrected": corrected[index]} if index in corrected else {}),
                 "page_number": page.number,
                 "block_index": index,
                 "total_pages": pages,
@@ -136,10 +143,7 @@ class DocumentGraphExtractor:
     def _segment(self, page: ReadPage, block: Block) -> tuple[Artifact, ...]:
         if page.image is None or not self._shows("segment"):
             return ()
-        left, top, right, bottom = (round(side * page.scale) for side in block.box)
-        left, top = min(max(left, 0), page.image.width - 2), min(max(top, 0), page.image.height - 2)
-        right, bottom = max(min(right, page.image.width), left + 2), max(min(bottom, page.image.height), top + 2)
-        cut = self._small(page.image.crop((left, top, right, bottom)), page.scale)
+        cut = self._small(segment_of(page, block), page.scale)
         return (_artifact("segment_thumbnail_url", "segment_thumbnail", cut, "segment.jpg"),)
 
     def _shows(self, mode: str) -> bool:

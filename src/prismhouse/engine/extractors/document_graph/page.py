@@ -17,7 +17,7 @@ from prismhouse.engine.media.pdf import Box, Line, Pdf
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ReadPage", "read_page"]
+__all__ = ["ReadPage", "read_page", "segment_of"]
 
 _WRITTEN_CHARACTERS = 8
 """A page with less in its text layer is a scan that was stamped, or a picture: it is read as one."""
@@ -39,12 +39,18 @@ class ReadPage:
     scale: float
 
 
-def read_page(pdf: Pdf, number: int, parameters: Mapping[str, Any], resources: Resources) -> ReadPage:
-    """Return a page with its blocks; raise MediaFault, or an error about the house (a model is missing)."""
+def read_page(
+    pdf: Pdf, number: int, parameters: Mapping[str, Any], resources: Resources, *, corrects: bool = False
+) -> ReadPage:
+    """Return a page with its blocks; raise MediaFault, or an error about the house (a model is missing).
+
+    With `corrects` there is a picture of each page that has text below the certainty that is corrected.
+    """
     with pdf.page(number) as page:
         lines = page.lines()
         is_written = sum(len(line.text) for line in lines) >= _WRITTEN_CHARACTERS
-        wanted = parameters["use_layout_detection"] or parameters["generate_thumbnails"] or not is_written
+        doubted = corrects and parameters["base_confidence"] < parameters["min_confidence_for_vlm"]
+        wanted = parameters["use_layout_detection"] or parameters["generate_thumbnails"] or doubted or not is_written
         image = page.render(parameters["render_dpi"]) if wanted else None
         width, height = page.width, page.height
     scale = image.width / width if image is not None else 1.0
@@ -64,6 +70,16 @@ def read_page(pdf: Pdf, number: int, parameters: Mapping[str, Any], resources: R
     )
     kept = [one for one in blocks if one.kind in _WHOLE or len(one.text) >= parameters["min_text_length"]]
     return ReadPage(number=number, width=width, height=height, blocks=in_reading_order(kept), image=image, scale=scale)
+
+
+def segment_of(page: ReadPage, block: Block) -> Image:
+    """Return the picture of a block; raise ValueError where nothing looked at the page."""
+    if page.image is None:
+        raise ValueError("the page has no picture")
+    left, top, right, bottom = (round(side * page.scale) for side in block.box)
+    left, top = min(max(left, 0), page.image.width - 2), min(max(top, 0), page.image.height - 2)
+    right, bottom = max(min(right, page.image.width), left + 2), max(min(bottom, page.image.height), top + 2)
+    return page.image.crop((left, top, right, bottom))
 
 
 def _piece(line: Line, confidence: float) -> Piece:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from prismhouse.engine.extractors.models import chosen_model
-from prismhouse.engine.extractors.parameters import Parameters
+from prismhouse.engine.extractors.parameters import KEYS_STAND_ELSEWHERE, Parameters, check_provider
 from prismhouse.engine.inference.registry import MINILM
 
-__all__ = ["DocumentGraphParameters"]
+__all__ = ["VLM_MODEL", "DocumentGraphParameters"]
 
-_NO_VLM = "needs a model that reads pictures of text and follows instructions, and none is built in"
+VLM_MODEL = "gemini-2.5-flash"
+"""What clients send where nothing was chosen: it stands for the default of the file of models."""
+
+_VLM_PROVIDER = "google"
 
 
 class DocumentGraphParameters(Parameters):
@@ -21,10 +24,10 @@ class DocumentGraphParameters(Parameters):
 
     unserved: ClassVar[Mapping[str, str]] = {
         "layout_detector": "the layout is found by PicoDet; docling is not built in",
-        "vlm_provider": _NO_VLM,
-        "vlm_model": _NO_VLM,
-        "llm_api_key": _NO_VLM,
+        "llm_api_key": KEYS_STAND_ELSEWHERE,
     }
+    written: ClassVar[Mapping[str, bool]] = {"vlm_model": True}
+    written_by: ClassVar[str | None] = "vlm_model"
 
     extractor_type: Literal["document_graph_extractor"] = "document_graph_extractor"
     use_layout_detection: bool = Field(
@@ -46,12 +49,18 @@ class DocumentGraphParameters(Parameters):
     base_confidence: float = Field(
         0.85, ge=0, le=1, description="Confidence of text that the file itself holds; what is recognized has its own."
     )
-    min_confidence_for_vlm: float = Field(0.6, ge=0, le=1, description=f"Has no effect: correction {_NO_VLM}.")
-    use_vlm_correction: bool = Field(True, description=f"Has no effect, and may stay true: correction {_NO_VLM}.")
-    fast_mode: bool = Field(False, description="Has no effect: it turns off the correction that is not there.")
-    vlm_provider: str = Field("google", description=f"Left as it is: correction {_NO_VLM}.")
-    vlm_model: str = Field("gemini-2.5-flash", description=f"Left as it is: correction {_NO_VLM}.")
-    llm_api_key: str | None = Field(None, description=f"Unset: correction {_NO_VLM}.")
+    min_confidence_for_vlm: float = Field(0.6, ge=0, le=1, description="Blocks below this confidence are corrected.")
+    use_vlm_correction: bool = Field(
+        True,
+        description="Whether a model with vision = true in the file of models reads uncertain blocks again, into"
+        " text_corrected. It may stay true: where no such model serves by default, nothing is corrected.",
+    )
+    fast_mode: bool = Field(False, description="True: nothing is corrected, whatever use_vlm_correction says.")
+    vlm_provider: str = Field(_VLM_PROVIDER, description="`openai`, the protocol of every model; or left as it is.")
+    vlm_model: str = Field(
+        VLM_MODEL, description="Model of the file of models that corrects. Left as it is: the default of that file."
+    )
+    llm_api_key: str | None = Field(None, description="Unset: the file of models names where keys are.")
     embedding_model: str | None = Field(
         None,
         validate_default=True,
@@ -69,3 +78,9 @@ class DocumentGraphParameters(Parameters):
     @classmethod
     def _is_here(cls, name: str | None) -> str | None:
         return chosen_model(name, "text_embedding")
+
+    @model_validator(mode="after")
+    def _is_asked_as_all_are(self) -> Self:
+        if self.vlm_provider != _VLM_PROVIDER:
+            check_provider("vlm_provider", self.vlm_provider)
+        return self

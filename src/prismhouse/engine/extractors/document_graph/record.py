@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.document_graph.correcting import check_corrector
 from prismhouse.engine.extractors.document_graph.extract import DocumentGraphExtractor
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
@@ -28,6 +29,7 @@ _OUTPUT_SCHEMA = {
         "block_index": _field("integer", "Place of the block on its page, as it is read, from 0."),
         "object_type": _field("string", "paragraph, list, table, figure, header (also a heading) or footer."),
         "text_raw": _field("string", "The text; rows of a table are lines, their cells parted by bars."),
+        "text_corrected": _field("string", "The text as a model reads it in the picture, where it was uncertain."),
         "bbox": {
             "type": "object",
             "description": "Where the block is: x1, y1, x2, y2 in points from the upper left corner of the page.",
@@ -88,11 +90,14 @@ _RECORD = ExtractorRecord(
 
 
 def _load(parameters: Mapping[str, Any], resources: Resources) -> DocumentGraphExtractor:
-    """Return the extractor; raise ModelMissing for what it may need, before a file is read."""
+    """Return the extractor; raise ModelMissing or WriterMissing for what it may need, before a file is read."""
+    check_corrector(parameters)
     check_installed(PP_OCR)
     if parameters["use_layout_detection"]:
         check_installed(PAGE_LAYOUT)
     return DocumentGraphExtractor(parameters, resources)
 
 
-DEFINITION = Definition(record=_RECORD, parameters=DocumentGraphParameters, load=_load, outputs=_outputs)
+DEFINITION = Definition(
+    record=_RECORD, parameters=DocumentGraphParameters, load=_load, outputs=_outputs, check=check_corrector
+)

@@ -12,6 +12,7 @@ from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.multimodal.film import film_documents
 from prismhouse.engine.extractors.multimodal.reading import Written, read_writing
 from prismhouse.engine.extractors.multimodal.sound import sound_documents
+from prismhouse.engine.extractors.multimodal.telling import Told
 from prismhouse.engine.extractors.pictures import joint_model, look, picture_fields, read_picture, shown
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, read_text, settled
@@ -37,15 +38,21 @@ class MultimodalExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], self._extract)]
+        told = Told(self.parameters, self.resources)
 
-    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [self._row(row) for row in rows]
+        def run(some: Sequence[Row]) -> list[RowResult]:
+            return [self._row(row, told) for row in some]
 
-    def _row(self, row: Row) -> RowResult:
+        results = [result for row in rows for result in guarded([row], run)]
+        # The rows are asked about together: answers take seconds. They go into the documents of the results.
+        told.flush()
+        return results
+
+    def _row(self, row: Row, told: Told) -> RowResult:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
-        for make, feature in self._steps(row):
+        told.begin(failures)
+        for make, feature in self._steps(row, told):
             try:
                 made, missing = make()
             except (MediaFault, OSError, MemoryError) as error:
@@ -56,7 +63,7 @@ class MultimodalExtractor:
         empty = "There is no image, text, video or sound."
         return settled(row, documents, failures, empty=empty)
 
-    def _steps(self, row: Row) -> Iterator[tuple[Callable[[], _Made], str | None]]:
+    def _steps(self, row: Row, told: Told) -> Iterator[tuple[Callable[[], _Made], str | None]]:
         """Yield what makes the documents, one step for each value, so that a bad value spares the others.
 
         With a step comes the feature that documents lack when it fails; without one, it loses input.
@@ -64,40 +71,40 @@ class MultimodalExtractor:
         images, animations = parts(row, "image"), parts(row, "gif")
         custom = next((part for part in parts(row, "custom_thumbnail") if part not in images), None)
         for part in parts(row, "video"):
-            yield partial(self._watched, part, "video", custom), None
+            yield partial(self._watched, part, "video", custom, told), None
         for part in parts(row, "audio"):
-            yield partial(self._heard, part), None
+            yield partial(self._heard, part, told), None
         for part in images:
-            yield partial(self._seen, part, "image", custom), None
+            yield partial(self._seen, part, "image", custom, told), None
         for part in animations:
             if part not in images:
-                yield partial(self._animated, part, custom), None
+                yield partial(self._animated, part, custom, told), None
         if custom is not None and self.parameters["enable_thumbnails"]:
             yield partial(self._check_face, custom), "thumbnail"
         for part in parts(row, "text"):
-            yield partial(self._read, part), None
+            yield partial(self._read, part, told), None
 
-    def _watched(self, part: Part, modality: str, custom: Part | None) -> _Made:
+    def _watched(self, part: Part, modality: str, custom: Part | None, told: Told) -> _Made:
         face = self._face(custom) if self.parameters["enable_thumbnails"] else None
         cover = thumbnail(face.image) if face is not None else None
         require(_PACKAGES, extra="media", needed_for="Reading videos and sounds")
         with file_of(part) as path:
             return film_documents(
-                part, path, modality, parameters=self.parameters, resources=self.resources, cover=cover
+                part, path, modality, parameters=self.parameters, resources=self.resources, cover=cover, told=told
             )
 
-    def _heard(self, part: Part) -> _Made:
+    def _heard(self, part: Part, told: Told) -> _Made:
         require(_PACKAGES, extra="media", needed_for="Reading videos and sounds")
         with file_of(part) as path:
-            return sound_documents(part, path, parameters=self.parameters, resources=self.resources)
+            return sound_documents(part, path, parameters=self.parameters, resources=self.resources, told=told)
 
-    def _animated(self, part: Part, custom: Part | None) -> _Made:
+    def _animated(self, part: Part, custom: Part | None, told: Told) -> _Made:
         """An animation is a video; one of a single picture, or of a format that FFmpeg does not play, an image."""
         if is_animation(read_bytes(part)):
-            return self._watched(part, "gif", custom)
-        return self._seen(part, "gif", custom)
+            return self._watched(part, "gif", custom, told)
+        return self._seen(part, "gif", custom, told)
 
-    def _seen(self, part: Part, modality: str, custom: Part | None) -> _Made:
+    def _seen(self, part: Part, modality: str, custom: Part | None, told: Told) -> _Made:
         reads = self.parameters["run_ocr"]
         picture = read_picture(part, self.resources, draft_side=LONGEST_SIDE if reads else None)
         ((vectors, labels),) = look([picture], self.resources, joint_model(self.parameters))
@@ -107,6 +114,8 @@ class MultimodalExtractor:
         artifacts: tuple[Artifact, ...] = ()
         if self.parameters["enable_thumbnails"]:
             artifacts = (shown(self._face(custom) or picture),)
+        if told.looks:
+            told.ask(fields, vectors, (thumbnail(picture.image),), said=written.text or "")
         document = ExtractedDocument(position=(modality, 0, 0), fields=fields, vectors=vectors, artifacts=artifacts)
         return [document], [written.failure] if written.failure else []
 
@@ -122,7 +131,7 @@ class MultimodalExtractor:
         except MediaFault:
             return None
 
-    def _read(self, part: Part) -> _Made:
+    def _read(self, part: Part, told: Told) -> _Made:
         text = read_text(part)
         if not text.strip():
             return [], []
@@ -132,4 +141,6 @@ class MultimodalExtractor:
         fields: dict[str, Any] = {"modality": "text", "text": text}
         if made.truncated[0]:
             fields["embedding_truncated"] = True
-        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors={joint: made.vectors[0]})], []
+        vectors = {joint: made.vectors[0]}
+        told.ask(fields, vectors, (), said=text, describes=False)
+        return [ExtractedDocument(position=("text", 0, 0), fields=fields, vectors=vectors)], []

@@ -14,6 +14,7 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
 from prismhouse.engine.extractors.multimodal.reading import FilmReader, Written
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
+from prismhouse.engine.extractors.multimodal.telling import Told, pictures_of
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, look_at
 from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
@@ -40,12 +41,14 @@ _MOST_THUMBNAILS = 64
 
 @dataclass(slots=True)
 class _Looked:
-    """What is known of a segment: sums over its sampled pictures."""
+    """What is known of a segment: sums over its sampled pictures; `fields` and `vectors` become the document's."""
 
     sums: dict[str, FloatArray] = field(default_factory=dict)
     labels: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     thumbnails: list[bytes] = field(default_factory=list)
     thumbnail: bytes | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, FloatArray] = field(default_factory=dict)
     samples: int = 0
     shown: int = 0
     stride: int = 1
@@ -63,10 +66,12 @@ class _Looked:
 class _Eye:
     """Looks at sampled pictures, some at a time, for the segment that each belongs to."""
 
-    def __init__(self, resources: Resources, *, joint: str, thumbnails: bool) -> None:
+    def __init__(self, resources: Resources, *, joint: str, thumbnails: bool, told: Told, heard: Heard) -> None:
         self._resources = resources
         self._joint = joint
         self._thumbnails = thumbnails
+        self._told = told
+        self._heard = heard
         self._waiting: list[tuple[int, Any]] = []
         self.seen: dict[int, _Looked] = defaultdict(_Looked)
 
@@ -74,17 +79,21 @@ class _Eye:
         """Note a picture of a segment."""
         picture = frame.picture(_LONGEST_SIDE)
         self._waiting.append((segment, picture))
-        if self._thumbnails:
+        if self._thumbnails or self._told.looks:
             self.seen[segment].show(thumbnail, picture)
         if len(self._waiting) >= DECODED_AT_ONCE:
             self.look()
 
-    def end(self, segment: int) -> None:
-        """Keep the thumbnail in the middle of a segment, since its ends are where the picture changes."""
-        held = self.seen[segment]
-        if held.thumbnails:
+    def end(self, segment: Segment) -> None:
+        """Keep the thumbnail in the middle of a segment, since its ends are where the picture changes; ask about it."""
+        held = self.seen[segment.number]
+        if self._told.looks:
+            said = self._heard.fields(segment.start, segment.end).get("transcription", "")
+            pictures = pictures_of(held.thumbnails, segment.end - segment.start, self._told.parameters)
+            self._told.ask(held.fields, held.vectors, pictures, said=said)
+        if held.thumbnails and self._thumbnails:
             held.thumbnail = held.thumbnails[len(held.thumbnails) // 2]
-            held.thumbnails.clear()
+        held.thumbnails.clear()
 
     def look(self) -> None:
         """Embed what waits."""
@@ -100,7 +109,14 @@ class _Eye:
 
 
 def film_documents(
-    part: Part, path: Path, modality: str, *, parameters: Mapping[str, Any], resources: Resources, cover: bytes | None
+    part: Part,
+    path: Path,
+    modality: str,
+    *,
+    parameters: Mapping[str, Any],
+    resources: Resources,
+    cover: bytes | None,
+    told: Told,
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what of the video is missing from them.
 
@@ -111,6 +127,7 @@ def film_documents(
         parameters: as the extractor was given them.
         resources: of the process.
         cover: a JPEG to show for every segment instead of its own picture.
+        told: asks about each segment, and fills in its document later.
 
     Raises:
         MediaFault: the video gives nothing.
@@ -119,7 +136,7 @@ def film_documents(
         sound, heard = _listen(path, media, parameters, resources)
         film, segmenter = Film(media), _segmenter(sound, parameters)
         thumbnails = parameters["enable_thumbnails"] and cover is None
-        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails)
+        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails, told=told, heard=heard)
         reader = FilmReader(resources, wanted=parameters["run_ocr"])
         segments = _watch(film, segmenter, eye, reader, resources.media)
     width, height = film.size
@@ -155,7 +172,7 @@ def _watch(film: Film, segmenter: Segmenter, eye: _Eye, reader: FilmReader, limi
         is_first, ended = segmenter.take(frame)
         if ended is not None:
             segments.append(ended)
-            eye.end(ended.number)
+            eye.end(ended)
             reader.end(ended.number)
             check_segments(ended.number + 2, limits)
         number += is_first
@@ -166,7 +183,7 @@ def _watch(film: Film, segmenter: Segmenter, eye: _Eye, reader: FilmReader, limi
     last = segmenter.close(film.end, film.count)
     if last is not None:
         segments.append(last)
-        eye.end(last.number)
+        eye.end(last)
         reader.end(last.number)
     eye.look()
     return segments
@@ -220,26 +237,29 @@ def _document(
     resources: Resources,
 ) -> ExtractedDocument:
     told = heard.fields(segment.start, segment.end) | written.fields()
-    vectors = {name: _unit(total) for name, total in looked.sums.items()}
+    vectors = looked.vectors
+    vectors |= {name: _unit(total) for name, total in looked.sums.items()}
     vectors |= written.vectors(resources, wanted=parameters["run_ocr_embedding"])
     if parameters["run_transcription_embedding"] and told.get("transcription"):
         vectors[MINILM] = speech_vector(told["transcription"], resources)
     likeliest = sorted(looked.labels.items(), key=lambda item: -item[1])[:_LABELS_TOLD]
     jpeg = cover or looked.thumbnail
+    # In place: answers about the segment come into these fields and vectors, before or after.
+    looked.fields |= {
+        **fields,
+        "start_time": segment.start,
+        "end_time": segment.end,
+        "duration": round(segment.end - segment.start, 6),
+        "start_frame": segment.start_frame,
+        "end_frame": segment.end_frame,
+        "labels": [
+            {"label": name, "confidence": round(total / max(1, looked.samples), 4)} for name, total in likeliest
+        ],
+        **told,
+    }
     return ExtractedDocument(
         position=(fields["modality"], segment.start, segment.end),
-        fields={
-            **fields,
-            "start_time": segment.start,
-            "end_time": segment.end,
-            "duration": round(segment.end - segment.start, 6),
-            "start_frame": segment.start_frame,
-            "end_frame": segment.end_frame,
-            "labels": [
-                {"label": name, "confidence": round(total / max(1, looked.samples), 4)} for name, total in likeliest
-            ],
-            **told,
-        },
+        fields=looked.fields,
         vectors=vectors,
         artifacts=(_thumbnail(jpeg),) if jpeg else (),
         sources={"source_video_url": part.blob_id} if part.blob_id else {},

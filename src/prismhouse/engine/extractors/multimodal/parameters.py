@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from prismhouse.engine.extractors.models import chosen_model
-from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
+from prismhouse.engine.extractors.parameters import Parameters
+from prismhouse.engine.extractors.shapes import check_shape
 from prismhouse.engine.inference.registry import CONSE
 
-__all__ = ["MultimodalParameters", "shot_threshold", "silence_threshold"]
+__all__ = ["MOST_PICTURES", "GenerationConfig", "MultimodalParameters", "shot_threshold", "silence_threshold"]
 
-_NO_DESCRIPTION = "needs a model that describes pictures, and none is built in or can be set yet"
+_NEEDS_VISION = "needs a model with vision = true in the file of models (PRISMHOUSE_INFERENCE__MODELS_FILE)"
 _LANGUAGES = frozenset(
     "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy"  # noqa: SIM905
     " id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru"
@@ -22,17 +23,42 @@ _LANGUAGES = frozenset(
 _SENSITIVITIES = {"low": 0.5, "medium": 0.35, "high": 0.25}
 _SILENCE_DB = -40
 
+MOST_PICTURES = 8
+"""Of a segment, that a model is shown."""
+
+
+class GenerationConfig(BaseModel):
+    """How a model writes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidate_count: Literal[1] = Field(1, description="Answers for each document.")
+    max_output_tokens: int = Field(1024, ge=1, le=100_000, description="Most tokens of an answer.")
+    temperature: float = Field(0.2, ge=0, le=2, description="How freely is written.")
+    top_p: float = Field(0.8, gt=0, le=1, description="Part of the likeliest words that are chosen from.")
+    video_fps: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=f"Pictures a second of a segment that the model is shown, {MOST_PICTURES} at most. Null: four.",
+    )
+    response_mime_type: Literal["text/plain", "application/json"] | None = Field(
+        None, description="`application/json`: json_output is filled."
+    )
+    response_schema: dict[str, Any] | None = Field(None, description="JSON schema of json_output.")
+
 
 class MultimodalParameters(Parameters):
     """How videos and sounds are split, and what is made of each segment."""
 
     unserved: ClassVar[Mapping[str, str]] = {
         "run_multimodal_embedding": "without its vector a document could not be found",
-        "run_video_description": _NO_DESCRIPTION,
-        "run_description_embedding": _NO_DESCRIPTION,
         "use_cdn": "there is no content delivery network; files are served here",
-        "generation_config": NEEDS_LANGUAGE_MODEL,
-        "response_shape": NEEDS_LANGUAGE_MODEL,
+    }
+    written: ClassVar[Mapping[str, bool]] = {
+        "run_video_description": True,
+        "response_shape": True,
+        "generation_config": True,
     }
 
     extractor_type: Literal["multimodal_extractor"] = "multimodal_extractor"
@@ -57,7 +83,9 @@ class MultimodalParameters(Parameters):
     max_segment_duration: float | None = Field(
         30.0, gt=0, description="Seconds after which scenes, and what lies between pauses, are split. Null: never."
     )
-    description_prompt: str | None = Field(None, description=f"Has no effect: {_NO_DESCRIPTION}.")
+    description_prompt: str | None = Field(
+        None, max_length=20_000, description="What descriptions are to tell. Null: what is there, happens, and where."
+    )
     transcription_language: str | None = Field(
         None,
         pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$",
@@ -68,18 +96,28 @@ class MultimodalParameters(Parameters):
     run_transcription_embedding: bool = Field(
         False, description="Whether the transcription has a vector of its own. Needs `run_transcription`."
     )
-    run_video_description: bool = Field(False, description=f"False: {_NO_DESCRIPTION}.")
-    run_description_embedding: bool = Field(False, description=f"False: {_NO_DESCRIPTION}.")
+    run_video_description: bool = Field(
+        False, description=f"Whether images, segments and what is said are described. It {_NEEDS_VISION}."
+    )
+    run_description_embedding: bool = Field(
+        False, description="Whether the description has a vector of its own. Needs `run_video_description`."
+    )
     run_ocr: bool = Field(False, description="Whether writing in pictures is read.")
     run_ocr_embedding: bool = Field(False, description="Whether what is read has a vector of its own. Needs `run_ocr`.")
     enable_thumbnails: bool = Field(True, description="Whether a JPEG of at most 640 pixels is kept.")
     use_cdn: bool = Field(False, description="False: files are served by this server.")
-    generation_config: dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    generation_config: GenerationConfig | None = Field(
+        None, description="How it is written; `response_schema` and `application/json` fill json_output."
+    )
     output_dimensionality: Literal[384, 768, 1536, 3072] = Field(
         3072, description="Has no effect: the built-in model has 384 dimensions."
     )
     task_type: str = Field("RETRIEVAL_DOCUMENT", description="The built-in model has one mode for all tasks.")
-    response_shape: str | dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    response_shape: str | dict[str, Any] | None = Field(
+        None,
+        description="What json_output is to hold of each document, in words or as a JSON schema of an object. It"
+        f" {_NEEDS_VISION}.",
+    )
     embedding_task: str | None = Field(None, description="The built-in model has one mode for all tasks.")
 
     embedding_model: str | None = Field(
@@ -95,9 +133,26 @@ class MultimodalParameters(Parameters):
         return chosen_model(name, "joint_embedding")
 
     @model_validator(mode="after")
+    def _writes_what_is_used(self) -> Self:
+        check_shape("response_shape", self.response_shape)
+        config = self.generation_config
+        if config is None:
+            return self
+        try:
+            check_shape("response_schema", config.response_schema)
+        except ValueError as error:
+            raise ValueError(f"generation_config: {error}") from None
+        used = self.run_video_description or self.response_shape is not None or config.response_schema is not None
+        if not used and config.response_mime_type != "application/json":
+            raise ValueError("generation_config: nothing is written. Set run_video_description or response_shape.")
+        return self
+
+    @model_validator(mode="after")
     def _embeds_what_there_is(self) -> Self:
         if self.run_transcription_embedding and not self.run_transcription:
             raise ValueError("run_transcription_embedding: there is no transcription. Set run_transcription to true.")
+        if self.run_description_embedding and not self.run_video_description:
+            raise ValueError("run_description_embedding: there is no description. Set run_video_description to true.")
         if self.run_ocr_embedding and not self.run_ocr:
             raise ValueError("run_ocr_embedding: nothing is read. Set run_ocr to true.")
         language = (self.transcription_language or "en").partition("-")[0]

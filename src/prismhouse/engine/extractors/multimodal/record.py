@@ -10,9 +10,11 @@ from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
 from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
 from prismhouse.engine.extractors.multimodal.reading import OCR_OUTPUT
 from prismhouse.engine.extractors.multimodal.speech import speech_model
+from prismhouse.engine.extractors.multimodal.telling import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, joint_model, visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, all_models, check_installed
+from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION", "DEFINITION_V2"]
 
@@ -58,6 +60,11 @@ _OUTPUT_SCHEMA = {
         "transcription": {"type": "string", "description": "What is said in the segment."},
         "transcription_language": {"type": "string", "description": "ISO 639-1 code of what is said."},
         "ocr_text": {"type": "string", "description": "What is written in the picture, or in some of the segment's."},
+        "description": {
+            "type": "string",
+            "description": "What a model sees in the pictures, or reads in what is said.",
+        },
+        "json_output": {"type": "object", "description": "What a model tells in the shape of `response_shape`."},
         "source_video_url": {"type": "string", "description": "The video that the segment is of."},
         "source_audio_url": {"type": "string", "description": "The sound that the segment is of."},
         "video_segment_url": {
@@ -78,6 +85,8 @@ def _configured(version: str, parameters: Mapping[str, Any]) -> tuple[VectorOutp
     outputs = _outputs(version, joint_model(parameters))
     if parameters["run_transcription_embedding"]:
         outputs += (_of_words(MINILM, f"{_NAME}_{version}_transcription_embedding"),)
+    if parameters["run_description_embedding"]:
+        outputs += (_of_words(DESCRIPTION_OUTPUT, f"{_NAME}_{version}_description_embedding"),)
     if parameters["run_ocr_embedding"]:
         outputs += (_of_words(OCR_OUTPUT, f"{_NAME}_{version}_ocr_embedding"),)
     return outputs
@@ -95,8 +104,14 @@ def _of_words(name: str, storage_name: str) -> VectorOutput:
     )
 
 
+def _check(parameters: Mapping[str, Any]) -> None:
+    if parameters["run_video_description"] or shape_of(parameters) is not None:
+        writer_entry(vision=True)
+
+
 def _load(parameters: Mapping[str, Any], resources: Resources) -> MultimodalExtractor:
-    """Return the extractor; raise ModelMissing for what its parameters need, before a file is read."""
+    """Return the extractor; raise ModelMissing or WriterMissing for what its parameters need, before a file is read."""
+    _check(parameters)
     if parameters["run_transcription"]:
         check_installed(speech_model(parameters))
     if parameters["run_ocr"]:
@@ -131,6 +146,7 @@ def _definition(version: str, description: str) -> Definition:
         record=record,
         parameters=MultimodalParameters,
         load=_load,
+        check=_check,
         outputs=lambda parameters: _configured(version, parameters),
     )
 

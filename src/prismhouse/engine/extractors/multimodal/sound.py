@@ -9,8 +9,9 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.film import quiet_moments
 from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
+from prismhouse.engine.extractors.multimodal.telling import Told
 from prismhouse.engine.extractors.pictures import joint_model
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, RowFailure
+from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments, spans
 from prismhouse.engine.inference.registry import CONSE, MINILM
 from prismhouse.engine.media.container import opened
@@ -28,7 +29,7 @@ _NO_VECTOR = RowFailure(
 
 
 def sound_documents(
-    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources
+    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources, told: Told
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what is missing from them.
 
@@ -49,9 +50,8 @@ def sound_documents(
         message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
         kind = ErrorType.PERMANENT
         failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
-    embed, joint = parameters["run_transcription_embedding"], joint_model(parameters)
     documents = [
-        _document(start, end, heard, part=part, joint=joint, embed_speech=embed, resources=resources)
+        _document(start, end, heard, part=part, parameters=parameters, resources=resources, told=told)
         for start, end in segments
     ]
     return documents, failures
@@ -65,18 +65,33 @@ def _segments(sound: Sound, parameters: Mapping[str, Any]) -> list[tuple[float, 
 
 
 def _document(
-    start: float, end: float, heard: Heard, *, part: Part, joint: str, embed_speech: bool, resources: Resources
+    start: float,
+    end: float,
+    heard: Heard,
+    *,
+    part: Part,
+    parameters: Mapping[str, Any],
+    resources: Resources,
+    told: Told,
 ) -> ExtractedDocument:
-    told = heard.fields(start, end)
-    vectors = {}
-    if told.get("transcription"):
+    fields: dict[str, Any] = {
+        "modality": "audio",
+        "start_time": start,
+        "end_time": end,
+        "duration": round(end - start, 6),
+    }
+    fields |= heard.fields(start, end)
+    vectors: dict[str, FloatArray] = {}
+    if said := fields.get("transcription"):
+        joint, embed_speech = joint_model(parameters), parameters["run_transcription_embedding"]
         # The label bridge is MiniLM's space, so that one vector is both.
         names = {joint: MINILM if joint == CONSE else joint} | ({MINILM: MINILM} if embed_speech else {})
-        made = {name: speech_vector(told["transcription"], resources, name) for name in set(names.values())}
+        made = {name: speech_vector(said, resources, name) for name in set(names.values())}
         vectors = {output: made[name] for output, name in names.items()}
+        told.ask(fields, vectors, (), said=said)
     return ExtractedDocument(
         position=("audio", start, end),
-        fields={"modality": "audio", "start_time": start, "end_time": end, "duration": round(end - start, 6), **told},
+        fields=fields,
         vectors=vectors,
         sources={"source_audio_url": part.blob_id} if part.blob_id else {},
     )
