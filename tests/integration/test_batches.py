@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -428,21 +428,25 @@ async def test_files_outlive_a_sweep_between_their_storage_and_the_commit(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await house.add_collection("notes")
-    put, blobs = house.parts.blobs.put, house.parts.blobs
+    put, blobs = house.parts.blobs.put_all, house.parts.blobs
 
-    async def put_and_swept(namespace_id: Any, data: bytes, **given: Any) -> Any:
-        stored = await put(namespace_id, data, **given)
-        if data == b"picture of a cat":
-            monkeypatch.setattr(blobs, "put", put)
+    swept: list[str] = []
+
+    async def put_and_swept(namespace_id: Any, items: Sequence[bytes]) -> Any:
+        stored = await put(namespace_id, items)
+        if b"picture of a cat" in items:
+            monkeypatch.setattr(blobs, "put_all", put)
+            swept.extend(one.sha256 for one in stored)
             async with house.db.write() as tx:
-                await house.objects.unreferenced(tx.within(NAMESPACE), [stored.sha256])
+                await house.objects.unreferenced(tx.within(NAMESPACE), swept)
             await house.objects.sweep(NAMESPACE)
         return stored
 
     ids = await house.add_objects("picture of a cat")
-    monkeypatch.setattr(blobs, "put", put_and_swept)
+    monkeypatch.setattr(blobs, "put_all", put_and_swept)
     await house.run(ids)
 
+    assert swept
     [document] = await house.rows("SELECT document_blobs FROM documents")
     checksum = document["document_blobs"][0]["checksum"]
     assert await blobs.read(NAMESPACE, checksum) == b"picture of a cat"
@@ -452,20 +456,20 @@ async def test_files_of_a_batch_that_is_cancelled_before_its_commit_are_swept(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await house.add_collection("notes")
-    put, blobs = house.parts.blobs.put, house.parts.blobs
+    put, blobs = house.parts.blobs.put_all, house.parts.blobs
     hashes: list[str] = []
 
     async def put_and_cancelled(*arguments: Any, **given: Any) -> Any:
         stored = await put(*arguments, **given)
-        hashes.append(stored.sha256)
+        hashes.extend(one.sha256 for one in stored)
         async with house.db.write() as tx:
             await tx.execute("UPDATE batches SET status = 'CANCELED'")
         return stored
 
     ids = await house.add_objects("picture of a cat")
-    monkeypatch.setattr(blobs, "put", put_and_cancelled)
+    monkeypatch.setattr(blobs, "put_all", put_and_cancelled)
     await house.run(ids)
-    monkeypatch.setattr(blobs, "put", put)
+    monkeypatch.setattr(blobs, "put_all", put)
 
     async def gone() -> bool:
         await house.objects.sweep(NAMESPACE)

@@ -62,6 +62,18 @@ async def test_bytes_come_back_as_they_were_stored(store: BlobStore, data: bytes
     assert await gathered(store.stream(ONE, stored.sha256)) == data
 
 
+async def test_several_are_stored_at_once_and_answered_in_their_order(store: BlobStore) -> None:
+    data = [b"one", b"two", b"", b"one", bytes(range(256)) * 300]
+    await store.put(ONE, b"two")
+
+    stored = await store.put_all(ONE, data)
+
+    assert [(one.sha256, one.size_bytes) for one in stored] == [(sha256(part), len(part)) for part in data]
+    assert [one.md5 for one in stored] == [hashlib.md5(part).hexdigest() for part in data]
+    assert [await store.read(ONE, one.sha256) for one in stored] == data
+    assert await store.put_all(ONE, []) == []
+
+
 async def test_a_stream_is_stored_under_the_hash_of_all_its_pieces(store: BlobStore) -> None:
     stored = await store.put(ONE, pieces(b"ab", b"", b"cd" * 700_000))
 

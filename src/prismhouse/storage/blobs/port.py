@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,10 @@ class BlobStore(Protocol):
 
     async def put(self, namespace_id: NamespaceId, data: bytes | AsyncIterator[bytes]) -> StoredBlob:
         """Store and return when the bytes survive a power cut; storing equal bytes again is a no-op."""
+        ...
+
+    async def put_all(self, namespace_id: NamespaceId, items: Sequence[bytes]) -> list[StoredBlob]:
+        """Store several and return, in their order, when all survive a power cut. Costs less than one by one."""
         ...
 
     async def read(self, namespace_id: NamespaceId, sha256: str) -> bytes:

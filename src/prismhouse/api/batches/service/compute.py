@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 from prismhouse.api.batches.service.documents import documents_of
 from prismhouse.api.batches.service.extract import Extracted, Extraction, is_transient, size_of
+from prismhouse.api.batches.service.files import store_files
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.read import Reading
 from prismhouse.api.batches.service.work import Work, failed_row
@@ -93,10 +94,13 @@ def _fitting(parts: Parts, work: Work, rows: Sequence[Row]) -> int:
 async def _take(parts: Parts, work: Work, mapped: Mapping[str, Mapped], results: Mapping[str, Extracted]) -> None:
     """Add what came of some rows to the work."""
     processed = skipped = missing = incomplete = failed = documents = 0
+    again = {name for name in mapped if _goes_again(parts, results.get(name))}
+    work.again += [name for name in mapped if name in again]
+    final = [one.result for name, one in results.items() if name not in again]
+    stored = await store_files(parts, work.batch.namespace_id, final)
     for name, item in mapped.items():
         done = results.get(name)
-        if done is not None and is_transient(done.result) and done.attempts < parts.worker.max_attempts:
-            work.again.append(name)
+        if name in again:
             continue
         work.settled.add(name)
         failure = item.failure or (done.result.failure if done else None)
@@ -110,8 +114,14 @@ async def _take(parts: Parts, work: Work, mapped: Mapping[str, Mapped], results:
             lost = done.result.partial_failures
             incomplete += any(part.missing_feature is None for part in lost)
             work.failed += [failed_row(work, name, part, done, part=number) for number, part in enumerate(lost, 1)]
-            written = await documents_of(
-                parts, work.batch, work.chunk.tier, work.collection, work.origins[name], done.result, item.inherited
+            written = documents_of(
+                work.batch,
+                work.chunk.tier,
+                work.collection,
+                work.origins[name],
+                done.result,
+                item.inherited,
+                stored=stored,
             )
             documents += len(written)
             work.written += written
@@ -131,3 +141,7 @@ async def _take(parts: Parts, work: Work, mapped: Mapping[str, Mapped], results:
         missing_inputs=counts.missing_inputs + missing,
         documents_written=counts.documents_written + documents,
     )
+
+
+def _goes_again(parts: Parts, done: Extracted | None) -> bool:
+    return done is not None and is_transient(done.result) and done.attempts < parts.worker.max_attempts

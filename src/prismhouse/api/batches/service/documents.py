@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismhouse.api.batches.model import BatchRow
-from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import Origin
 from prismhouse.api.documents.model import NewDocument
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, RowResult
@@ -33,16 +32,17 @@ class Written:
         return [file["checksum"] for file in self.document.document_blobs[: len(self.artifacts)]]
 
 
-async def documents_of(
-    parts: Parts,
+def documents_of(
     batch: BatchRow,
     tier: int,
     collection: Any,
     origin: Origin,
     result: RowResult,
     inherited: Mapping[str, Any],
+    *,
+    stored: Mapping[bytes, StoredBlob],
 ) -> list[Written]:
-    """Return the documents of one source; their files are stored before their rows, never after."""
+    """Return the documents of one source; `stored` says where their files are, by the bytes."""
     ids = document_ids(
         origin.source.source_id,
         [item.position for item in result.documents],
@@ -51,10 +51,8 @@ async def documents_of(
         salt=batch.batch_id if batch.salted else "",
     )
     written = []
-    # The blocks of a page share its picture: it is stored once.
-    kept: dict[bytes, StoredBlob] = {}
     for name, item in zip(ids, result.documents, strict=True):
-        files = [await _store(parts, batch, artifact, kept) for artifact in item.artifacts]
+        files = [_file(artifact, stored[artifact.data]) for artifact in item.artifacts]
         files += _linked(origin, item)
         document = NewDocument(
             collection_id=collection.collection_id,
@@ -104,9 +102,7 @@ def _linked(origin: Origin, item: ExtractedDocument) -> list[dict[str, Any]]:
     ]
 
 
-async def _store(parts: Parts, batch: BatchRow, artifact: Artifact, kept: dict[bytes, StoredBlob]) -> dict[str, Any]:
-    if (stored := kept.get(artifact.data)) is None:
-        stored = kept[artifact.data] = await parts.blobs.put(batch.namespace_id, artifact.data)
+def _file(artifact: Artifact, stored: StoredBlob) -> dict[str, Any]:
     return {
         "field": artifact.field,
         "role": artifact.role,

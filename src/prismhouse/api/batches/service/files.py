@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prismhouse.api.batches.service.documents import Written
 from prismhouse.api.batches.service.parts import Parts
+from prismhouse.engine.extractors.port import Artifact, RowResult
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.storage.blobs.port import StoredBlob
 from prismhouse.storage.postgres.database import NamespaceWriter
 
-__all__ = ["abandon_files", "drop_files", "keep_files"]
+__all__ = ["abandon_files", "drop_files", "keep_files", "store_files"]
+
+
+async def store_files(
+    parts: Parts, namespace_id: NamespaceId, results: Iterable[RowResult]
+) -> Mapping[bytes, StoredBlob]:
+    """Store the files that extractors made, equal ones once, before there are rows that name them."""
+    return await _put(
+        parts, namespace_id, (file for one in results for document in one.documents for file in document.artifacts)
+    )
 
 
 async def keep_files(parts: Parts, tx: NamespaceWriter, written: Sequence[Written], *, since: int) -> None:
@@ -19,9 +30,7 @@ async def keep_files(parts: Parts, tx: NamespaceWriter, written: Sequence[Writte
     """
     hashes = _hashes(written)
     if hashes and not await parts.objects.keep_bytes(tx, hashes, since=since):
-        for item in written:
-            for artifact in item.artifacts:
-                await parts.blobs.put(tx.namespace_id, artifact.data)
+        await _put(parts, tx.namespace_id, (artifact for item in written for artifact in item.artifacts))
 
 
 async def drop_files(parts: Parts, tx: NamespaceWriter, written: Sequence[Written]) -> None:
@@ -37,3 +46,8 @@ async def abandon_files(parts: Parts, namespace_id: NamespaceId, written: Sequen
 
 def _hashes(written: Sequence[Written]) -> list[str]:
     return sorted({sha256 for item in written for sha256 in item.hashes})
+
+
+async def _put(parts: Parts, namespace_id: NamespaceId, files: Iterable[Artifact]) -> Mapping[bytes, StoredBlob]:
+    distinct = list(dict.fromkeys(file.data for file in files))
+    return dict(zip(distinct, await parts.blobs.put_all(namespace_id, distinct), strict=True)) if distinct else {}

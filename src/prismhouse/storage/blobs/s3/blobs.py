@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from prismhouse.kit.ids import NamespaceId
@@ -15,6 +15,8 @@ from prismhouse.storage.blobs.port import BlobMissing, StoredBlob
 from prismhouse.storage.blobs.s3.bucket import PART_BYTES, Bucket, Gone, StorageUnavailable
 
 __all__ = ["S3BlobStore"]
+
+_PUTS_AT_A_TIME = 8
 
 
 class S3BlobStore:
@@ -48,6 +50,21 @@ class S3BlobStore:
         finally:
             await self.drop(private)
         return stored
+
+    async def put_all(self, namespace_id: NamespaceId, items: Sequence[bytes]) -> list[StoredBlob]:
+        """Store several, some at a time, and return, in their order, when all are durable."""
+        folder_name(namespace_id)
+        turn = asyncio.Semaphore(_PUTS_AT_A_TIME)
+
+        async def put(data: bytes) -> StoredBlob:
+            async with turn:
+                return await self._put_bytes(namespace_id, data)
+
+        made = await asyncio.gather(*(put(data) for data in items), return_exceptions=True)
+        for one in made:
+            if isinstance(one, BaseException):
+                raise one
+        return [one for one in made if isinstance(one, StoredBlob)]
 
     async def read(self, namespace_id: NamespaceId, sha256: str) -> bytes:
         """Return all bytes; raise BlobMissing."""
