@@ -216,13 +216,13 @@ def images(folder: Path) -> Iterator[Figure]:
         name=f"by words, all {len(QUESTIONS)} questions: recall at 3", value=float(np.mean(list(within.values())))
     )
     other = model.see([_copy(image) for image in shelf.values()]).visual
-    nearest = np.argsort(-(other @ seen.visual.T), axis=1)
-    at_first = float(np.mean(nearest[:, 0] == np.arange(count)))
+    nearest = np.argmax(other @ seen.visual.T, axis=1)
+    found = [_VIEWS.get(names[int(place)], names[int(place)]) for place in nearest]
     yield Figure(
-        name=f"by image, {count} photos cut and encoded anew: right at first",
-        value=at_first,
+        name=f"by image, {count} photos cut and encoded anew, two views of one motorcycle as one: right at first",
+        value=float(np.mean([one == _VIEWS.get(name, name) for one, name in zip(found, names, strict=True)])),
         kind="at least",
-        limit=0.9,
+        limit=0.95,
     )
 
 
@@ -309,6 +309,10 @@ def _labelled() -> dict[str, Any]:
     for name in ("motorcycle_right", "camera", "horse", "brick", "gravel", "ihc", "moon", "coins"):
         made[name] = Image.open(_skimage() / f"{name}.png").convert("RGB")
     return made
+
+
+_VIEWS = {"motorcycle_left": "motorcycle", "motorcycle_right": "motorcycle"}
+"""Taken a hand's breadth apart: a cut copy of one is as much a copy of the other."""
 
 
 def _copy(image: Any) -> Any:
