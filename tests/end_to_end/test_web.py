@@ -160,7 +160,7 @@ def test_what_cannot_be_served_is_refused_before_a_batch_and_what_failed_is_name
     for parameters, named in [
         ({"render_strategy": "javascript"}, "needs a browser"),
         ({"proxies": ["http://proxy.test:3128"]}, "proxies"),
-        ({"crawl_mode": "semantic"}, "language model"),
+        ({"crawl_mode": "semantic"}, "include_patterns"),
         ({"captcha_service_provider": "2captcha"}, "captchas are not solved"),
         ({"include_patterns": ["("]}, "not a regular expression"),
         ({"custom_headers": {"Host": "x"}}, "set by the crawl itself"),
