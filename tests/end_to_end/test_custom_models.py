@@ -7,6 +7,7 @@ import shutil
 import urllib.request
 from typing import Any
 
+import pytest
 from conditions import eventually
 from tests.model_archives import form, minilm_archive
 
@@ -69,18 +70,40 @@ def best(api: Any, made: dict[str, Any], text: str) -> str:
     return api.ok("POST", "/v1/retrievers/execute", body)["documents"][0]["text"]
 
 
+def assert_asked_directly(api: Any, other: Any, model: str, name: str) -> None:
+    """Check that a deployed model answers by its id and its name, in its namespace alone."""
+    one, two = api.ok("POST", "/v1/inference", {"inference_name": model, "inputs": {"texts": ["one", "two"]}})["data"]
+    named = api.ok("POST", "/v1/inference", {"inference_name": name, "inputs": {"text": "two"}})
+    assert named["data"] == pytest.approx(two, abs=1e-5)
+    assert (named["model"], len(one)) == (model, 384)
+
+    sample = {"inputs": {"text": "two"}, "parameters": {"embedding_model": name}}
+    tried = api.ok("POST", "/v1/extractors/text_extractor_v1/test", sample)
+    assert tried["parameters"]["embedding_model"] == model
+    assert tried["documents"][0]["vectors"][f"mixpeek://text_extractor@v1/{model}"] == pytest.approx(two, abs=1e-5)
+
+    assert other.call("POST", "/v1/inference", {"inference_name": model, "inputs": {"text": "two"}})[0] == 404
+    assert other.call("POST", "/v1/extractors/text_extractor_v1/test", sample)[0] == 422
+
+
 def test_a_model_of_the_organization_serves_the_namespace_that_deployed_it(server, api_of, unique_name):
     api, other = api_of(server, unique_name), api_of(server, f"{unique_name}-other")
     at = f"/v1/namespaces/{api.namespace}/models"
-    made = uploaded(api, minilm_archive(), f"m{unique_name.replace('-', '')[:20]}")
+    name = f"m{unique_name.replace('-', '')[:20]}"
+    made = uploaded(api, minilm_archive(), name)
     assert (made["success"], made["validation_status"]) == (True, "passed"), made
     model = made["model_id"]
 
+    question = {"inference_name": model, "inputs": {"texts": ["one", "two"]}}
+    assert api.call("POST", "/v1/inference", question)[0] == 404
     enabled = api.ok("POST", f"{at}/org/{model}/enable", {})
+    status, refused = api.call("POST", "/v1/inference", question)
+    assert (status, f"/models/{model}/deploy first" in str(refused)) == (422, True), refused
     assert enabled["deployment_status"] == "not_deployed"
     deployed = api.ok("POST", f"{at}/{model}/deploy")
     assert (deployed["deployment_status"], deployed["cached"]) == ("deployed", False), deployed
     assert api.ok("POST", f"{at}/{model}/deploy")["cached"] is True
+    assert_asked_directly(api, other, model, name)
     collection = filled(api, model)
 
     assert collection["vector_indexes"][0]["feature_uri"] == f"mixpeek://text_extractor@v1/{model}"

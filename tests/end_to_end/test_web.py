@@ -160,7 +160,7 @@ def test_what_cannot_be_served_is_refused_before_a_batch_and_what_failed_is_name
     for parameters, named in [
         ({"render_strategy": "javascript"}, "needs a browser"),
         ({"proxies": ["http://proxy.test:3128"]}, "proxies"),
-        ({"crawl_mode": "semantic"}, "language model"),
+        ({"crawl_mode": "semantic"}, "include_patterns"),
         ({"captcha_service_provider": "2captcha"}, "captchas are not solved"),
         ({"include_patterns": ["("]}, "not a regular expression"),
         ({"custom_headers": {"Host": "x"}}, "set by the crawl itself"),
@@ -180,6 +180,17 @@ def test_what_cannot_be_served_is_refused_before_a_batch_and_what_failed_is_name
 
     told = str(api.ok("GET", f"{path}/failed-documents"))
     assert all(code in told for code in ("address_refused", "robots_disallowed", "bad_url", "page_not_found")), told
+
+
+def test_a_site_is_crawled_when_the_extractor_is_tried_on_it(api, site):
+    sample = {"inputs": {"url": site.url}, "parameters": {"max_depth": 1, "max_retries": 0}, "return_vectors": False}
+
+    tried = api.ok("POST", "/v1/extractors/web_scraper_v1/test", sample)
+
+    assert tried["status"] == "partial", tried
+    assert {one["fields"]["page_url"].removeprefix(site.url) for one in tried["documents"]} >= {"/", "/bread"}
+    refused = api.ok("POST", "/v1/extractors/web_scraper_v1/test", {"inputs": {"url": "http://10.1.2.3/"}})
+    assert (refused["status"], refused["failures"][0]["code"]) == ("failed", "address_refused")
 
 
 def test_a_crawl_that_is_killed_runs_again_and_gives_the_same_ids(private_server, api_of):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from tests.batches import NAMESPACE, House, open_house
 
 from prismhouse.api.batches.service.unwrite import delete_documents, delete_rest
+from prismhouse.engine.inference.errors import ModelNotFound
 from prismhouse.storage.postgres.database import Database
 
 
@@ -195,3 +196,43 @@ async def test_an_end_user_deletes_only_what_may_be_changed_when_a_batch_is_empt
     assert [row["document_id"] for row in await house.rows("SELECT document_id FROM documents ORDER BY 1")] == ids[1:]
     await house.call("DELETE", f"{at(house, batch_id)}/documents")
     assert await house.rows("SELECT 1 FROM documents") == []
+
+
+@pytest.mark.parametrize("vanishes_at", ["its tier", "its chunk"])
+async def test_a_batch_fails_with_a_reason_and_balanced_books_when_a_model_vanishes_before(
+    house: House, monkeypatch: pytest.MonkeyPatch, vanishes_at: str
+) -> None:
+    first = await house.add_collection("first")
+    extractor = {
+        "feature_extractor_name": "text_extractor",
+        "version": "v1",
+        "input_mappings": {"text": "text"},
+        "parameters": {"split_by": "words"},
+    }
+    second = await house.add_collection("second", source=first, body={"feature_extractor": extractor})
+    batch = await house.submit(await house.add_objects("a", "b"))
+    left = {"its tier": 0, "its chunk": 1}[vanishes_at]
+
+    def check(_: str, parameters: Mapping[str, Any]) -> None:
+        nonlocal left
+        if parameters["split_by"] == "words":
+            left -= 1
+            if left < 0:
+                raise ModelNotFound(model="gone_v1", known="others")
+
+    monkeypatch.setattr(house.parts.catalogue, "check", check)
+    async with house.working():
+        ended = await house.ended(batch)
+
+    assert ended["status"] == "FAILED"
+    assert f"The collection {second} cannot run any more" in ended["error"]
+    assert "gone_v1" in ended["error"]
+    made, _ = await books(house, batch)
+    assert made["processed"] == 2
+    assert ended["documents_written"] == 2
+    await house.idle()
+    again = await house.call(
+        "POST", f"/v1/buckets/{house.bucket_id}/batches", {"object_ids": await house.add_objects("c")}
+    )
+    refused = await house.call("POST", f"{at(house, again['batch_id'])}/submit", status=503)
+    assert "cannot run any more" in refused["error"]["message"]

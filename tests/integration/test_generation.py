@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from tests.films import BIKES
 from tests.folders import models_of
+from tests.lectures import zipped
 from tests.openai_server import OpenAIServer, openai_server
 from tests.pdfs import scan
 from tests.photos import png
@@ -21,9 +23,11 @@ from prismhouse.engine.inference import loaded as cached
 from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.errors import ModelNotFound, WriterMissing
 from prismhouse.engine.inference.registry import use_models
+from prismhouse.engine.web.found import Crawled, Page
 from prismhouse.kit.errors import Invalid
 
 SHAPE = {"type": "object", "properties": {"words": {"type": "integer"}, "topics": {"type": "array"}}}
+_WEB = Catalogue().by_id("web_scraper_v1").default_parameters
 TABLES = """
 [models.far]
 kind = "openai_embeddings"
@@ -323,3 +327,81 @@ def test_a_parameter_is_refused_by_name_when_models_are_there_and_cannot_serve_i
 
     (fault,) = refused.value.details["validation_errors"]
     assert fault["location"][-1] in parameters
+
+
+def test_files_are_described_when_a_model_that_looks_at_pictures_serves(
+    server: OpenAIServer, run: Callable[..., list[RowResult]]
+) -> None:
+    files = [
+        Part(type="binary", data=png("chelsea")),
+        Part(type="binary", path=BIKES),
+        Part(type="binary", data=scanned()),
+        Part(type="text", text="one two three"),
+    ]
+    rows = [Row(row_id=str(place), inputs={"content": part}) for place, part in enumerate(files)]
+
+    image, video, paper, text = run("universal_extractor_v1", rows)
+
+    assert image.documents[0].fields["description"].startswith("1 picture of red")
+    assert all(one.fields["description"].startswith("4 picture") for one in video.documents)
+    assert paper.documents[0].fields["description"].startswith("A text of ")
+    assert text.documents[0].fields["description"] == "A text of 3 words."
+    assert run("universal_extractor_v1", rows[:1], generate_description=False)[0].documents[0].fields.keys() == (
+        image.documents[0].fields.keys() - {"description"}
+    )
+
+
+def test_files_are_written_without_a_description_when_the_model_does_not_answer_or_none_serves(
+    server: OpenAIServer, run: Callable[..., list[RowResult]]
+) -> None:
+    rows = [Row(row_id="r", inputs={"content": Part(type="text", text="one two three")})]
+    server.behave = lambda handler, _: handler.say(503, {"error": {"message": "busy"}}) or True
+
+    (partial,) = run("universal_extractor_v1", rows)
+    use_models(NO_MODELS)
+    (alone,) = run("universal_extractor_v1", rows)
+
+    assert [one.missing_feature for one in partial.partial_failures] == ["description"]
+    assert partial.documents[0].fields == alone.documents[0].fields
+    assert not alone.partial_failures
+
+
+def test_units_of_a_course_are_summed_up_when_a_model_serves(
+    server: OpenAIServer, run: Callable[..., list[RowResult]], tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n")
+    code = zipped(tmp_path)
+    rows = [Row(row_id="r", inputs={"code_archive": Part(type="binary", data=code)})]
+
+    (result,) = run("course_content_extractor_v1", rows, enrich_with_llm=True, llm_prompt="In one word.")
+
+    assert len(result.documents) == 2
+    assert all(one.fields["summary"].startswith("A text of ") for one in result.documents)
+    assert {one.body["messages"][0]["content"] for one in server.asked} == {"In one word."}
+    with pytest.raises(Invalid, match="Set enrich_with_llm"):
+        run("course_content_extractor_v1", rows, llm_prompt="In one word.")
+    use_models(NO_MODELS)
+    with pytest.raises(Invalid, match="language model"):
+        run("course_content_extractor_v1", rows, enrich_with_llm=True)
+
+
+def test_pages_have_the_shape_that_was_asked_for_when_a_model_serves(
+    server: OpenAIServer, run: Callable[..., list[RowResult]]
+) -> None:
+    pages = [Page(url=f"http://a.test/{name}", title=name, content=text) for name, text in (("a", "b c"), ("d", ""))]
+    rows = [Row(row_id="r", inputs={"url": Part(type="text", text="http://a.test/", value=Crawled(pages=pages))})]
+    # The crawl stands where the worker puts it.
+    rows = [replace(row, inputs={**row.inputs, "crawl": row.inputs["url"]}) for row in rows]
+
+    (result,) = run("web_scraper_v1", rows, response_shape=SHAPE, llm_model="writer")
+
+    assert [(one.fields["title"], one.fields.get("words")) for one in result.documents] == [("a", 2), ("d", None)]
+    record = Catalogue().configured(Catalogue().by_id("web_scraper_v1"), {**_WEB, "response_shape": SHAPE})
+    assert {"words", "topics", "content"} <= record.output_schema["properties"].keys()
+    for wrong, told in (
+        ({"response_shape": {"type": "object", "properties": {"title": {}}}}, "fields named title already"),
+        ({"llm_api_key": "sk-1"}, "never part of a collection"),
+        ({"llm_model": "gpt-5"}, "no such model as gpt-5"),
+    ):
+        with pytest.raises(Invalid, match=told):
+            run("web_scraper_v1", rows, **wrong)

@@ -411,7 +411,7 @@ def _inference(
     sources = Sources(fetcher, room, own=own, file_bytes=given.file_bytes)
     extraction = replace(parts.extraction, cache_dir=str(models_dir(settings).absolute()))
     extract = AsBatchesDo(replace(parts, compute=compute, turns=turns, extraction=extraction))
-    samples = Samples(catalogue=catalogue, extract=extract, sources=sources)
+    samples = Samples(catalogue=catalogue, extract=extract, sources=sources, models=parts.models)
     inference = Inference(
         embedder=embedder,
         pool=Pool(compute, turns),
@@ -424,6 +424,7 @@ def _inference(
         image_pixels=settings.limits.image_pixels,
         writers=Writers(extraction.cache_dir, image_pixels=settings.limits.image_pixels),
         cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
+        models=parts.models,
     )
     return inference, Trials(samples=samples, room=room)
 

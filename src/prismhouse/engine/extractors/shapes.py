@@ -9,7 +9,7 @@ from typing import Any
 from prismhouse.engine.inference.port import Prompt, Style
 from prismhouse.engine.media.text import storable
 
-__all__ = ["Shape", "asked", "check_shape", "joined", "stored", "style_of"]
+__all__ = ["Shape", "asked", "check_shape", "joined", "shape_fields", "stored", "style_of"]
 
 Shape = str | dict[str, Any]
 _MOST_CHARACTERS = 20_000
@@ -66,6 +66,12 @@ def check_shape(name: str, shape: Shape | None, fields: Iterable[str] | None = N
         raise ValueError(f"{name}: each of its properties must be a JSON schema.")
     if fields is not None and (clash := sorted({*properties} & {*fields, *_TAKEN})):
         raise ValueError(f"{name}: documents have fields named {', '.join(clash)} already. Choose other names.")
+
+
+def shape_fields(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what `response_shape` adds to the fields of documents, as far as a schema says it."""
+    shape = parameters.get("response_shape")
+    return shape["properties"] if isinstance(shape, dict) else {}
 
 
 def style_of(shape: Shape, config: Mapping[str, Any] | None = None) -> Style:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.port import RowFailure
+from prismhouse.engine.extractors.port import ExtractedDocument, RowFailure
 from prismhouse.engine.extractors.rows import fault_of
+from prismhouse.engine.extractors.shapes import Shape, asked, joined, style_of
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import Generated, GenerativeModel, Prompt, Style
 from prismhouse.engine.inference.writers import writer_entry
+from prismhouse.engine.media.text import storable
 
-__all__ = ["Teller"]
+__all__ = ["Teller", "ask_shape", "into"]
 
 _TOGETHER = 32
 """Prompts that wait to be asked together. They hold pictures."""
@@ -69,6 +72,32 @@ class Teller:
         name = writer_entry(self.model, vision=self.vision).name
         model: GenerativeModel = loaded(name, threads=self.resources.threads, cache_dir=self.resources.cache_dir)
         return model.generate([one.prompt for one in together], together[0].style)
+
+
+def into(documents: list[ExtractedDocument], place: int, name: str) -> Take:
+    """Return what puts a text that was written into a field of the document at that place of the list."""
+
+    def take(made: Generated) -> None:
+        held = documents[place]
+        documents[place] = replace(held, fields={**held.fields, name: storable(made.text)})
+
+    return take
+
+
+def ask_shape(
+    teller: Teller, shape: Shape, documents: list[ExtractedDocument], field_name: str, failures: list[RowFailure]
+) -> None:
+    """Have `response_shape` filled from a field of each document: in the list, and later, as the teller is flushed."""
+
+    def take(place: int, made: Generated) -> None:
+        held = documents[place]
+        cut = {"response_truncated": True} if made.truncated else {}
+        documents[place] = replace(held, fields=joined({**held.fields, **cut}, made.value or {}))
+
+    for place, document in enumerate(documents):
+        if document.fields[field_name].strip():
+            prompt = asked(shape, document.fields[field_name])
+            teller.ask(prompt, style_of(shape), feature="response_shape", take=partial(take, place), failures=failures)
 
 
 def _key(style: Style) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self
 
@@ -28,12 +27,11 @@ from prismhouse.engine.extractors.port import (
     VectorOutput,
 )
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
-from prismhouse.engine.extractors.shapes import asked, check_shape, joined, style_of
+from prismhouse.engine.extractors.shapes import check_shape, shape_fields
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
-from prismhouse.engine.extractors.telling import Teller
+from prismhouse.engine.extractors.telling import Teller, ask_shape
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.port import Generated
 from prismhouse.engine.inference.registry import MINILM, entry
 from prismhouse.engine.inference.writers import writer_entry
 
@@ -246,22 +244,9 @@ class _TextExtractor:
                 fields = piece.fields | {"embedding_truncated": True} if truncated else piece.fields
                 documents.append(ExtractedDocument(position=(piece.index,), fields=fields, vectors={name: vector}))
             failures: list[RowFailure] = []
-            self._ask(teller, documents, failures)
+            if (shape := self.parameters["response_shape"]) is not None:
+                ask_shape(teller, shape, documents, "text", failures)
             results[place] = RowResult(row_id=rows[place].row_id, documents=documents, partial_failures=failures)
-
-    def _ask(self, teller: Teller, documents: list[ExtractedDocument], failures: list[RowFailure]) -> None:
-        """Have the shape filled for each document: in the list, and later, when the teller is flushed."""
-        if (shape := self.parameters["response_shape"]) is None:
-            return
-
-        def take(place: int, made: Generated) -> None:
-            held = documents[place]
-            cut = {"response_truncated": True} if made.truncated else {}
-            documents[place] = replace(held, fields=joined({**held.fields, **cut}, made.value or {}))
-
-        for place, document in enumerate(documents):
-            prompt = asked(shape, document.fields["text"])
-            teller.ask(prompt, style_of(shape), feature="response_shape", take=partial(take, place), failures=failures)
 
 
 def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
@@ -307,16 +292,10 @@ def _check(parameters: Mapping[str, Any]) -> None:
         writer_entry(parameters.get("llm_model"))
 
 
-def _fields_told(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what response_shape adds to the fields, as far as a schema says it."""
-    shape = parameters.get("response_shape")
-    return shape["properties"] if isinstance(shape, dict) else {}
-
-
 def _load(parameters: Mapping[str, Any], resources: Resources) -> _TextExtractor:
     return _TextExtractor(parameters, resources)
 
 
 DEFINITION = Definition(
-    record=_RECORD, parameters=TextParameters, load=_load, outputs=_outputs, fields=_fields_told, check=_check
+    record=_RECORD, parameters=TextParameters, load=_load, outputs=_outputs, fields=shape_fields, check=_check
 )

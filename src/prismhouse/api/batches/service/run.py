@@ -19,7 +19,7 @@ from prismhouse.api.batches.service.cutting import (
     undo_owed,
 )
 from prismhouse.api.batches.service.files import abandon_files
-from prismhouse.api.batches.service.models import check_models, indexes_of
+from prismhouse.api.batches.service.models import check_able, indexes_of, lent_to
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import load_documents, load_objects
 from prismhouse.api.batches.service.stop import while_wanted
@@ -104,8 +104,8 @@ async def _open(
         origins = await (load_documents(parts, tx, ids) if upstream else load_objects(parts, tx, ids))
         rate = await costs.rate_of(tx, collection.collection_id, collection.extractor_id)
         swept = await parts.objects.generation(tx)
-        lent = await parts.models.named(tx, collection.parameters) if parts.models else ()
-        indexes = await indexes_of(tx, [collection])
+        lent = await lent_to(parts, tx, collection)
+        indexes = await indexes_of(tx, collection)
     known = parts.catalogue.get(collection.extractor_name, collection.extractor_version)
     with lending(lent):
         record = parts.catalogue.configured(known, collection.parameters)
@@ -118,6 +118,7 @@ async def _open(
         rate=rate,
         swept=swept,
         indexes=indexes,
+        lent=lent,
     )
 
 
@@ -137,7 +138,7 @@ async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
 
 
 async def _work_off(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
-    check_models(work.indexes)
+    check_able(parts, work.collection, lent=work.lent, indexes=work.indexes)
     if is_guilty(work.chunk):
         work.fail_all(KILLED_WORKERS)
     elif not await while_wanted(parts, work.batch, work.chunk, extract(parts, namespace_id, work)):

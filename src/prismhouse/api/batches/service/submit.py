@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from prismhouse.api.batches.model import BatchRow, BatchStatus
-from prismhouse.api.batches.service.models import check_models, indexes_of
+from prismhouse.api.batches.service.models import check_all_able
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, journal, ledger
 from prismhouse.api.batches.store.journal import JournalEvent
-from prismhouse.engine.inference.lent import lending
 from prismhouse.engine.pipeline.plan import Node, downstream_of, plan_tiers
 from prismhouse.kit.clock import utc_now
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
@@ -23,9 +22,7 @@ __all__ = [
     "BatchIsEmpty",
     "BatchNotDraft",
     "BatchRunsAlready",
-    "ModelGone",
     "NothingToProcess",
-    "check_served",
     "create_tasks",
     "job_arguments",
     "job_id",
@@ -65,14 +62,6 @@ class BatchRunsAlready(WarehouseError):
 
     code = Code.CONFLICT
     hint = "Wait until it has ended, or submit with ?force=true."
-
-
-class ModelGone(WarehouseError):
-    """The collection {collection_id} cannot run any more: {reason}"""
-
-    code = Code.INFERENCE_UNAVAILABLE
-    hint = "Bring it back, or disable the collection; then submit the batch again."
-    wire_code = "model_missing"
 
 
 async def feeding(parts: Parts, tx: NamespaceReader, sources: Sequence[str]) -> dict[str, Any]:
@@ -123,8 +112,7 @@ async def submit(
         await _check_scope(parts, tx, collection_ids, tiers)
     names = [name for tier in tiers for name in tier]
     given = [rows[name] for name in names if name in rows]
-    check_models(await indexes_of(tx, given))
-    await check_served(parts, tx, given)
+    await check_all_able(parts, tx, given)
     await refuse_overlap(tx, batch, names, force=force)
     first = batch.from_tier
     task_ids = await create_tasks(parts, tx, batch, tiers, range(first, len(tiers)))
@@ -159,17 +147,6 @@ async def submit(
     )
     await parts.queue.enqueue(tx.unscoped, "batches.start_tier", [job_arguments(batch, task_ids[0], tier=first)])
     return task_ids[0]
-
-
-async def check_served(parts: Parts, tx: NamespaceReader, collections: Iterable[Any]) -> None:
-    """Raise ModelGone for a collection whose extractor, or a model of it, is not here any more."""
-    for one in collections:
-        try:
-            lent = await parts.models.named(tx, one.parameters) if parts.models else ()
-            with lending(lent):
-                parts.catalogue.check(one.extractor_id, one.parameters)
-        except WarehouseError as error:
-            raise ModelGone(collection_id=one.collection_id, reason=error.message) from error
 
 
 async def refuse_overlap(tx: NamespaceWriter, batch: BatchRow, collection_ids: Sequence[str], *, force: bool) -> None:

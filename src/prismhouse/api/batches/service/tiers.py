@@ -7,9 +7,10 @@ from typing import Any
 
 from prismhouse.api.batches.model import ACTIVE, BatchRow, BatchStatus
 from prismhouse.api.batches.service.finish import end_tier
+from prismhouse.api.batches.service.models import check_all_able
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import Origin, load_documents, load_objects
-from prismhouse.api.batches.service.submit import check_served, job_arguments
+from prismhouse.api.batches.service.submit import job_arguments
 from prismhouse.api.batches.store import batches as store
 from prismhouse.api.batches.store import chunks, control, journal, ledger
 from prismhouse.api.batches.store import work as costs
@@ -38,17 +39,17 @@ async def start_tier(parts: Parts, *, namespace_id: NamespaceId, batch_id: str, 
             return True
         if any(row.completed_at is None for row in rows[:tier]):
             return True
-        known = await parts.collections.resolve_known(tx, list((batch.dag_tiers or ())[tier]))
-        await check_served(parts, tx, known.values())
+        running = await _running(tx, batch, tier)
+        # One that was deleted since an earlier run has nothing to do; the others have.
+        known = await parts.collections.resolve_known(tx, list(running))
+        await check_all_able(parts, tx, known.values())
         await _announce(parts, tx, batch, tier)
         names = list((batch.dag_tiers or ())[tier])
         before = await parts.collections.document_counts(tx, names)
         await ledger.note_documents_before(tx, batch.batch_id, tier, {name: before.get(name, 0) for name in names})
         work: list[tuple[str, Sequence[str]]] = []
         found: dict[str, Counts] = {}
-        running = await _running(tx, batch, tier)
-        # One that was deleted since an earlier run has nothing to do; the others have.
-        for name, collection in (await parts.collections.resolve_known(tx, list(running))).items():
+        for name, collection in known.items():
             had = running[name]
             fed_run = rows[tier].fed_run if had.fetched else None
             ids, counts = await sources_of(parts, tx, batch, collection, fed_run=fed_run)

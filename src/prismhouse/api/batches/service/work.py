@@ -14,6 +14,7 @@ from prismhouse.api.batches.service.sources import Origin
 from prismhouse.api.batches.store.chunks import Chunk, Outcome
 from prismhouse.api.batches.store.ledger import FailedRow
 from prismhouse.engine.extractors.port import ExtractorRecord, RowFailure
+from prismhouse.engine.inference.lent import LentModel
 from prismhouse.engine.pipeline.cost import Rate
 from prismhouse.engine.pipeline.ledger import Counts
 from prismhouse.kit.clock import utc_now
@@ -42,6 +43,7 @@ class Work:
     rate: Rate
     swept: int
     indexes: Sequence[VectorIndex] = ()
+    lent: Sequence[LentModel] = ()
     measured: Rate = field(default_factory=Rate)
     settled: set[str] = field(default_factory=set)
     again: list[str] = field(default_factory=list)

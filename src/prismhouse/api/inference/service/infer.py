@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 
 from prismhouse.api.batches.service.parts import ExtractorSettings
-from prismhouse.api.inference.errors import FileRejected
-from prismhouse.api.inference.model import INPUT_KEYS, File, Inputs, Selection, inputs_of, select
+from prismhouse.api.inference.errors import FileRejected, ModelNotServed
+from prismhouse.api.inference.model import HERE, INPUT_KEYS, File, Inputs, Selection, inputs_of, select
 from prismhouse.api.inference.schemas import RawInference
 from prismhouse.api.inference.service.cache import AnswerCache, Question
 from prismhouse.api.inference.service.pool import Pool
@@ -21,12 +21,14 @@ from prismhouse.api.inference.service.room import Room
 from prismhouse.api.inference.service.sources import Sent, Sources
 from prismhouse.api.inference.service.trial import Samples
 from prismhouse.api.inference.service.writing import Writers
+from prismhouse.api.models.service import EMBED_QUERIES, PREFIX, Lender
 from prismhouse.api.web.caller import Scope
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.parameters import validate
 from prismhouse.engine.extractors.port import ExtractorRecord, FloatArray
 from prismhouse.engine.extractors.raw import RAW_PARAMETERS, RAW_TASKS
 from prismhouse.engine.inference.entry import ModelEntry
+from prismhouse.engine.inference.lent import lending, lent_entries
 from prismhouse.engine.inference.query import QueryEmbedder, QueryImageRejected
 from prismhouse.engine.inference.registry import MINILM, all_models, check_installed
 from prismhouse.engine.media.errors import MediaFault
@@ -39,6 +41,7 @@ _log = structlog.get_logger(__name__)
 
 _ANSWER_FILE = "prismhouse.engine.extractors.raw:answer_file"
 _GENERATION = "generation"
+_NAMED = "embedding_model"
 _DELTA = 0.02
 _SHOWN_CHARS = 300
 _NEAR_CHARS = 800
@@ -91,6 +94,7 @@ class Inference:
     image_pixels: int
     cache: AnswerCache
     writers: Writers
+    models: Lender | None = None
 
     async def answer(self, scope: Scope, body: RawInference) -> dict[str, Any]:
         """Return `data`, the provider and model that gave it, and how long it took.
@@ -103,7 +107,7 @@ class Inference:
             InferenceLost, InferenceTimedOut, InferenceBusy: not now.
         """
         started = time.perf_counter()
-        chosen = select(body, all_models(), self.catalogue.all())
+        chosen = await self._chosen(scope, body)
         inputs = inputs_of(body.inputs, most_texts=self.settings.texts)
         share = str(scope.namespace_id)
         with self.room.call(share), self.room.hold(share, sum(len(text) for text in inputs.texts)):
@@ -119,6 +123,23 @@ class Inference:
             "latency_ms": round((time.perf_counter() - started) * 1000, 3),
             "cached": told.cached,
         }
+
+    async def _chosen(self, scope: Scope, body: RawInference) -> Selection:
+        """Return the model that is meant: one that all know, or one that the namespace has deployed."""
+        try:
+            return select(body, all_models(), self.catalogue.all())
+        except ModelNotServed:
+            if self.models is None or body.inference_name is None:
+                raise
+            try:
+                found, lent = await self.models.resolved(scope.namespace_id, {_NAMED: body.inference_name})
+            except Invalid as error:
+                message = error.details["validation_errors"][0]["message"]
+                raise Invalid([field_fault(["body", "inference_name"], message, "model_not_deployed")]) from error
+            with lending(lent):
+                if (entry := lent_entries().get(str(found[_NAMED]))) is None:
+                    raise
+            return Selection(provider=HERE, model=entry.name, entry=entry)
 
     def _asked(self, scope: Scope, entry: ModelEntry, inputs: Inputs, body: RawInference) -> _Asked:
         """Return the request with its inputs and parameters held against the model's task."""
@@ -153,8 +174,7 @@ class Inference:
                     known[text] = found
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
-            await self.embedder.warm(asked.entry.name, patience_seconds=self.settings.warm_seconds)
-            vectors = await self.embedder.embed(asked.entry.name, missing, share=asked.share, remember=False)
+            vectors = await self._embedded(asked, missing)
             made = dict(zip(missing, vectors.tolist(), strict=True))
             if asked.delta is not None:
                 for text, row in made.items():
@@ -162,6 +182,19 @@ class Inference:
             known |= made
         rows = [known[text] for text in texts]
         return _Answer(rows if asked.inputs.is_many else rows[0], cached=not missing)
+
+    async def _embedded(self, asked: _Asked, texts: Sequence[str]) -> FloatArray:
+        """Return `(n, d)`: by a model that all know, or by one of the namespace, which runs in a process of its own."""
+        name = asked.entry.name
+        if self.models is None or not name.startswith(PREFIX):
+            await self.embedder.warm(name, patience_seconds=self.settings.warm_seconds)
+            return await self.embedder.embed(name, texts, share=asked.share, remember=False)
+        given = self.extraction
+        async with self.models.held(asked.scope.namespace_id, {_NAMED: name}) as lent:
+            vectors: FloatArray = await self.pool.run(
+                EMBED_QUERIES, *lent, list(texts), given.threads, given.cache_dir, model=name, share=asked.share
+            )
+        return vectors
 
     async def _written(self, asked: _Asked) -> _Answer:
         """Return what a model writes to each prompt."""

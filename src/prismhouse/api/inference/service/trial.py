@@ -14,9 +14,11 @@ from prismhouse.api.batches.service.extract import Extracted
 from prismhouse.api.inference.schemas import TestExtractor
 from prismhouse.api.inference.service.room import Room
 from prismhouse.api.inference.service.sources import Sent, Sources
+from prismhouse.api.models.service import Lender
 from prismhouse.api.web.caller import Scope
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.port import ExtractedDocument, ExtractorRecord, Part, Row, RowFailure, RowResult
+from prismhouse.engine.inference.lent import LentModel, lending
 from prismhouse.engine.media.sniff import sniff
 from prismhouse.kit.errors import FieldFault, Invalid, field_fault
 from prismhouse.kit.ids import NamespaceId
@@ -49,6 +51,7 @@ class Samples:
     catalogue: Catalogue
     extract: Extract
     sources: Sources
+    models: Lender | None = None
 
     async def run(
         self,
@@ -58,7 +61,7 @@ class Samples:
         samples: Sequence[Mapping[str, Any]],
     ) -> list[RowResult]:
         """Return what becomes of each sample, in order; raise Invalid for parameters or inputs that do not fit."""
-        chosen = self.chosen(record, parameters)
+        chosen, _ = await self.chosen(scope, record, parameters)
         share = str(scope.namespace_id)
         async with AsyncExitStack() as files:
             rows = [
@@ -68,10 +71,20 @@ class Samples:
             made = await self.extract(scope.namespace_id, record.extractor_id, chosen, rows)
         return [made[row.row_id].result for row in rows]
 
-    def chosen(self, record: ExtractorRecord, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters with defaults; raise Invalid."""
+    async def chosen(
+        self, scope: Scope, record: ExtractorRecord, parameters: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], ExtractorRecord]:
+        """Return the parameters with defaults, and the record as they have it; raise Invalid.
+
+        A model of the namespace is named as in a collection, and told by its id.
+        """
         try:
-            return self.catalogue.validate_parameters(record, parameters)
+            lent: Sequence[LentModel] = ()
+            if self.models is not None:
+                parameters, lent = await self.models.resolved(scope.namespace_id, parameters)
+            with lending(lent):
+                valid = self.catalogue.validate_parameters(record, parameters)
+                return valid, self.catalogue.configured(record, valid)
         except Invalid as error:
             raise Invalid([_moved(fault) for fault in error.details["validation_errors"]]) from error
 
@@ -133,8 +146,7 @@ class Trials:
         record = self.samples.catalogue.by_id(extractor)
         share = str(scope.namespace_id)
         with self.room.call(share), self.room.hold(share, _size(body.inputs)):
-            parameters = self.samples.chosen(record, body.parameters)
-            record = self.samples.catalogue.configured(record, parameters)
+            parameters, record = await self.samples.chosen(scope, record, body.parameters)
             (result,) = await self.samples.run(scope, record, body.parameters, [body.inputs])
         told = [_document(record, one, with_vectors=body.return_vectors) for one in result.documents[: body.limit]]
         failures = [result.failure] if result.failure else [*result.partial_failures]

@@ -2,7 +2,7 @@
 
 from prismhouse.api.models.service.bring import Bringing
 from prismhouse.api.models.service.keep import Keeping
-from prismhouse.api.models.service.lend import Lender, QueryEmbedders
+from prismhouse.api.models.service.lend import EMBED_QUERIES, PREFIX, Lender, QueryEmbedders
 from prismhouse.api.models.service.run import Deployments
 
-__all__ = ["Bringing", "Deployments", "Keeping", "Lender", "QueryEmbedders"]
+__all__ = ["EMBED_QUERIES", "PREFIX", "Bringing", "Deployments", "Keeping", "Lender", "QueryEmbedders"]

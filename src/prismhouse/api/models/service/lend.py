@@ -23,14 +23,14 @@ from prismhouse.kit.ids import NamespaceId
 from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.postgres.database import Database, NamespaceReader, Record
 
-__all__ = ["PREFIX", "Lender", "QueryEmbedders"]
+__all__ = ["EMBED_QUERIES", "PREFIX", "Lender", "QueryEmbedders"]
 
 PREFIX = "mdl_"
 """What ids of users' models begin with, and no name of another model does."""
 
 _PARAMETERS = ("embedding_model", "model")
 _WHERE = ["body", "feature_extractor", "parameters", "embedding_model"]
-_EMBED = "prismhouse.engine.inference.uploaded:embed_queries"
+EMBED_QUERIES = "prismhouse.engine.inference.uploaded:embed_queries"
 _PREPARE = "prismhouse.engine.inference.uploaded:prepare"
 
 
@@ -79,6 +79,15 @@ class Lender:
             )
             raise Invalid([field_fault(_WHERE, message, "model_not_deployed")])
         return (parameters if found is None else {**parameters, key: found["model_id"]}), deployed
+
+    async def resolved(
+        self, namespace_id: NamespaceId, parameters: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Sequence[LentModel]]:
+        """Return what `resolve` does, for who is about to use a model once and stores nothing."""
+        if all(not isinstance(parameters.get(key), str) or parameters[key] in all_models() for key in _PARAMETERS):
+            return parameters, ()
+        async with self._db.write() as unit:
+            return await self.resolve(unit.within(namespace_id), parameters)
 
     async def named(self, tx: NamespaceReader, parameters: Mapping[str, Any]) -> Sequence[LentModel]:
         """Return the users' model that stored parameters name, if they name one."""
@@ -163,7 +172,7 @@ class QueryEmbedders:
         """Return `(n, d)` float32, rows of unit length, made by a model of the namespace; raise ModelNotFound."""
         async with self._lender.model(tx, model) as lent:
             vectors: FloatArray = await self._compute.run(
-                _EMBED, lent, list(texts), self._threads, self._cache_dir, group=model
+                EMBED_QUERIES, lent, list(texts), self._threads, self._cache_dir, group=model
             )
         return vectors
 

@@ -10,17 +10,21 @@ from prismhouse.engine.extractors.course.code import of_archive
 from prismhouse.engine.extractors.course.cues import subtitles
 from prismhouse.engine.extractors.course.film import of_film
 from prismhouse.engine.extractors.course.paper import of_pdf
+from prismhouse.engine.extractors.course.parameters import PROMPT
 from prismhouse.engine.extractors.course.unit import Unit, documents
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.port import Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failed, failure_of, guarded, parts, settled
-from prismhouse.engine.inference.port import Speech
+from prismhouse.engine.extractors.telling import Teller, into
+from prismhouse.engine.inference.port import Prompt, Speech, Style
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.errors import MediaFault
 
 __all__ = ["CourseExtractor"]
 
+_TOLD = ("title", "text_content", "screen_text", "code_content")
+_STYLE = Style(temperature=0.2)
 _SOURCES = ("video", "pdf", "code_archive")
 _EMPTY = "There is no video, PDF or archive, or nothing to learn from in it."
 
@@ -34,22 +38,40 @@ class CourseExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], self._extract)]
+        teller = Teller(self.resources)
 
-    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [self._row(row) for row in rows]
+        def run(some: Sequence[Row]) -> list[RowResult]:
+            return [self._row(row, teller) for row in some]
 
-    def _row(self, row: Row) -> RowResult:
+        results = [result for row in rows for result in guarded([row], run)]
+        # The rows are asked about together: answers take seconds. They go into the documents of the results.
+        teller.flush()
+        return results
+
+    def _row(self, row: Row, teller: Teller) -> RowResult:
         try:
             found = _source(row)
             if found is None:
                 return RowResult(row_id=row.row_id, skipped=_EMPTY)
             name, part = found
             if name == "video":
-                return self._film(row, part)
-            return self._paper(row, part) if name == "pdf" else self._code(row, part)
+                result = self._film(row, part)
+            else:
+                result = self._paper(row, part) if name == "pdf" else self._code(row, part)
         except (MediaFault, OSError, MemoryError) as error:
             return failed(row, error, "decode")
+        return self._summed_up(result, teller) if self.parameters["enrich_with_llm"] else result
+
+    def _summed_up(self, result: RowResult, teller: Teller) -> RowResult:
+        """Return the result with lists that the teller fills when it is flushed."""
+        documents, failures = [*result.documents], [*result.partial_failures]
+        for place, document in enumerate(documents):
+            told = [str(document.fields[name]) for name in _TOLD if document.fields.get(name)]
+            if told:
+                prompt = Prompt(text="\n\n".join(told), instructions=self.parameters["llm_prompt"] or PROMPT)
+                take = into(documents, place, "summary")
+                teller.ask(prompt, _STYLE, feature="summary", take=take, failures=failures)
+        return replace(result, documents=documents, partial_failures=failures)
 
     def _film(self, row: Row, part: Part) -> RowResult:
         require(("av",), extra="media", needed_for="Reading videos")

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from prismhouse.engine.extractors.course.languages import LANGUAGES
 from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
 
-__all__ = ["CourseParameters"]
+__all__ = ["PROMPT", "CourseParameters"]
 
-_PROMPT = "Summarize this educational content segment, highlighting key concepts."
+PROMPT = "Summarize this educational content segment, highlighting key concepts."
 
 
 class CourseParameters(Parameters):
@@ -20,9 +20,8 @@ class CourseParameters(Parameters):
 
     unserved: ClassVar[Mapping[str, str]] = {
         "use_cdn": "there is no content delivery network; files are served here",
-        "enrich_with_llm": NEEDS_LANGUAGE_MODEL,
-        "llm_prompt": NEEDS_LANGUAGE_MODEL,
     }
+    written: ClassVar[Mapping[str, bool]] = {"enrich_with_llm": False}
 
     extractor_type: Literal["course_content_extractor"] = "course_content_extractor"
     target_segment_duration_ms: int = Field(
@@ -70,11 +69,17 @@ class CourseParameters(Parameters):
     extract_screen_text: bool = Field(True, description="Whether the writing on pictures of videos is read.")
     generate_thumbnails: bool = Field(True, description="Whether JPEGs of segments, screens and pages are kept.")
     use_cdn: bool = Field(False, description="False: files are served by this server.")
-    enrich_with_llm: bool = Field(False, description=f"False: it {NEEDS_LANGUAGE_MODEL}.")
-    llm_prompt: str | None = Field(_PROMPT, description=f"Left as it is: it {NEEDS_LANGUAGE_MODEL}.")
+    enrich_with_llm: bool = Field(
+        False, description=f"Whether a model writes a `summary` of each document. It {NEEDS_LANGUAGE_MODEL}."
+    )
+    llm_prompt: str | None = Field(
+        PROMPT, max_length=20_000, description="What the summary is to tell. Needs `enrich_with_llm`."
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.llm_prompt not in (None, PROMPT) and not self.enrich_with_llm:
+            raise ValueError("llm_prompt: nothing is written. Set enrich_with_llm to true.")
         if self.min_segment_duration_ms > self.target_segment_duration_ms:
             raise ValueError(
                 f"min_segment_duration_ms: {self.min_segment_duration_ms} must be at most target_segment_duration_ms,"

@@ -11,6 +11,7 @@ from prismhouse.engine.extractors.course.unit import CODE
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
+from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION"]
 
@@ -47,6 +48,7 @@ _OUTPUT_SCHEMA = {
         },
         "start_line": _field("integer", "First line in the file, from 1."),
         "end_line": _field("integer", "Last line in the file."),
+        "summary": _field("string", "What a model writes of it; with enrich_with_llm."),
         "embedding_truncated": _field("boolean", "True when some of the text did not go into a vector."),
         "source_video_url": _field("string", "The video that the segment is of."),
         "thumbnail": _field("string", "JPEG of the segment, the screen or the page, at most 640 pixels."),
@@ -110,6 +112,11 @@ _RECORD = ExtractorRecord(
 )
 
 
+def _check(parameters: Mapping[str, Any]) -> None:
+    if parameters["enrich_with_llm"]:
+        writer_entry()
+
+
 def _load(parameters: Mapping[str, Any], resources: Resources) -> CourseExtractor:
     """Return the extractor; raise ModelMissing for the models that its vectors need, before a file is read."""
     for output in _outputs(parameters):
@@ -117,4 +124,4 @@ def _load(parameters: Mapping[str, Any], resources: Resources) -> CourseExtracto
     return CourseExtractor(parameters, resources)
 
 
-DEFINITION = Definition(record=_RECORD, parameters=CourseParameters, load=_load, outputs=_outputs)
+DEFINITION = Definition(record=_RECORD, parameters=CourseParameters, load=_load, outputs=_outputs, check=_check)

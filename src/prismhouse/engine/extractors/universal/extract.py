@@ -11,10 +11,12 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, settled
+from prismhouse.engine.extractors.telling import Teller
 from prismhouse.engine.extractors.universal.film import of_sound, of_video
 from prismhouse.engine.extractors.universal.made import Made
 from prismhouse.engine.extractors.universal.paper import of_pdf, of_text
 from prismhouse.engine.extractors.universal.picture import of_image
+from prismhouse.engine.extractors.universal.telling import ask_descriptions, teller_of
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.sniff import Sniffed, sniff
@@ -35,23 +37,32 @@ class UniversalExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], self._extract)]
+        teller = teller_of(self.parameters, self.resources)
 
-    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [self._row(row) for row in rows]
+        def run(some: Sequence[Row]) -> list[RowResult]:
+            return [self._row(row, teller) for row in some]
 
-    def _row(self, row: Row) -> RowResult:
+        results = [result for row in rows for result in guarded([row], run)]
+        if teller is not None:
+            # The rows are asked about together: answers take seconds. They go into the documents of the results.
+            teller.flush()
+        return results
+
+    def _row(self, row: Row, teller: Teller | None) -> RowResult:
         whole = Made()
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         for part in parts(row, "content"):
             try:
-                made = self._read(part)
-                documents += made.documents(self.resources)
+                made = self._read(part, show=teller is not None)
+                found = made.documents(self.resources)
             except (MediaFault, OSError, MemoryError) as error:
                 failures.append(failure_of(row, error, "decode"))
                 continue
+            documents += found
             failures += made.failures
+            if teller is not None:
+                ask_descriptions(teller, made.drafts, documents, failures)
             for kind, reasons in made.dropped.items():
                 for reason, count in reasons.items():
                     whole.drop(kind, reason, count)
@@ -60,7 +71,7 @@ class UniversalExtractor:
             return result
         return replace(result, dropped=whole.dropped, units={"image": float(len(documents))})
 
-    def _read(self, part: Part) -> Made:
+    def _read(self, part: Part, *, show: bool) -> Made:
         pages, listen = self.parameters["max_document_pages"], self.parameters["extract_text"]
         if part.data is None and part.path is None:
             if part.text is not None:
@@ -71,22 +82,22 @@ class UniversalExtractor:
             found = _sniffed(path)
             match found.kind:
                 case "pdf":
-                    return of_pdf(part, self.resources, most_pages=pages, read=listen)
+                    return of_pdf(part, self.resources, most_pages=pages, read=listen, show=show)
                 case "text":
                     return of_text(part, found.mime, most_pages=pages)
                 case "image":
-                    return of_image(part, self.resources, read=listen)
+                    return of_image(part, self.resources, read=listen, show=show)
                 case "video" | "audio":
-                    return self._played(path, found.kind)
+                    return self._played(path, found.kind, show=show)
         message = f"The file is {found.label} ({found.mime}), which is not read. Accepted: {_ACCEPTED}."
         raise MediaFault("unsupported_file", message)
 
-    def _played(self, path: Path, kind: str) -> Made:
+    def _played(self, path: Path, kind: str, *, show: bool) -> Made:
         require(("av",), extra="media", needed_for="Reading videos and sounds")
         most, listen = self.parameters["max_video_segments"], self.parameters["extract_text"]
         if kind == "video":
             try:
-                return of_video(path, self.resources, most_segments=most, listen=listen)
+                return of_video(path, self.resources, most_segments=most, listen=listen, show=show)
             except MediaFault as fault:
                 if fault.code != "no_video_stream":
                     raise

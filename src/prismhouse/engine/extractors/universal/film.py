@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.extractors.segments import Segment, Segmenter, every, spans
 from prismhouse.engine.extractors.universal.made import Draft, Made, lost, without
+from prismhouse.engine.extractors.universal.telling import spread
 from prismhouse.engine.extractors.worded import mean_vector
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.container import Media, opened
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film
+from prismhouse.engine.media.image import thumbnail
 from prismhouse.engine.media.sound import Sound, read_sound
 
 __all__ = ["SEGMENT_SECONDS", "of_sound", "of_video"]
@@ -35,10 +37,11 @@ _SILENT = "The segments have no vector of what is said. Set extract_text, and se
 
 @dataclass(slots=True)
 class _Seen:
-    """Vectors of sampled pictures of a segment, and the sum of what they look like."""
+    """Vectors of sampled pictures of a segment, and the sum of what they look like; the pictures, to be described."""
 
     vectors: list[FloatArray] = field(default_factory=list)
     labels: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    pictures: list[bytes] = field(default_factory=list)
 
     def likeliest(self) -> list[dict[str, Any]]:
         """Return the labels with their mean confidence."""
@@ -46,11 +49,11 @@ class _Seen:
         return [{"label": name, "confidence": round(total / len(self.vectors), 4)} for name, total in ordered]
 
 
-def of_video(path: Path, resources: Resources, *, most_segments: int, listen: bool) -> Made:
+def of_video(path: Path, resources: Resources, *, most_segments: int, listen: bool, show: bool) -> Made:
     """Return a document for each segment; raise MediaFault: no_video_stream for what is a sound."""
     with opened(path, "video", resources.media, threads=resources.threads) as media:
         film = Film(media)
-        segments, seen, dropped = _watch(film, media, resources, most_segments)
+        segments, seen, dropped = _watch(film, media, resources, most_segments, show=show)
         has_sound = media.audio is not None
     made = Made()
     made.drop("segments", _CAP, dropped)
@@ -69,7 +72,8 @@ def of_video(path: Path, resources: Resources, *, most_segments: int, listen: bo
     for one in segments:
         held = seen[one.number]
         picture = mean_vector(held.vectors) if held.vectors else None
-        made.drafts.append(_draft("video", one, len(segments), heard, picture=picture, labels=held.likeliest()))
+        draft = _draft("video", one, len(segments), heard, picture=picture, labels=held.likeliest())
+        made.drafts.append(replace(draft, shown=spread(held.pictures)))
     return made
 
 
@@ -98,7 +102,9 @@ def of_sound(path: Path, resources: Resources, *, most_segments: int, listen: bo
     return made
 
 
-def _watch(film: Film, media: Media, resources: Resources, most: int) -> tuple[list[Segment], dict[int, _Seen], int]:
+def _watch(
+    film: Film, media: Media, resources: Resources, most: int, *, show: bool
+) -> tuple[list[Segment], dict[int, _Seen], int]:
     """Go through the video once, as far as it is to be looked at; return how many segments were left out, too."""
     segmenter = Segmenter(every(SEGMENT_SECONDS))
     segments: list[Segment] = []
@@ -118,19 +124,21 @@ def _watch(film: Film, media: Media, resources: Resources, most: int) -> tuple[l
             due = frame.time + _SAMPLED_SECONDS
             waiting.append((number, frame.picture(_LONGEST_SIDE)))
             if len(waiting) >= DECODED_AT_ONCE:
-                _look(waiting, seen, resources)
+                _look(waiting, seen, resources, show=show)
     else:
         last = segmenter.close(film.end, film.count)
         segments += [last] if last is not None else []
-    _look(waiting, seen, resources)
+    _look(waiting, seen, resources, show=show)
     return segments, seen, dropped
 
 
-def _look(waiting: list[tuple[int, Any]], seen: dict[int, _Seen], resources: Resources) -> None:
-    for (number, _), (vectors, labels) in zip(
+def _look(waiting: list[tuple[int, Any]], seen: dict[int, _Seen], resources: Resources, *, show: bool) -> None:
+    for (number, picture), (vectors, labels) in zip(
         waiting, look_at([picture for _, picture in waiting], resources), strict=True
     ):
         seen[number].vectors.append(vectors[CONSE])
+        if show:
+            seen[number].pictures.append(thumbnail(picture))
         for label in labels:
             seen[number].labels[label["label"]] += label["confidence"]
     waiting.clear()

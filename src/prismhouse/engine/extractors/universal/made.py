@@ -16,11 +16,15 @@ __all__ = ["Draft", "Made", "lost", "without"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A document on the way. `picture` is the vector of what is seen, which its words are added to."""
+    """A document on the way. `picture` is the vector of what is seen, which its words are added to.
+
+    `shown` are the pictures of it, as JPEGs, for a model that describes them; none where nothing is described.
+    """
 
     fields: Mapping[str, Any]
     text: str = ""
     picture: FloatArray | None = None
+    shown: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)

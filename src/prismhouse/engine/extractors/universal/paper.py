@@ -14,6 +14,7 @@ from prismhouse.engine.extractors.universal.made import Draft, Made
 from prismhouse.engine.extractors.universal.picture import written
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.image import thumbnail
 from prismhouse.engine.media.pdf import Pdf
 from prismhouse.engine.media.text import storable
 
@@ -31,7 +32,7 @@ _BLOCKS = frozenset(
 )
 
 
-def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool) -> Made:
+def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool, show: bool) -> Made:
     """Return a document for each page; a bad page spares the others. Raise MediaFault for a bad file."""
     made = Made()
     with opened_part(part, resources) as pdf:
@@ -39,7 +40,7 @@ def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool) -> 
         made.drop("pages", MOST_PAGES, pdf.pages - count)
         for number in range(1, count + 1):
             try:
-                made.drafts.append(_page(pdf, number, resources, read=read))
+                made.drafts.append(_page(pdf, number, resources, read=read, show=show))
             except MediaFault as fault:
                 made.failures.append(page_failure(fault, number))
                 if fault.code == "pdf_too_slow":
@@ -48,7 +49,7 @@ def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool) -> 
     return made
 
 
-def _page(pdf: Pdf, number: int, resources: Resources, *, read: bool) -> Draft:
+def _page(pdf: Pdf, number: int, resources: Resources, *, read: bool, show: bool) -> Draft:
     with pdf.page(number) as page:
         text = storable("\n".join(line.text for line in page.lines()))
     fields = {"modality": "document", "segment_index": 0, "segment_total": pdf.pages, "page_number": number}
@@ -59,7 +60,8 @@ def _page(pdf: Pdf, number: int, resources: Resources, *, read: bool) -> Draft:
     if len(text) >= _WRITTEN_CHARACTERS:
         return Draft(fields=fields, text=text)
     ((vectors, labels),) = look_at([image], resources)
-    return Draft(fields={**fields, "labels": labels}, text=text, picture=vectors[CONSE])
+    shown = (thumbnail(image),) if show else ()
+    return Draft(fields={**fields, "labels": labels}, text=text, picture=vectors[CONSE], shown=shown)
 
 
 def of_text(part: Part, mime: str, *, most_pages: int) -> Made:

@@ -28,8 +28,8 @@ class UniversalParameters(Parameters):
     task_type: str = Field("RETRIEVAL_DOCUMENT", description="The built-in model has one mode for all tasks.")
     generate_description: bool = Field(
         True,
-        description="Has no effect, and may stay true: no model that describes files is built in, so documents have no"
-        " `description`.",
+        description="Whether a model with vision = true in the file of models writes a `description` of each document."
+        " It may stay true: where no such model serves by default, nothing is described.",
     )
     extract_text: bool = Field(
         True,

@@ -10,6 +10,7 @@ from prismhouse.engine.extractors.port import Part
 from prismhouse.engine.extractors.universal.made import Draft, Made
 from prismhouse.engine.extractors.writing import read_lines
 from prismhouse.engine.inference.registry import CONSE
+from prismhouse.engine.media.image import thumbnail
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["of_image", "written"]
 
 
-def of_image(part: Part, resources: Resources, *, read: bool) -> Made:
+def of_image(part: Part, resources: Resources, *, read: bool, show: bool) -> Made:
     """Return the document of an image, the first picture of an animation; raise MediaFault."""
     image = read_picture(part, resources).image
     ((vectors, labels),) = look_at([image], resources)
     text = written(image, resources) if read else ""
     fields = {"modality": "image", "segment_index": 0, "segment_total": 1, "page_number": 0, "labels": labels}
-    return Made(drafts=[Draft(fields=fields, text=text, picture=vectors[CONSE])])
+    shown = (thumbnail(image),) if show else ()
+    return Made(drafts=[Draft(fields=fields, text=text, picture=vectors[CONSE], shown=shown)])
 
 
 def written(image: Image, resources: Resources) -> str:

@@ -38,7 +38,9 @@ _RECORD = ExtractorRecord(
             "modality": _field("string", "image, video, audio or document: what the file really is."),
             "text": _field("string", "What is written or said in it; absent where that is not known."),
             "text_language": _field("string", "ISO 639-1 code of what is said."),
-            "description": _field("string", "Never there: no model that describes files is built in."),
+            "description": _field(
+                "string", "What a model of the file of models tells of it; absent where none serves."
+            ),
             "segment_index": _field("integer", "Place of the segment in a video or a sound, from 0; else 0."),
             "segment_total": _field("integer", "Segments of the video or sound, or pages of the document; else 1."),
             "page_number": _field("integer", "Page of a document, from 1; else 0."),

@@ -22,6 +22,7 @@ from prismhouse.engine.extractors.port import (
 )
 from prismhouse.engine.extractors.rows import guarded, parts, settled
 from prismhouse.engine.extractors.splitting import Chunk, SplitRule, split
+from prismhouse.engine.extractors.telling import Teller, ask_shape
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, MINILM
 from prismhouse.engine.media.errors import MediaFault
@@ -72,12 +73,17 @@ class WebExtractor:
         if not isinstance(crawled, Crawled):
             message = "Its pages were not fetched before. Run it in a batch, whose worker crawls the site first."
             raise MediaFault("not_crawled", message)
-        seen, failures = self._pictures(crawled)
+        seen, unseen = self._pictures(crawled)
         pieces = self._pieces(crawled)
         documents: list[ExtractedDocument] = []
         while group := [*islice(pieces, _EMBED_CHUNKS)]:
             documents += self._documents(group, seen)
-        result = settled(row, documents, [*crawled.failures, *failures], empty="The site has no page to keep.")
+        failures = [*crawled.failures, *unseen]
+        if (shape := self.parameters["response_shape"]) is not None:
+            teller = Teller(self.resources, model=self.parameters["llm_model"])
+            ask_shape(teller, shape, documents, "content", failures)
+            teller.flush()
+        result = settled(row, documents, failures, empty="The site has no page to keep.")
         if result.skipped is not None:
             result = RowResult(row_id=row.row_id, failure=_nothing(crawled))
         dropped = {"pages": dict(crawled.dropped)} if crawled.dropped else {}

@@ -9,11 +9,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from prismhouse.engine.extractors.parameters import NEEDS_LANGUAGE_MODEL, Parameters
+from prismhouse.engine.extractors.parameters import (
+    KEYS_STAND_ELSEWHERE,
+    NEEDS_LANGUAGE_MODEL,
+    Parameters,
+    check_provider,
+)
+from prismhouse.engine.extractors.shapes import check_shape
+from prismhouse.engine.extractors.web.fields import OUTPUT_SCHEMA
 from prismhouse.engine.web.rules import compiled
 
 __all__ = ["ChunkStrategy", "DocumentIdStrategy", "WebScraperParameters"]
 
+_NO_GOAL = "no model chooses which links are followed; include_patterns and exclude_patterns do"
 _NO_PROXY = "requests go out from this server, so that its rules on private networks hold; there are no proxies"
 _NO_SOLVER = "captchas are not solved; their pages are counted as left out"
 _NO_YOUTUBE = "videos of YouTube are not fetched; upload them"
@@ -65,12 +73,9 @@ class WebScraperParameters(Parameters):
     """How far a crawl goes, how it behaves, and what is made of its pages."""
 
     unserved: ClassVar[Mapping[str, str]] = {
-        "crawl_mode": f"semantic crawling {NEEDS_LANGUAGE_MODEL}",
-        "crawl_goal": f"semantic crawling {NEEDS_LANGUAGE_MODEL}",
-        "response_shape": NEEDS_LANGUAGE_MODEL,
-        "llm_provider": NEEDS_LANGUAGE_MODEL,
-        "llm_model": NEEDS_LANGUAGE_MODEL,
-        "llm_api_key": NEEDS_LANGUAGE_MODEL,
+        "crawl_mode": _NO_GOAL,
+        "crawl_goal": _NO_GOAL,
+        "llm_api_key": KEYS_STAND_ELSEWHERE,
         "proxies": _NO_PROXY,
         "rotate_proxy_on_error": _NO_PROXY,
         "rotate_proxy_every_n_requests": _NO_PROXY,
@@ -84,6 +89,8 @@ class WebScraperParameters(Parameters):
         "youtube_cookies_path": _NO_YOUTUBE,
         "youtube_request_sleep": _NO_YOUTUBE,
     }
+    written: ClassVar[Mapping[str, bool]] = {"llm_model": False, "response_shape": False, "llm_provider": False}
+    written_by: ClassVar[str | None] = "llm_model"
 
     extractor_type: Literal["web_scraper"] = "web_scraper"
     max_depth: int = Field(2, ge=0, le=10, description="Links from the first page on that are followed; 0: only it.")
@@ -92,7 +99,7 @@ class WebScraperParameters(Parameters):
     crawl_mode: Literal["deterministic", "semantic"] = Field(
         "deterministic", description="deterministic: breadth first, in the order of the links. semantic is refused."
     )
-    crawl_goal: str | None = Field(None, description=f"Unset: semantic crawling {NEEDS_LANGUAGE_MODEL}.")
+    crawl_goal: str | None = Field(None, description=f"Unset: {_NO_GOAL}.")
     render_strategy: Literal["auto", "static", "javascript"] = Field(
         "auto",
         description="auto and static: pages as the server sends them; one without text of its own is told as "
@@ -129,10 +136,16 @@ class WebScraperParameters(Parameters):
     generate_structure_embeddings: bool = Field(
         True, description="Whether documents have a vector of what their pictures look like, queried by pictures."
     )
-    response_shape: str | dict[str, Any] | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
-    llm_provider: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
-    llm_model: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
-    llm_api_key: str | None = Field(None, description=f"Unset: {NEEDS_LANGUAGE_MODEL}.")
+    response_shape: str | dict[str, Any] | None = Field(
+        None,
+        description="What is to be told of each document, in words or as a JSON schema of an object; its keys become"
+        f" fields. It {NEEDS_LANGUAGE_MODEL}.",
+    )
+    llm_provider: str | None = Field(None, description="`openai`, the protocol of every model; or unset.")
+    llm_model: str | None = Field(
+        None, description="Model of the file of models that fills response_shape. Unset: its default."
+    )
+    llm_api_key: str | None = Field(None, description="Unset: the file of models names where keys are.")
     max_retries: int = Field(3, ge=0, le=10, description="Further attempts for a page that fails for a passing reason.")
     retry_base_delay: float = Field(
         1.0, ge=0.1, le=30, description="Seconds before the second attempt; twice as long before each later one."
@@ -189,6 +202,12 @@ class WebScraperParameters(Parameters):
             if len(value) > 4096 or not all(" " <= letter < "\x7f" or letter == "\t" for letter in value):
                 raise ValueError(f"The value of {name} must be at most 4096 printable ASCII characters.")
         return given
+
+    @model_validator(mode="after")
+    def _has_a_shape(self) -> Self:
+        check_provider("llm_provider", self.llm_provider)
+        check_shape("response_shape", self.response_shape, OUTPUT_SCHEMA["properties"])
+        return self
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

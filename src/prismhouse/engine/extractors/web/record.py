@@ -8,9 +8,12 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.pictures import visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.shapes import shape_fields
 from prismhouse.engine.extractors.web.extract import WebExtractor
+from prismhouse.engine.extractors.web.fields import OUTPUT_SCHEMA
 from prismhouse.engine.extractors.web.parameters import WebScraperParameters
 from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
+from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION"]
 
@@ -18,57 +21,6 @@ _NAME, _VERSION = "web_scraper", "v1"
 # Named, not imported: processes that only compute need nothing that fetches.
 _GATHERER = "prismhouse.engine.web.gather:gather"
 _STORED = "web_scraper_v1_{}_embedding"
-
-
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
-
-
-def _list(description: str, **properties: str) -> dict[str, Any]:
-    inner = {name: {"type": "string", "description": text} for name, text in properties.items()}
-    return {"type": "array", "description": description, "items": {"type": "object", "properties": inner}}
-
-
-_OUTPUT_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "content": _field("string", "Text of the page, or of its chunk, without menus, headers and footers."),
-        "title": _field("string", "Title of the page."),
-        "page_url": _field("string", "Address of the page, after redirects."),
-        "code_blocks": _list(
-            "Blocks of code that begin in it.", language="As the page calls it.", code="The code, as it stands."
-        ),
-        "images": {
-            "type": "array",
-            "description": "Pictures that stand in it; `labels` where they were looked at.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "url": _field("string", "Address of the picture."),
-                    "alt": _field("string", "What the page says of it."),
-                    "labels": {
-                        "type": "array",
-                        "description": "The likeliest of 1000 ImageNet labels, likeliest first.",
-                        "items": {
-                            "type": "object",
-                            "properties": {
-                                "label": _field("string", "Name of the label."),
-                                "confidence": _field("number", "Probability, 0 to 1."),
-                            },
-                        },
-                    },
-                },
-            },
-        },
-        "asset_links": _list("Files linked to, which were not fetched.", url="Address.", text="Text of the link."),
-        "page_index": _field("integer", "Place of the page in the crawl, from 0."),
-        "chunk_index": _field("integer", "Place of the chunk in its page, from 0."),
-        "total_chunks": _field("integer", "Chunks of the page."),
-        "crawl_depth": _field("integer", "Links from the first page to it."),
-        "parent_url": _field("string", "Address of the page that links to it; null for the first page."),
-        "embedding_truncated": _field("boolean", "True when the text is longer than the model reads."),
-    },
-}
 
 
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
@@ -113,7 +65,7 @@ _RECORD = ExtractorRecord(
         "properties": {"url": {"type": "string", "description": "Address of the first page, http or https."}},
         "required": ["url"],
     },
-    output_schema=_OUTPUT_SCHEMA,
+    output_schema=OUTPUT_SCHEMA,
     parameter_schema=WebScraperParameters.model_json_schema(),
     default_parameters=_DEFAULTS,
     input_types={"url": ("url", "string", "text")},
@@ -138,6 +90,11 @@ _RECORD = ExtractorRecord(
 )
 
 
+def _check(parameters: Mapping[str, Any]) -> None:
+    if parameters["response_shape"] is not None:
+        writer_entry(parameters["llm_model"])
+
+
 def _load(parameters: Mapping[str, Any], resources: Resources) -> WebExtractor:
     """Return the extractor; raise ModelMissing for what it may need, before a page is read."""
     if parameters["generate_image_embeddings"] or parameters["generate_structure_embeddings"]:
@@ -145,4 +102,11 @@ def _load(parameters: Mapping[str, Any], resources: Resources) -> WebExtractor:
     return WebExtractor(parameters, resources)
 
 
-DEFINITION = Definition(record=_RECORD, parameters=WebScraperParameters, load=_load, outputs=_outputs)
+DEFINITION = Definition(
+    record=_RECORD,
+    parameters=WebScraperParameters,
+    load=_load,
+    outputs=_outputs,
+    fields=shape_fields,
+    check=_check,
+)
