@@ -98,8 +98,9 @@ def test_an_encrypted_archive_says_so(tmp_path: Path) -> None:
     assert fault(tmp_path, bytes(data)) == "archive_encrypted"
 
 
-def test_what_is_packed_by_other_methods_is_left_out(tmp_path: Path) -> None:
-    found, left_out = read(tmp_path, packed({"a.py": b"x = 1"}, zipfile.ZIP_LZMA))
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_is_packed_by_methods_without_bounds_is_left_out(tmp_path: Path, method: int) -> None:
+    found, left_out = read(tmp_path, packed({"a.py": b"x = 1"}, method))
 
     assert not found
     assert left_out == {"unknown_compression": 1}

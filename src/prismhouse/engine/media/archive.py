@@ -32,8 +32,8 @@ _ENTRY_BYTES = 1024
 
 _IS_ENCRYPTED = 0x1
 _LONGEST_NAME = 1024
-_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
-"""LZMA asks for as much memory as its header says."""
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""LZMA asks for as much memory as its header says, and of bzip2 some bytes unpack to gigabytes at one go."""
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError)
 _MADE_BY_TOOLS = frozenset({".git", ".hg", ".svn", "__MACOSX", "__pycache__", "node_modules"})
