@@ -81,6 +81,16 @@ def test_a_large_file_is_left_out_and_a_header_that_lies_is_no_way_around(tmp_pa
     assert fault(tmp_path, bytes(lying)) == "archive_corrupt"
 
 
+def test_what_is_not_wanted_is_passed_over_whatever_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    path.write_bytes(packed({"a.py": b"1", "film.mp4": bytes(400_000)}))
+
+    with opened_archive(path, SMALL) as archive:
+        found = [one.path for one in archive.members(lambda name: name.endswith(".py"))]
+
+    assert (found, archive.left_out) == (["a.py"], {})
+
+
 def test_too_many_files_are_refused_before_they_are_listed(tmp_path: Path) -> None:
     many = packed({f"{number}.py": b"" for number in range(21)})
     told = bytearray(packed({"a.py": b""}))

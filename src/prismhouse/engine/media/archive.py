@@ -7,7 +7,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -56,17 +56,18 @@ class Archive:
     left_out: dict[str, int] = field(default_factory=dict)
     _unpacked: int = 0
 
-    def members(self) -> Iterator[Member]:
+    def members(self, is_wanted: Callable[[str], bool] = bool) -> Iterator[Member]:
         """Yield the files in the order of their paths, each path once.
 
-        What tools put there (`.git`, `node_modules` ...) is passed over without a word.
+        What is not wanted, by its path, and what tools put there (`.git`, `node_modules` ...) is passed over without a
+        word, and is not unpacked.
 
         Raises MediaFault: archive_encrypted, archive_too_large (while it is unpacked), archive_corrupt.
         """
         seen = set[str]()
         for entry in sorted(self.packed.infolist(), key=lambda one: one.filename):
             path = PurePosixPath(entry.filename.replace("\\", "/"))
-            if entry.is_dir() or _MADE_BY_TOOLS.intersection(path.parts):
+            if entry.is_dir() or _MADE_BY_TOOLS.intersection(path.parts) or not is_wanted(str(path)):
                 continue
             if (reason := _refusal(entry, path, self.limits)) is not None:
                 self._leave(reason)
