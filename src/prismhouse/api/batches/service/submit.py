@@ -123,8 +123,9 @@ async def submit(
         await _check_scope(parts, tx, collection_ids, tiers)
     names = [name for tier in tiers for name in tier]
     given = [rows[name] for name in names if name in rows]
-    check_models(await indexes_of(tx, given))
+    # What is gone is told as gone (503), not as a wrong request, before what has changed.
     await check_served(parts, tx, given)
+    check_models(await indexes_of(tx, given))
     await refuse_overlap(tx, batch, names, force=force)
     first = batch.from_tier
     task_ids = await create_tasks(parts, tx, batch, tiers, range(first, len(tiers)))
