@@ -132,6 +132,24 @@ def endless() -> bytes:
     return page_of(b"0 0 600 600", b"0 0 m 600 600 l S 0 600 m 600 0 l S\n" * 200_000, packed=True)
 
 
+def slow_in_the_middle() -> bytes:
+    """Return a PDF of four pages, of which the second takes long to draw and to read."""
+    words = b"BT /F1 12 Tf 20 %d Td (The first page is read before that.) Tj ET\n"
+    first = b"".join(words % height for height in (500, 520, 540))
+    slow = zlib.compress(first + b"0 0 m 600 600 l S 0 600 m 600 0 l S\n" * 400_000, 9)
+    font = b"<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>"
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 600]/Contents %d 0 R/Resources" + font + b">>"
+    return raw_pdf(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[3 0 R 4 0 R 5 0 R 6 0 R]/Count 4>>",
+            *(page % number for number in (7, 8, 7, 7)),
+            b"<</Length %d>>stream\n%s\nendstream" % (len(first), first),
+            b"<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream" % (len(slow), slow),
+        ]
+    )
+
+
 def deep() -> bytes:
     """Return a PDF whose page tree is nested 20,000 deep, and whose table of references names itself."""
     nodes = [b"<</Type/Pages/Kids[%d 0 R]/Count 1>>" % (number + 3) for number in range(20_000)]

@@ -115,7 +115,9 @@ class ComputeSettings(_Group):
         600, gt=0, description="Longest one extraction call may run before it is killed."
     )
     process_memory_bytes: int | None = Field(
-        None, ge=2**26, description="Memory that an extraction process may take. Unset: what the machine has."
+        None,
+        ge=2**26,
+        description="Memory that an extraction process may take. Unset: what the machine has; 4 GiB for crawls.",
     )
     ray_address: str | None = Field(
         None,

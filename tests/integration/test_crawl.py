@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from prismhouse.engine.extractors.run import run_rows
 from prismhouse.engine.web.found import Crawled
 from prismhouse.engine.web.gather import GatherSettings, gather
 from prismhouse.settings import OutboundSettings, WebSettings
+from prismhouse.storage.compute.local import LocalCompute
 
 _ID = "web_scraper_v1"
 _OPEN = OutboundSettings(allow_networks=("127.0.0.1/32",), allow_ports=(), timeout_seconds=5)
@@ -480,6 +482,27 @@ def _documents(site: Website, folder: Path, given: dict[str, Any]) -> list[RowRe
     gathered = gather(parameters, row, GatherSettings(outbound=_OPEN))
     assert isinstance(gathered, Row)
     return run_rows(_ID, parameters, [gathered], 1, str(folder))
+
+
+def test_a_page_that_takes_all_memory_is_lost_alone(serve: Serve) -> None:
+    looks_ended = "".join(f"<font color={number}><table></font></table>" for number in range(300))
+    huge = f"<title>huge</title><p>{looks_ended}" + "<p>x" * 20_000
+    site = serve({"/": page("home", "/huge", "/other"), "/huge": huge, "/other": page("other")})
+    parameters = Catalogue().validate_parameters(Catalogue().by_id(_ID), _FAST)
+    row = Row(row_id="r", inputs={"url": Part(type="text", text=site.url, value=site.url)})
+
+    async def limited() -> Any:
+        pool = LocalCompute(1, memory_bytes=2**30)
+        try:
+            settings = GatherSettings(outbound=_OPEN)
+            return await pool.run("prismhouse.engine.web.gather:gather", parameters, row, settings, timeout_seconds=60)
+        finally:
+            await pool.close()
+
+    made = asyncio.run(limited()).inputs["crawl"].value
+
+    assert [one.title for one in made.pages] == ["home", "other"]
+    assert [one.code for one in made.failures] == ["page_too_large"]
 
 
 def test_pages_without_a_content_type_or_with_a_wrong_charset_are_read(serve: Serve) -> None:

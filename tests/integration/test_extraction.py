@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pdfs import locked, raw_pdf, report
+from tests.pdfs import locked, raw_pdf, report, slow_in_the_middle
 from tests.photos import photos, png
 
 from prismhouse.engine.extractors.catalogue import Catalogue
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.face.views import Reading, of_pdf
 from prismhouse.engine.extractors.port import ErrorType, Part, Row, RowResult
 from prismhouse.engine.extractors.rows import guarded
 from prismhouse.engine.extractors.run import run_rows
@@ -284,6 +286,37 @@ def test_each_page_is_a_document_when_an_image_is_a_pdf(folder: str) -> None:
         assert (document.fields["format"], document.fields["width"]) == ("PDF", 793)
         assert set(document.vectors) == {CONSE, EFFICIENTNET}
         assert [one.field for one in document.artifacts] == ["thumbnail_url"]
+
+
+@pytest.mark.parametrize(
+    ("extractor_id", "name", "parameters"),
+    [
+        ("image_extractor_v1", "image", {}),
+        ("document_graph_extractor_v1", "pdf", {"use_layout_detection": False}),
+        ("course_content_extractor_v1", "pdf", {}),
+    ],
+)
+def test_pages_after_one_that_takes_too_long_are_counted(
+    folder: str, extractor_id: str, name: str, parameters: dict[str, Any]
+) -> None:
+    catalogue = Catalogue()
+    resolved = catalogue.validate_parameters(catalogue.by_id(extractor_id), parameters)
+    rows = [row("slow", **{name: Part(type="pdf", data=slow_in_the_middle())})]
+
+    (result,) = run_rows(extractor_id, resolved, rows, 1, folder, media=MediaLimits(pdf_seconds=0.5))
+
+    assert [one.code for one in result.partial_failures] == ["pdf_too_slow"]
+    assert result.dropped == {"pages": {"page_processing_failure": 2}}
+
+
+def test_pages_without_a_view_are_counted_after_one_that_takes_too_long() -> None:
+    resources = Resources(threads=1, cache_dir=Path(), image_pixels=10**8, media=MediaLimits(pdf_seconds=0.5))
+    reading = Reading()
+
+    views = list(of_pdf(Part(type="pdf", data=slow_in_the_middle()), resources, reading))
+
+    assert [view.page for view in views] == [0]
+    assert reading.dropped == {"pages": {"page_processing_failure": 2}}
 
 
 def test_the_other_pages_are_documents_when_one_cannot_be_drawn(folder: str) -> None:

@@ -151,6 +151,12 @@ def test_a_long_text_becomes_pages_and_markup_is_left_out(folder: str) -> None:
     assert page.documents[0].fields["text"].split() == ["Rockets", "fly", "&", "land"]
 
 
+def test_a_page_whose_head_has_no_end_keeps_its_text(folder: str) -> None:
+    page = extracted(folder, b"<!DOCTYPE html><html><head><meta charset=utf-8><title>t</title><body><p>Rockets fly")
+
+    assert [one.fields["text"].split() for one in page.documents] == [["Rockets", "fly"]]
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [

@@ -51,6 +51,7 @@ __all__ = [
     "signing_keys",
 ]
 
+_CRAWL_MEMORY_BYTES = 4 * 2**30
 _LEAST_JOBS = 4
 
 
@@ -227,8 +228,11 @@ def inference(settings: Settings) -> Compute:
 
 
 def gatherers(settings: Settings) -> Compute:
-    """Return where crawls run: on this machine in any case, whose rules for outgoing requests they keep."""
-    return LocalCompute(settings.web.crawls, memory_bytes=settings.compute.process_memory_bytes)
+    """Return where crawls run: on this machine in any case, whose rules for outgoing requests they keep.
+
+    Their memory has a limit even where that of extraction has none: they read what strangers wrote, and load no model.
+    """
+    return LocalCompute(settings.web.crawls, memory_bytes=settings.compute.process_memory_bytes or _CRAWL_MEMORY_BYTES)
 
 
 def processes(settings: Settings) -> int:

@@ -81,6 +81,16 @@ def test_a_large_file_is_left_out_and_a_header_that_lies_is_no_way_around(tmp_pa
     assert fault(tmp_path, bytes(lying)) == "archive_corrupt"
 
 
+def test_what_is_not_wanted_is_passed_over_whatever_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    path.write_bytes(packed({"a.py": b"1", "film.mp4": bytes(400_000)}))
+
+    with opened_archive(path, SMALL) as archive:
+        found = [one.path for one in archive.members(lambda name: name.endswith(".py"))]
+
+    assert (found, archive.left_out) == (["a.py"], {})
+
+
 def test_too_many_files_are_refused_before_they_are_listed(tmp_path: Path) -> None:
     many = packed({f"{number}.py": b"" for number in range(21)})
     told = bytearray(packed({"a.py": b""}))
@@ -98,8 +108,9 @@ def test_an_encrypted_archive_says_so(tmp_path: Path) -> None:
     assert fault(tmp_path, bytes(data)) == "archive_encrypted"
 
 
-def test_what_is_packed_by_other_methods_is_left_out(tmp_path: Path) -> None:
-    found, left_out = read(tmp_path, packed({"a.py": b"x = 1"}, zipfile.ZIP_LZMA))
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_is_packed_by_methods_without_bounds_is_left_out(tmp_path: Path, method: int) -> None:
+    found, left_out = read(tmp_path, packed({"a.py": b"x = 1"}, method))
 
     assert not found
     assert left_out == {"unknown_compression": 1}

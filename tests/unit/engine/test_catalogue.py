@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from prismhouse.engine.extractors.catalogue import Catalogue, ExtractorNotFound
+from prismhouse.engine.extractors.usage import extractors_of
+from prismhouse.engine.inference.registry import PAGE_LAYOUT, PP_OCR, WHISPER_BASE
 from prismhouse.kit.errors import Invalid
 
 CATALOGUE = Catalogue()
@@ -187,3 +189,8 @@ def test_position_fields_are_documented_or_times_when_described(extractor_id: st
     known = {*entry["output_schema"]["properties"], "start_time", "end_time"}
     assert set(entry["position_fields"]) <= known
     assert entry["parameter_schema"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("model", [PP_OCR, PAGE_LAYOUT, WHISPER_BASE])
+def test_course_content_is_among_those_who_use_a_model_that_it_reads_with(model: str) -> None:
+    assert "course_content_extractor_v1" in extractors_of(model)

@@ -84,9 +84,9 @@ def test_a_line_is_found_when_it_uses_what_extractors_may_not(tmp_path: Path, co
     assert examined.findings[0]["line"] == len(code.splitlines())
 
 
-def packed(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+def packed(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     stream = io.BytesIO(extractor_zip("mine"))
-    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "a", method) as archive:
         for name, data in members:
             archive.writestr(name, data)
     return stream.getvalue()
@@ -108,6 +108,8 @@ def link() -> zipfile.ZipInfo:
         (packed(*((f"f{number}", b"") for number in range(9))), "more than 5 files"),
         (packed(("zeros", bytes(30 << 20))), "unpacks to more"),
         (packed(("deep.py", b"(" * 5000)), "no Python"),
+        (packed(("bomb.py", bytes(1 << 10)), method=zipfile.ZIP_BZIP2), "packed in a way"),
+        (packed(("bomb.py", bytes(1 << 10)), method=zipfile.ZIP_LZMA), "packed in a way"),
     ],
 )
 def test_an_archive_is_refused_when_it_is_hostile(tmp_path: Path, data: bytes, reason: str) -> None:

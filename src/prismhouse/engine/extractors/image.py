@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,7 +13,14 @@ from pydantic import Field, field_validator
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.models import chosen_model
-from prismhouse.engine.extractors.pages import MOST_PAGES, is_pdf, opened_part, page_failure, page_picture
+from prismhouse.engine.extractors.pages import (
+    MOST_PAGES,
+    UNREAD_PAGES,
+    is_pdf,
+    opened_part,
+    page_failure,
+    page_picture,
+)
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.pictures import (
     DECODED_AT_ONCE,
@@ -79,11 +87,11 @@ class _Shown:
 
 @dataclass(slots=True)
 class _Made:
-    """What came of a row so far. `dropped` counts the pages that were left out."""
+    """What came of a row so far. `dropped` counts the pages that were left out, by reason."""
 
     documents: list[ExtractedDocument] = field(default_factory=list)
     failures: list[RowFailure] = field(default_factory=list)
-    dropped: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
     has_pdf: bool = False
 
 
@@ -130,14 +138,16 @@ class _ImageExtractor:
     def _pages(self, part: Part, place: int, made: _Made) -> Iterator[_Shown]:
         made.has_pdf = True
         with opened_part(part, self.resources) as pdf:
-            made.dropped += pdf.dropped
+            last = pdf.pages - pdf.dropped
+            made.dropped[MOST_PAGES] += pdf.dropped
             started = time.perf_counter()
-            for number in range(1, pdf.pages - pdf.dropped + 1):
+            for number in range(1, last + 1):
                 try:
                     picture = page_picture(pdf, number)
                 except MediaFault as fault:
                     made.failures.append(page_failure(fault, number))
                     if fault.code == "pdf_too_slow":
+                        made.dropped[UNREAD_PAGES] += last - number
                         return
                 else:
                     seconds = time.perf_counter() - started
@@ -161,8 +171,8 @@ def _result(row: Row, made: _Made) -> RowResult:
     result = settled(row, made.documents, made.failures, empty="There is no image.")
     if not made.has_pdf or not made.documents:
         return result
-    dropped = {"pages": {MOST_PAGES: made.dropped}} if made.dropped else {}
-    return replace(result, dropped=dropped, units={"image": float(len(made.documents))})
+    told = {reason: count for reason, count in made.dropped.items() if count}
+    return replace(result, dropped={"pages": told} if told else {}, units={"image": float(len(made.documents))})
 
 
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:

@@ -14,10 +14,13 @@ from prismhouse.engine.media.image import Picture
 from prismhouse.engine.media.pdf import Pdf, opened_pdf
 from prismhouse.engine.media.sniff import sniff
 
-__all__ = ["MOST_PAGES", "SCREEN_DPI", "is_pdf", "opened_part", "page_failure", "page_picture"]
+__all__ = ["MOST_PAGES", "SCREEN_DPI", "UNREAD_PAGES", "is_pdf", "opened_part", "page_failure", "page_picture"]
 
 MOST_PAGES = "max_document_pages_cap"
 """Reason for which pages over the limit are left out."""
+
+UNREAD_PAGES = "page_processing_failure"
+"""Reason for which pages are left out after the one that took too long."""
 
 SCREEN_DPI = 96
 _HEAD_BYTES = 8192

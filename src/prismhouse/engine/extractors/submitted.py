@@ -23,6 +23,9 @@ _END = b"PK\x05\x06"
 _END_BYTES = 22 + 65_535
 _SOURCE_BYTES = 1 << 20
 _SMALL_BYTES = 16 << 20
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Of bzip2 and LZMA some bytes unpack to gigabytes at one go."""
+
 _MODULES = frozenset({"subprocess", "ctypes", "socket", "multiprocessing", "importlib", "builtins", "pty", "pickle"})
 _NAMES = frozenset({"eval", "exec", "open", "compile", "setattr", "delattr", "__import__", "__builtins__"})
 _ATTRIBUTES = frozenset(
@@ -128,8 +131,16 @@ def _sources(archive: zipfile.ZipFile, packed_bytes: int, limits: SubmissionLimi
         if name.endswith(".py"):
             if member.file_size > _SOURCE_BYTES:
                 raise SubmissionRefused(reason=f"{name} has more than {_SOURCE_BYTES} bytes.")
-            sources[name] = archive.read(member)
+            sources[name] = _source(archive, member)
     return sources
+
+
+def _source(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a file, of which no more is unpacked at a time than it may have: its header may lie."""
+    if member.compress_type not in _COMPRESSIONS:
+        raise SubmissionRefused(reason=f"{member.filename} is packed in a way that is not read. Use Deflate.")
+    with archive.open(member) as file:
+        return file.read(_SOURCE_BYTES)
 
 
 def _manifest(tree: ast.Module) -> tuple[dict[str, Any], list[tuple[list[str | int], str]]]:

@@ -8,15 +8,21 @@ from prismhouse.engine.inference.registry import entry
 __all__ = ["extractors_of"]
 
 _BY_TASK = {
-    "transcription": ("multimodal_extractor_v1", "multimodal_extractor_v2", "universal_extractor_v1"),
+    "transcription": (
+        "course_content_extractor_v1",
+        "multimodal_extractor_v1",
+        "multimodal_extractor_v2",
+        "universal_extractor_v1",
+    ),
     "text_recognition": (
+        "course_content_extractor_v1",
         "document_graph_extractor_v1",
         "multimodal_extractor_v1",
         "multimodal_extractor_v2",
         "scrolling_text_extractor_v1",
         "universal_extractor_v1",
     ),
-    "page_layout": ("document_graph_extractor_v1",),
+    "page_layout": ("course_content_extractor_v1", "document_graph_extractor_v1"),
     "text_embedding": ("text_extractor_v1", "document_graph_extractor_v1"),
     "joint_embedding": ("image_extractor_v1", "multimodal_extractor_v1", "multimodal_extractor_v2"),
 }

@@ -7,7 +7,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -32,8 +32,8 @@ _ENTRY_BYTES = 1024
 
 _IS_ENCRYPTED = 0x1
 _LONGEST_NAME = 1024
-_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
-"""LZMA asks for as much memory as its header says."""
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""LZMA asks for as much memory as its header says, and of bzip2 some bytes unpack to gigabytes at one go."""
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError)
 _MADE_BY_TOOLS = frozenset({".git", ".hg", ".svn", "__MACOSX", "__pycache__", "node_modules"})
@@ -56,17 +56,18 @@ class Archive:
     left_out: dict[str, int] = field(default_factory=dict)
     _unpacked: int = 0
 
-    def members(self) -> Iterator[Member]:
+    def members(self, is_wanted: Callable[[str], bool] = bool) -> Iterator[Member]:
         """Yield the files in the order of their paths, each path once.
 
-        What tools put there (`.git`, `node_modules` ...) is passed over without a word.
+        What is not wanted, by its path, and what tools put there (`.git`, `node_modules` ...) is passed over without a
+        word, and is not unpacked.
 
         Raises MediaFault: archive_encrypted, archive_too_large (while it is unpacked), archive_corrupt.
         """
         seen = set[str]()
         for entry in sorted(self.packed.infolist(), key=lambda one: one.filename):
             path = PurePosixPath(entry.filename.replace("\\", "/"))
-            if entry.is_dir() or _MADE_BY_TOOLS.intersection(path.parts):
+            if entry.is_dir() or _MADE_BY_TOOLS.intersection(path.parts) or not is_wanted(str(path)):
                 continue
             if (reason := _refusal(entry, path, self.limits)) is not None:
                 self._leave(reason)

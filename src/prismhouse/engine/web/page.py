@@ -93,15 +93,18 @@ def parse(text: str, url: str, *, robots_header: str = "") -> Parsed:
         robots_header: `X-Robots-Tag` of the answer.
 
     Raises:
-        WebFault: it is nested deeper than pages are, or has too many parts.
+        WebFault: it is nested deeper than pages are, or has too many parts, or more than there is memory for.
     """
     try:
-        from selectolax.lexbor import LexborHTMLParser
+        from selectolax.lexbor import LexborHTMLParser, SelectolaxError
     except ImportError as error:
         raise ExtraMissing(needed_for="web_scraper", package="selectolax", extra="web") from error
     text = storable(text)
     check_nesting(text)
-    parser = LexborHTMLParser(text)
+    try:
+        parser = LexborHTMLParser(text)
+    except (SelectolaxError, MemoryError) as error:
+        raise WebFault("page_too_large", "There is not enough memory for all its parts.") from error
     made = Parsed()
     root = parser.root
     if root is None:

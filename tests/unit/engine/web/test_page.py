@@ -65,8 +65,23 @@ def test_what_an_author_forbids_is_heeded(head: str, header: str, indexed: bool,
     assert (read.is_indexed, read.is_followed) == (indexed, followed)
 
 
+_ATTRIBUTES = " ".join(f"a{n}=1" for n in range(40_000))
+
+
 @pytest.mark.parametrize(
-    "html", ["<div>" * 50_000, "<p><ul><li>" * 40_000, "<p " + " ".join(f"a{n}=1" for n in range(40_000)) + ">"]
+    "html",
+    [
+        "<div>" * 50_000,
+        "<p><ul><li>" * 40_000,
+        f"<p {_ATTRIBUTES}>",
+        f"<p x='>' {_ATTRIBUTES}>",
+        "<div></span>" * 50_000,
+        "<svg>" + "<g>" * 50_000,
+        "<rt>" * 50_000,
+        "<optgroup>" * 50_000,
+        "<p>" + "".join(f"<font color={n}>" for n in range(300)) + "<p>x" * 10_000,
+    ],
+    ids=["blocks", "lists", "attributes", "quoted", "wrong-ends", "drawing", "ruby", "options", "begun-anew"],
 )
 def test_a_page_made_to_be_slow_is_refused_at_once(html: str) -> None:
     began = time.process_time()
@@ -95,6 +110,10 @@ def test_a_page_made_to_be_slow_is_refused_at_once(html: str) -> None:
         "<![CDATA[x]]>",
         "<svg><p>x",
         "<template><p>t</template>",
+        "<ruby>a<rt>b<rp>c</ruby>" * 2000,
+        "<select><optgroup><option>a<optgroup><option>b</select>" * 2000,
+        "<svg>" + "<path d='M0 0'/>" * 5000 + "</svg>",
+        "<table>" + "<tr><td><font color=red>x" * 900 + "</table>" + "<p>y" * 20_000,
     ],
 )
 def test_broken_pages_are_read_without_an_error(html: str) -> None:

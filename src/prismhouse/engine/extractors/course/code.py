@@ -52,11 +52,8 @@ def of_archive(path: Path, parameters: Mapping[str, Any], resources: Resources) 
     packed = Packed()
     wanted = {str(name).lower() for name in parameters["supported_languages"]}
     with opened_archive(path, resources.media) as archive:
-        for member in archive.members():
-            language = language_of(member.path)
-            kind = TEXTS.get(PurePosixPath(member.path).suffix.lower())
-            if language is None and kind is None:
-                continue
+        for member in archive.members(_is_told):
+            language, kind = language_of(member.path), _text_kind(member.path)
             if wanted and language is not None and not _is_wanted(language, wanted):
                 continue
             try:
@@ -75,6 +72,14 @@ def of_archive(path: Path, parameters: Mapping[str, Any], resources: Resources) 
             RowFailure(stage="decode", code="files_left_out", message=message, error_type=ErrorType.PERMANENT)
         )
     return packed
+
+
+def _text_kind(path: str) -> str | None:
+    return TEXTS.get(PurePosixPath(path).suffix.lower())
+
+
+def _is_told(path: str) -> bool:
+    return language_of(path) is not None or _text_kind(path) is not None
 
 
 def _is_wanted(language: str, wanted: set[str]) -> bool:

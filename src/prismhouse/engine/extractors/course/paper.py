@@ -13,7 +13,7 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block, Piece
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
-from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure
 from prismhouse.engine.extractors.port import Artifact, Part, RowFailure
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import thumbnail
@@ -67,6 +67,8 @@ def of_pdf(part: Part, parameters: Mapping[str, Any], resources: Resources) -> P
             except MediaFault as fault:
                 printed.failures.append(page_failure(fault, number))
                 if fault.code == "pdf_too_slow":
+                    if number < count:
+                        printed.dropped[UNREAD_PAGES] = count - number
                     break
                 continue
             printed.pages += 1

@@ -12,7 +12,7 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block
 from prismhouse.engine.extractors.document_graph.correcting import corrector_of, texts_of
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
-from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure
 from prismhouse.engine.extractors.port import (
     Artifact,
     ErrorType,
@@ -77,6 +77,7 @@ class DocumentGraphExtractor:
                         except MediaFault as fault:
                             failures.append(page_failure(fault, number))
                             if fault.code == "pdf_too_slow":
+                                dropped[UNREAD_PAGES] += last - number
                                 break
                         else:
                             pages += 1

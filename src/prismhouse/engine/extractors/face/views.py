@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
-from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure, page_picture
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure, page_picture
 from prismhouse.engine.extractors.port import ErrorType, Part, RowFailure
 from prismhouse.engine.extractors.rows import read_bytes
 from prismhouse.engine.inference.session import require
@@ -59,14 +59,17 @@ def of_image(part: Part, resources: Resources) -> Iterator[View]:
 def of_pdf(part: Part, resources: Resources, reading: Reading) -> Iterator[View]:
     """Yield the pages; one that cannot be drawn is noted."""
     with opened_part(part, resources) as pdf:
+        last = pdf.pages - pdf.dropped
         if pdf.dropped:
             reading.drop("pages", MOST_PAGES, pdf.dropped)
-        for number in range(1, pdf.pages - pdf.dropped + 1):
+        for number in range(1, last + 1):
             try:
                 image = page_picture(pdf, number, _PAGE_DPI).image
             except MediaFault as fault:
                 reading.failures.append(page_failure(fault, number))
                 if fault.code == "pdf_too_slow":
+                    if number < last:
+                        reading.drop("pages", UNREAD_PAGES, last - number)
                     return
             else:
                 yield View(image=image, page=number - 1)

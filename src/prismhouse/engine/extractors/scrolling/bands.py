@@ -69,6 +69,12 @@ class Band:
         self.speed, self.end = found.speed, last.time
         self._behind = self._cut(last, found.left, self.slit, found.speed > 0, found.right)
 
+    @property
+    def width(self) -> int:
+        """How many pixels side by side are kept of it: each passage brings those that were in view at its ends."""
+        behind = [] if self._behind is None else [self._behind]
+        return sum(piece.shape[1] for piece in (*self.passages, *self._passed, *behind))
+
     def finish(self) -> None:
         """End the passage with what has not come to the slit."""
         if not self.is_open:
@@ -88,7 +94,7 @@ class BandFinder:
     Args:
         rule: what counts as movement.
         pad: rows kept above and below.
-        most_width: pixels that may pass in all bands together; `is_cut` tells whether there were more.
+        most_width: pixels that may be kept of all bands together; `is_cut` tells whether there were more.
     """
 
     def __init__(self, rule: Rule, *, pad: int, most_width: int) -> None:
@@ -122,7 +128,7 @@ class BandFinder:
         for band in self._bands:
             if band not in going:
                 band.finish()
-        self.is_cut = sum(band.travelled for band in self._bands) > self._most_width
+        self.is_cut = sum(band.width for band in self._bands) > self._most_width
 
     def _followed(self, found: Moving, samples: Sequence[Sample]) -> Band:
         band = next((one for one in self._bands if _is_same(one, found)), None)

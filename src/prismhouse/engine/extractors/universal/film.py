@@ -59,7 +59,7 @@ def of_video(path: Path, resources: Resources, *, most_segments: int, listen: bo
     made.drop("segments", _CAP, dropped)
     heard = Heard()
     if listen and has_sound:
-        heard = _listen(path, "video", resources, segments[-1].end)
+        heard = _listen(path, resources, segments[-1].end)
     if heard.failure is not None:
         made.failures.append(heard.failure)
     cut_off = film.cut_off and not dropped
@@ -144,10 +144,10 @@ def _look(waiting: list[tuple[int, Any]], seen: dict[int, _Seen], resources: Res
     waiting.clear()
 
 
-def _listen(path: Path, kind: str, resources: Resources, end: float) -> Heard:
+def _listen(path: Path, resources: Resources, end: float) -> Heard:
     """Return what is said up to a time; a sound that cannot be read is a missing feature of a film."""
     try:
-        with opened(path, kind, resources.media, threads=resources.threads) as media:
+        with opened(path, "video", resources.media, threads=resources.threads) as media:
             sound: Sound = read_sound(media, longest=end)
     except MediaFault as fault:
         return Heard(failure=without("transcription", fault.code, fault.message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.pages import MOST_PAGES, opened_part, page_failure, page_picture
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure, page_picture
 from prismhouse.engine.extractors.pictures import look_at
 from prismhouse.engine.extractors.port import Part
 from prismhouse.engine.extractors.rows import read_text
@@ -26,7 +26,9 @@ _WRITTEN_CHARACTERS = 8
 _OCR_DPI = 150
 _PAGE_WORDS = 300
 _MARKUP = frozenset({"text/html", "image/svg+xml"})
-_UNSEEN = frozenset({"script", "style", "template", "head"})
+_UNSEEN = frozenset({"script", "style", "template", "title"})
+"""Not the whole head: its end may be left out, and then it would have no end."""
+
 _BLOCKS = frozenset(
     {"article", "blockquote", "br", "dd", "div", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "pre", "tr"}
 )
@@ -44,7 +46,7 @@ def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool, sho
             except MediaFault as fault:
                 made.failures.append(page_failure(fault, number))
                 if fault.code == "pdf_too_slow":
-                    made.drop("pages", "page_processing_failure", count - number)
+                    made.drop("pages", UNREAD_PAGES, count - number)
                     break
     return made
 

@@ -73,12 +73,12 @@ class WebExtractor:
         if not isinstance(crawled, Crawled):
             message = "Its pages were not fetched before. Run it in a batch, whose worker crawls the site first."
             raise MediaFault("not_crawled", message)
-        seen, unseen = self._pictures(crawled)
+        seen = self._pictures(crawled)
         pieces = self._pieces(crawled)
         documents: list[ExtractedDocument] = []
         while group := [*islice(pieces, _EMBED_CHUNKS)]:
             documents += self._documents(group, seen)
-        failures = [*crawled.failures, *unseen]
+        failures = [*crawled.failures]
         if (shape := self.parameters["response_shape"]) is not None:
             teller = Teller(self.resources, model=self.parameters["llm_model"])
             ask_shape(teller, shape, documents, "content", failures)
@@ -120,17 +120,16 @@ class WebExtractor:
         )
         return split(page.content, rule) or [Chunk(text="", start=0, end=0)]
 
-    def _pictures(self, crawled: Crawled) -> tuple[dict[str, _Seen], list[RowFailure]]:
+    def _pictures(self, crawled: Crawled) -> dict[str, _Seen]:
         """Return what is seen on the pictures of all pages, by address."""
         found = {image.url: image.data for page in crawled.pages for image in page.images if image.data is not None}
         given = iter(found.items())
         seen: dict[str, _Seen] = {}
-        failures: list[RowFailure] = []
         while group := [*islice(given, DECODED_AT_ONCE)]:
             pictures = [decode_image(data, max_pixels=self.resources.image_pixels) for _, data in group]
             for (url, _), (vectors, labels) in zip(group, look(pictures, self.resources), strict=True):
                 seen[url] = _Seen(vectors, labels)
-        return seen, failures
+        return seen
 
     def _documents(self, pieces: Sequence[_Piece], seen: Mapping[str, _Seen]) -> list[ExtractedDocument]:
         texts = [piece.text for piece in pieces if piece.text.strip()]
