@@ -169,8 +169,6 @@ class House:
         await self.inference_compute.close()
         await self.gatherers.close()
         self.inference.writers.close()
-        self.inference.writers.close()
-        await self.gatherers.close()
         await self.fetcher.close()
         await self.sender.close()
         await self.namespaces.settle()
