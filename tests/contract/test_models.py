@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -77,6 +78,27 @@ async def test_a_name_and_version_are_taken_once(client: httpx2.AsyncClient) -> 
     assert (await sent(client)).status_code == 200
     assert_envelope(await sent(client), 409, "AlreadyExistsError")
     assert (await uploaded(client, version="1.0.1"))["success"] is True
+
+
+async def test_no_more_models_come_in_than_the_limit_when_urls_were_asked_for_before(
+    opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = opened.house.settings.limits.model_copy(update={"models": 2})
+    monkeypatch.setattr(opened.house.models.bringing, "_limits", limits)
+    paths = []
+    for number in range(4):
+        issued = (await client.post(UPLOADS, json={**ASKED, "version": f"1.0.{number}"})).json()
+        await put(client, issued, small_archive())
+        paths.append(f"{UPLOADS}/{issued['upload_id']}/confirm")
+
+    answers = await asyncio.gather(*(client.post(path) for path in paths))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409]
+    models = (await client.get("/v1/models")).json()["models"]
+    assert len(models) == 2
+    await client.delete(f"/v1/models/{models[0]['model_id']}")
+    late = paths[[answer.status_code for answer in answers].index(409)]
+    assert (await client.post(late)).json()["success"] is True
 
 
 async def test_pickles_are_refused_and_it_is_said_what_to_send(client: httpx2.AsyncClient) -> None:
@@ -265,6 +287,22 @@ class TestSubmissions:
         assert answer["security_violations"][0]["name"] == "subprocess"
         listed = (await client.get("/v1/extractors/submissions", params={"status": "rejected"})).json()
         assert listed["total"] == 1
+
+    async def test_a_version_and_the_limit_hold_when_urls_were_asked_for_before(
+        self, opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opened.house.submissions, "_limit", 1)
+        paths = []
+        for name in ("mine", "mine", "other"):
+            issued = (await client.post(self.UPLOADS, json={"name": name, "version": "v1"})).json()
+            await put(client, issued, extractor_zip(name), "application/zip")
+            paths.append(f"{self.UPLOADS}/{issued['submission_id']}/confirm")
+
+        first, taken, over = [await client.post(path, json={}) for path in paths]
+
+        assert first.json()["status"] == "pending_review"
+        assert_envelope(taken, 409, "AlreadyExistsError")
+        assert_envelope(over, 403)
 
     async def test_wrong_feature_keys_are_at_fault(self, client: httpx2.AsyncClient) -> None:
         manifest = (
