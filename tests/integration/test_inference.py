@@ -24,7 +24,7 @@ from prismhouse.engine.inference import loaded as loading
 from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.minilm import MiniLM
 from prismhouse.engine.inference.query import QueryEmbedder
-from prismhouse.engine.inference.registry import MINILM, PP_OCR, use_models
+from prismhouse.engine.inference.registry import MINILM, PP_OCR, all_models, use_models
 from prismhouse.server.app import create_app
 from prismhouse.server.wiring import House, build
 from prismhouse.settings import InferenceSettings, Settings
@@ -261,6 +261,39 @@ async def test_writers_and_embedders_of_the_file_of_models_are_asked_when_they_a
         assert "reads one of: text, texts, prompts." in str(assert_envelope(blind, 422)["message"])
         assert np.allclose(far.json()["data"], (await embed(MINILM, ["a cat"]))[0], atol=1e-4)
         assert down.status_code in {422, 503}, down.text
+    use_models(NO_MODELS)
+
+
+async def test_no_more_is_written_when_who_asked_is_gone(opened_with: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    gate, begun = threading.Event(), threading.Event()
+
+    def waits(handler: Any, body: dict[str, Any]) -> bool:
+        begun.set()
+        assert gate.wait(DEADLINE_SECONDS)
+        return False
+
+    with openai_server(tmp_path) as server:
+        table = f'[models.writer]\nkind = "openai_chat"\nurl = "{server.url}"\nmodel = "acme-large"\n'
+        file.write_text(table)
+        server.behave = waits
+        house, _ = await opened_with(models_file=file)
+        writers, entry = house.inference.writers, all_models()["writer"]
+        parameters = writers.parameters({})
+        prompts = [f"Name the fish {number}." for number in range(100)]
+        writing = asyncio.create_task(writers.generate(entry, prompts, parameters, picture=None, share="a"))
+        assert await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
+
+        writing.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        asked = len(server.asked)
+        (answer,) = await writers.generate(entry, ["Name a bird."], parameters, picture=None, share="a")
+
+        assert asked <= 16
+        assert len(server.asked) == asked + 1
+        assert answer
     use_models(NO_MODELS)
 
 

@@ -29,6 +29,7 @@ from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
 from prismhouse.api.inference.service import (
+    WRITING_THREADS,
     AnswerCache,
     AsBatchesDo,
     Inference,
@@ -420,7 +421,7 @@ def _inference(
         room=room,
         extraction=extraction,
         image_pixels=settings.limits.image_pixels,
-        writers=Writers(extraction.cache_dir, image_pixels=settings.limits.image_pixels),
+        writers=Writers(extraction.cache_dir, Turns(WRITING_THREADS), image_pixels=settings.limits.image_pixels),
         cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
     )
     return inference, Trials(samples=samples, room=room)

@@ -51,7 +51,6 @@ class _Answer:
 
     data: Any
     cached: bool = False
-    tokens_used: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +114,7 @@ class Inference:
             "data": told.data,
             "provider": chosen.provider,
             "model": chosen.model,
-            "tokens_used": told.tokens_used,
+            "tokens_used": None,
             "latency_ms": round((time.perf_counter() - started) * 1000, 3),
             "cached": told.cached,
         }
@@ -186,17 +185,17 @@ class Inference:
                 if (found := self._recall(asked, prompt, near.get(prompt), beside)) is not None:
                     known[prompt] = found
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
-        tokens: Mapping[str, int] | None = None
         if missing:
-            made = await self.writers.generate(asked.entry, missing, asked.parameters, picture=picture)
-            tokens = made.tokens_used
-            known |= dict(zip(missing, made.data, strict=True))
+            made = await self.writers.generate(
+                asked.entry, missing, asked.parameters, picture=picture, share=asked.share
+            )
+            known |= dict(zip(missing, made, strict=True))
             for prompt in missing if asked.delta is not None else ():
                 self.cache.keep(
                     asked.question("text", _asked_of(prompt, beside)), known[prompt], vector=near.get(prompt)
                 )
         written = [known[prompt] for prompt in prompts]
-        return _Answer(written if asked.inputs.is_many else written[0], cached=not missing, tokens_used=tokens)
+        return _Answer(written if asked.inputs.is_many else written[0], cached=not missing)
 
     def _recall(self, asked: _Asked, text: str, place: FloatArray | None, beside: bytes = b"") -> Any | None:
         question = asked.question("text", _asked_of(text, beside))
