@@ -11,6 +11,9 @@ import pytest
 from tests.model_archives import archive, extractor_zip, form, small_archive
 from tests.opened import Open, assert_envelope
 
+from prismhouse.api.models import store
+from prismhouse.kit.ids import NamespaceId
+
 ASKED = {"name": "mine", "version": "1.0.0", "model_format": "onnx"}
 FIELDS = (("name", "own"), ("version", "1.0.0"), ("model_format", "onnx"))
 UPLOADS = "/v1/models/uploads"
@@ -179,6 +182,27 @@ async def test_a_namespace_uses_what_it_has_enabled_and_no_other_does(opened: Op
     stranger = opened.client(opened.other_key)
     await stranger.post("/v1/namespaces", json={"namespace_name": "space"})
     assert_envelope(await stranger.post(f"{at}/org/{model}/enable"), 404)
+
+
+async def test_a_model_is_enabled_again_while_its_deployment_ends(opened: Open, client: httpx2.AsyncClient) -> None:
+    model, space, db = (await uploaded(client))["model_id"], NamespaceId(client.headers["X-Namespace"]), opened.house.db
+    enable = f"/v1/namespaces/space/models/org/{model}/enable"
+    assert (await client.post(enable)).status_code == 200
+
+    async with db.write() as unit:
+        tx = unit.within(space)
+        run = await store.begin_deployment(tx, model)
+        enabling = asyncio.create_task(client.post(enable))
+        async with asyncio.timeout(30), db.read() as other:
+            while not await other.fetch_value(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            ):
+                await asyncio.sleep(0.01)
+        ended = await store.end_deployment(tx, model, run=run, message=None, dimensions=3)
+
+    assert ended
+    assert (await enabling).status_code == 200
+    assert (await client.get(f"/v1/namespaces/space/models/{model}")).json()["model"]["deployed"] is True
 
 
 async def test_a_collection_is_refused_when_its_model_is_not_deployed(client: httpx2.AsyncClient) -> None:
