@@ -20,11 +20,14 @@ from tests.openai_server import openai_server
 from tests.opened import Open, assert_envelope
 from tests.photos import png
 
+from prismhouse.api.models.errors import ModelBusy
+from prismhouse.api.models.service import QueryEmbedders, lend
 from prismhouse.engine.inference import loaded as loading
 from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.minilm import MiniLM
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.inference.registry import MINILM, PP_OCR, all_models, use_models
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.app import create_app
 from prismhouse.server.wiring import House, build
 from prismhouse.settings import InferenceSettings, Settings
@@ -294,6 +297,42 @@ async def test_no_more_is_written_when_who_asked_is_gone(opened_with: Callable[.
         assert asked <= 16
         assert len(server.asked) == asked + 1
         assert answer
+    use_models(NO_MODELS)
+
+
+async def test_slow_searches_leave_others_their_connections(
+    opened_with: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "models.toml"
+    gate, begun = threading.Event(), threading.Event()
+
+    def waits(handler: Any, body: dict[str, Any]) -> bool:
+        begun.set()
+        assert gate.wait(DEADLINE_SECONDS)
+        return False
+
+    monkeypatch.setattr(lend, "_PATIENCE_SECONDS", 0.05)
+    with openai_server(tmp_path) as server:
+        file.write_text(
+            f'[models.far]\nkind = "openai_embeddings"\nurl = "{server.url}"\nmodel = "far-embed"\ndimensions = 384\n'
+        )
+        server.behave = waits
+        house, _ = await opened_with(models_file=file)
+        embedders = QueryEmbedders(
+            house.models.deployments._lender, compute=house.compute, threads=1, cache_dir="", slow_at_once=1
+        )
+        async with house.db.read() as unit:
+            embedder = embedders.within(unit.within(NamespaceId("ns_none")), house.embedder)
+            slow = asyncio.create_task(embedder.embed("far", ["a"]))
+            assert await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
+
+            with pytest.raises(ModelBusy):
+                await embedder.embed("far", ["b"])
+            near = await embedder.embed(MINILM, ["c"])
+            gate.set()
+
+            assert (await slow).shape == near.shape == (1, 384)
+            assert (await embedder.embed("far", ["b"])).shape == (1, 384)
     use_models(NO_MODELS)
 
 
