@@ -18,6 +18,7 @@ from prismhouse.engine.inference.entry import ModelEntry
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import GenerativeModel, Prompt, Style
 from prismhouse.engine.media.image import decode_image
+from prismhouse.kit import json
 from prismhouse.kit.errors import Invalid, field_fault
 
 __all__ = ["THREADS", "Writers"]
@@ -55,6 +56,7 @@ class Writers:
         schema = given.get("schema")
         if schema is not None and not isinstance(schema, dict):
             raise Invalid([field_fault(["body", "parameters", "schema"], "Must be a JSON schema, an object.")])
+        json.dumps(schema)  # refuses what is nested too deep
         try:
             return {**validate(_Writing, {name: given[name] for name in given if name != "schema"}), "schema": schema}
         except Invalid as error:
