@@ -41,6 +41,10 @@ test-faults: ROUNDS ?= 50
 test-faults: $(MODELS) ## Rounds of kill -9 at every point of a batch; SEED=n plays them again, ROUNDS=n fewer or more
 	@PRISMHOUSE_FAULT_SEED=$(SEED) PRISMHOUSE_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/fault/test_rounds.py
 
+.PHONY: test-slow
+test-slow: $(MODELS) $(SAMPLES) ## The slow tests that are neither rounds of kill -9 nor Ray: a folder of 60 files, courses, killed deployments
+	@$(BIN)/python -m pytest -q -m "slow and not ray" --ignore tests/fault/test_rounds.py --durations 10
+
 .PHONY: lint
 lint: $(READY) ## Formatting, lint, types and layers, without the tests
 	@./scripts/check "$(BIN)" --no-tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -9,6 +10,9 @@ import httpx2
 import pytest
 from tests.model_archives import archive, extractor_zip, form, small_archive
 from tests.opened import Open, assert_envelope
+
+from prismhouse.api.models import store
+from prismhouse.kit.ids import NamespaceId
 
 ASKED = {"name": "mine", "version": "1.0.0", "model_format": "onnx"}
 FIELDS = (("name", "own"), ("version", "1.0.0"), ("model_format", "onnx"))
@@ -77,6 +81,27 @@ async def test_a_name_and_version_are_taken_once(client: httpx2.AsyncClient) -> 
     assert (await sent(client)).status_code == 200
     assert_envelope(await sent(client), 409, "AlreadyExistsError")
     assert (await uploaded(client, version="1.0.1"))["success"] is True
+
+
+async def test_no_more_models_come_in_than_the_limit_when_urls_were_asked_for_before(
+    opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = opened.house.settings.limits.model_copy(update={"models": 2})
+    monkeypatch.setattr(opened.house.models.bringing, "_limits", limits)
+    paths = []
+    for number in range(4):
+        issued = (await client.post(UPLOADS, json={**ASKED, "version": f"1.0.{number}"})).json()
+        await put(client, issued, small_archive())
+        paths.append(f"{UPLOADS}/{issued['upload_id']}/confirm")
+
+    answers = await asyncio.gather(*(client.post(path) for path in paths))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409]
+    models = (await client.get("/v1/models")).json()["models"]
+    assert len(models) == 2
+    await client.delete(f"/v1/models/{models[0]['model_id']}")
+    late = paths[[answer.status_code for answer in answers].index(409)]
+    assert (await client.post(late)).json()["success"] is True
 
 
 async def test_pickles_are_refused_and_it_is_said_what_to_send(client: httpx2.AsyncClient) -> None:
@@ -157,6 +182,27 @@ async def test_a_namespace_uses_what_it_has_enabled_and_no_other_does(opened: Op
     stranger = opened.client(opened.other_key)
     await stranger.post("/v1/namespaces", json={"namespace_name": "space"})
     assert_envelope(await stranger.post(f"{at}/org/{model}/enable"), 404)
+
+
+async def test_a_model_is_enabled_again_while_its_deployment_ends(opened: Open, client: httpx2.AsyncClient) -> None:
+    model, space, db = (await uploaded(client))["model_id"], NamespaceId(client.headers["X-Namespace"]), opened.house.db
+    enable = f"/v1/namespaces/space/models/org/{model}/enable"
+    assert (await client.post(enable)).status_code == 200
+
+    async with db.write() as unit:
+        tx = unit.within(space)
+        run = await store.begin_deployment(tx, model)
+        enabling = asyncio.create_task(client.post(enable))
+        async with asyncio.timeout(30), db.read() as other:
+            while not await other.fetch_value(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            ):
+                await asyncio.sleep(0.01)
+        ended = await store.end_deployment(tx, model, run=run, message=None, dimensions=3)
+
+    assert ended
+    assert (await enabling).status_code == 200
+    assert (await client.get(f"/v1/namespaces/space/models/{model}")).json()["model"]["deployed"] is True
 
 
 async def test_a_collection_is_refused_when_its_model_is_not_deployed(client: httpx2.AsyncClient) -> None:
@@ -265,6 +311,22 @@ class TestSubmissions:
         assert answer["security_violations"][0]["name"] == "subprocess"
         listed = (await client.get("/v1/extractors/submissions", params={"status": "rejected"})).json()
         assert listed["total"] == 1
+
+    async def test_a_version_and_the_limit_hold_when_urls_were_asked_for_before(
+        self, opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opened.house.submissions, "_limit", 1)
+        paths = []
+        for name in ("mine", "mine", "other"):
+            issued = (await client.post(self.UPLOADS, json={"name": name, "version": "v1"})).json()
+            await put(client, issued, extractor_zip(name), "application/zip")
+            paths.append(f"{self.UPLOADS}/{issued['submission_id']}/confirm")
+
+        first, taken, over = [await client.post(path, json={}) for path in paths]
+
+        assert first.json()["status"] == "pending_review"
+        assert_envelope(taken, 409, "AlreadyExistsError")
+        assert_envelope(over, 403)
 
     async def test_wrong_feature_keys_are_at_fault(self, client: httpx2.AsyncClient) -> None:
         manifest = (

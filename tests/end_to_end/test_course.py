@@ -16,6 +16,8 @@ from tests.pdfs import report
 from tests.photos import png
 from tests.speech import clips
 
+pytestmark = pytest.mark.slow
+
 TERMINAL = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 
 

@@ -14,6 +14,8 @@ from tests.mixed_folder import FAILURES, NOTES, SKIPPED, folder_of_sixty
 from tests.running import RunningServer, clean_environment
 from tests.terminal import plain, shown_on_terminal
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_SECONDS = 300
 NAMESPACE = "sixty-files"
 KINDS = {"text": 12, "markdown": 3, "image": 24, "audio": 7, "video": 3, "pdf": 3}

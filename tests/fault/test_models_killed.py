@@ -11,6 +11,8 @@ from conditions import eventually
 from tests.fault.flow import kill, victims
 from tests.model_archives import minilm_archive
 
+pytestmark = pytest.mark.slow
+
 ASKED = {"name": "mine", "version": "1.0.0", "model_format": "onnx"}
 
 

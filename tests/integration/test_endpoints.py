@@ -399,6 +399,19 @@ def test_an_object_follows_the_schema_when_the_server_knows_schemas_or_not(
     assert asked == ["json_schema"] * 2 if knows_schema else ["json_schema", "json_object", "json_object"]
 
 
+def test_a_schema_that_cannot_be_sent_is_a_fault_of_its_prompt(
+    server: OpenAIServer, chat: Callable[..., ChatEndpoint]
+) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(300):
+        schema = {"type": "object", "properties": schema}
+
+    (made,) = chat().generate([Prompt(text="x")], Style(as_object=True, schema=schema))
+
+    assert isinstance(made.fault, EndpointRefused)
+    assert server.asked == []
+
+
 def test_one_bad_prompt_spares_the_others(server: OpenAIServer, chat: Callable[..., ChatEndpoint]) -> None:
     def picky(handler: Any, body: dict[str, Any]) -> bool:
         if "bad" not in body["messages"][-1]["content"]:

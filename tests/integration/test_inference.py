@@ -20,11 +20,14 @@ from tests.openai_server import openai_server
 from tests.opened import Open, assert_envelope
 from tests.photos import png
 
+from prismhouse.api.models.errors import ModelBusy
+from prismhouse.api.models.service import QueryEmbedders, lend
 from prismhouse.engine.inference import loaded as loading
 from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.minilm import MiniLM
 from prismhouse.engine.inference.query import QueryEmbedder
-from prismhouse.engine.inference.registry import MINILM, PP_OCR, use_models
+from prismhouse.engine.inference.registry import MINILM, PP_OCR, all_models, use_models
+from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.app import create_app
 from prismhouse.server.wiring import House, build
 from prismhouse.settings import InferenceSettings, Settings
@@ -261,6 +264,75 @@ async def test_writers_and_embedders_of_the_file_of_models_are_asked_when_they_a
         assert "reads one of: text, texts, prompts." in str(assert_envelope(blind, 422)["message"])
         assert np.allclose(far.json()["data"], (await embed(MINILM, ["a cat"]))[0], atol=1e-4)
         assert down.status_code in {422, 503}, down.text
+    use_models(NO_MODELS)
+
+
+async def test_no_more_is_written_when_who_asked_is_gone(opened_with: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    gate, begun = threading.Event(), threading.Event()
+
+    def waits(handler: Any, body: dict[str, Any]) -> bool:
+        begun.set()
+        assert gate.wait(DEADLINE_SECONDS)
+        return False
+
+    with openai_server(tmp_path) as server:
+        table = f'[models.writer]\nkind = "openai_chat"\nurl = "{server.url}"\nmodel = "acme-large"\n'
+        file.write_text(table)
+        server.behave = waits
+        house, _ = await opened_with(models_file=file)
+        writers, entry = house.inference.writers, all_models()["writer"]
+        parameters = writers.parameters({})
+        prompts = [f"Name the fish {number}." for number in range(100)]
+        writing = asyncio.create_task(writers.generate(entry, prompts, parameters, picture=None, share="a"))
+        assert await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
+
+        writing.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        asked = len(server.asked)
+        (answer,) = await writers.generate(entry, ["Name a bird."], parameters, picture=None, share="a")
+
+        assert asked <= 16
+        assert len(server.asked) == asked + 1
+        assert answer
+    use_models(NO_MODELS)
+
+
+async def test_slow_searches_leave_others_their_connections(
+    opened_with: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "models.toml"
+    gate, begun = threading.Event(), threading.Event()
+
+    def waits(handler: Any, body: dict[str, Any]) -> bool:
+        begun.set()
+        assert gate.wait(DEADLINE_SECONDS)
+        return False
+
+    monkeypatch.setattr(lend, "_PATIENCE_SECONDS", 0.05)
+    with openai_server(tmp_path) as server:
+        file.write_text(
+            f'[models.far]\nkind = "openai_embeddings"\nurl = "{server.url}"\nmodel = "far-embed"\ndimensions = 384\n'
+        )
+        server.behave = waits
+        house, _ = await opened_with(models_file=file)
+        embedders = QueryEmbedders(
+            house.models.deployments._lender, compute=house.compute, threads=1, cache_dir="", slow_at_once=1
+        )
+        async with house.db.read() as unit:
+            embedder = embedders.within(unit.within(NamespaceId("ns_none")), house.embedder)
+            slow = asyncio.create_task(embedder.embed("far", ["a"]))
+            assert await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
+
+            with pytest.raises(ModelBusy):
+                await embedder.embed("far", ["b"])
+            near = await embedder.embed(MINILM, ["c"])
+            gate.set()
+
+            assert (await slow).shape == near.shape == (1, 384)
+            assert (await embedder.embed("far", ["b"])).shape == (1, 384)
     use_models(NO_MODELS)
 
 

@@ -1,1 +1,1 @@
-"""The running program: wiring.py composes, app.py answers, worker.py works, supervisor.py keeps all alive."""
+"""The running program: wiring/ composes, app.py answers, worker.py works, supervisor.py keeps all alive."""

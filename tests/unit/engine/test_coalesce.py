@@ -30,6 +30,8 @@ class Model:
         assert self.gate.wait(SECONDS)
         if "broken" in words:
             raise MemoryError
+        if "short" in words:
+            return []
         return [ValueError(word) if word.startswith("bad") else word.upper() for word in words]
 
 
@@ -125,6 +127,17 @@ async def test_later_calls_are_served_when_a_run_failed_as_a_whole(model: Model,
 
     with pytest.raises(MemoryError):
         await together.call("m", ["broken"])
+    assert await together.call("m", ["whole"]) == ["WHOLE"]
+
+
+async def test_nobody_waits_for_ever_when_a_run_gives_too_few_results(
+    model: Model, together: Coalescer[str, str]
+) -> None:
+    model.gate.set()
+
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(RuntimeError, match="The model m gave 0 results for 2 items"):
+            await together.call("m", ["short", "other"])
     assert await together.call("m", ["whole"]) == ["WHOLE"]
 
 

@@ -106,6 +106,22 @@ def test_the_file_is_named_when_the_folder_lacks_it(folder: Path, missing: str) 
     assert missing in raised.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("config.json", []), ("config.json", {"hidden_size": "many"}), ("modules.json", [{"path": "1"}])],
+)
+def test_the_table_is_named_when_the_folder_holds_other_json(folder: Path, name: str, content: object) -> None:
+    write(folder / "mine" / name, content)
+
+    with pytest.raises(ModelsFileWrong, match=r"\[models.mine\] path: what it names cannot be read"):
+        models_of(folder, _TABLE)
+
+
+def test_the_table_is_named_when_its_path_is_of_nobody(folder: Path) -> None:
+    with pytest.raises(ModelsFileWrong, match=r"\[models.mine\] path: what it names cannot be read"):
+        models_of(folder, _TABLE.replace('"mine"', '"~nobody-of-this-name/mine"'))
+
+
 def test_a_module_that_cannot_be_run_is_named(folder: Path) -> None:
     write(folder / "mine" / "modules.json", [{"type": "sentence_transformers.models.WordWeights", "path": "1"}])
 

@@ -139,6 +139,10 @@ class Archives:
         await store.end_upload(tx, upload_id, status=status, answer=answer)
         return None
 
+    async def hold_limits(self, tx: Writer, organization_id: OrganizationId) -> None:
+        """Have what is counted now stay so until `tx` ends: a limit is kept whoever comes at the same moment."""
+        await store.hold_limits(tx, organization_id)
+
     async def arrived(
         self, upload: Mapping[str, Any], *, etag: str | None, size_bytes: int | None, most_bytes: int, setting: str
     ) -> StoredBlob:

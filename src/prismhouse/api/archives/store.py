@@ -9,7 +9,17 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.storage.postgres.database import Reader, Record, Writer
 
-__all__ = ["abandoned", "end_upload", "find_upload", "insert_upload", "is_named", "lock_upload", "take_unused", "touch"]
+__all__ = [
+    "abandoned",
+    "end_upload",
+    "find_upload",
+    "hold_limits",
+    "insert_upload",
+    "is_named",
+    "lock_upload",
+    "take_unused",
+    "touch",
+]
 
 _UPLOAD = "upload_id, organization_id, kind, request, s3_key, expires_at, status, answer"
 
@@ -41,6 +51,14 @@ async def lock_upload(tx: Writer, organization_id: str, upload_id: str) -> Recor
         SELECT {_UPLOAD} FROM archive_uploads
         WHERE organization_id = %(organization_id)s AND upload_id = %(upload_id)s FOR UPDATE""",
         {"organization_id": organization_id, "upload_id": upload_id},
+    )
+
+
+async def hold_limits(tx: Writer, organization_id: str) -> None:
+    """Have others of the organization wait until `tx` ends before they count what it has."""
+    await tx.execute(
+        "SELECT 1 FROM organizations WHERE organization_id = %(organization_id)s FOR NO KEY UPDATE",
+        {"organization_id": organization_id},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = [
+    "ModelBusy",
     "ModelEnabled",
     "ModelInUse",
     "ModelNameTaken",
@@ -23,6 +24,13 @@ class ModelNotFound(WarehouseError):
 
     def __init__(self, model_id: str) -> None:
         super().__init__(id=model_id, resource="model")
+
+
+class ModelBusy(WarehouseError):
+    """As many searches wait for the model {model}, and others that may take long, as are taken on at once."""
+
+    code = Code.TOO_MANY
+    hint = "Send the search again in a few seconds, or fewer at once."
 
 
 class ModelNameTaken(WarehouseError):

@@ -22,6 +22,7 @@ __all__ = [
     "find_in_namespace",
     "insert",
     "is_taken",
+    "keep",
     "known_in_namespace",
     "list_all",
     "list_in_namespace",
@@ -106,6 +107,20 @@ async def lock(tx: Writer, organization_id: str, model_id: str) -> Record | None
           AND m.owner_namespace_id IS NULL FOR UPDATE""",
         {"organization_id": organization_id, "model_id": model_id},
     )
+
+
+async def keep(tx: Writer, organization_id: str, model_id: str) -> bool:
+    """Say whether the organization has a model of its own, which nobody deletes then until `tx` ends.
+
+    A deployment that ends meanwhile may write to it: it holds the row of the namespace, which is wanted next.
+    """
+    value = await tx.fetch_value(
+        """
+        SELECT 1 FROM models WHERE organization_id = %(organization_id)s AND model_id = %(model_id)s
+          AND owner_namespace_id IS NULL FOR KEY SHARE""",
+        {"organization_id": organization_id, "model_id": model_id},
+    )
+    return value is not None
 
 
 async def enabled_in(tx: Reader, model_id: str) -> list[str]:

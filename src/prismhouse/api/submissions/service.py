@@ -17,7 +17,7 @@ from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import OrganizationId, new_id
 from prismhouse.storage.blobs.port import StoredBlob
 from prismhouse.storage.compute.port import Compute, ComputeTimedOut, WorkerLost
-from prismhouse.storage.postgres.database import Database
+from prismhouse.storage.postgres.database import Database, Reader
 
 __all__ = ["CONTENT_TYPE", "Submissions"]
 
@@ -80,10 +80,7 @@ class Submissions:
         organization_id, version = caller.organization_id, _normalized(request.version)
         submission_id = new_id("sub", 12)
         async with self._db.write() as tx:
-            if await store.is_taken(tx, organization_id, request.name, version):
-                raise SubmissionTaken(name=request.name, version=version)
-            if await store.count(tx, organization_id) >= self._limit:
-                raise TooManySubmissions(limit=self._limit)
+            await self._check_room(tx, organization_id, request.name, version)
             issued = await self._archives.issue(
                 tx,
                 organization_id,
@@ -112,7 +109,7 @@ class Submissions:
         """Look through what was put, and return what is answered.
 
         Raises Invalid for a manifest with faults, ArchiveRefused for a file that is no such archive: the right one
-        may be put to the same URL then.
+        may be put to the same URL then. SubmissionTaken and TooManySubmissions: another one was confirmed meanwhile.
         """
         organization_id = caller.organization_id
         upload = await self._archives.upload(organization_id, submission_id, _KIND)
@@ -150,6 +147,10 @@ class Submissions:
         async with self._db.write() as tx:
             earlier = await self._archives.settle(tx, organization_id, submission_id, status="COMPLETED", answer=answer)
             if earlier is None:
+                if not examined.findings:
+                    await self._archives.hold_limits(tx, organization_id)
+                    asked = upload["request"]
+                    await self._check_room(tx, organization_id, asked["name"], _normalized(asked["version"]))
                 await store.settle(tx, submission_id, values)
         await self._archives.discard(upload["s3_key"])
         return answer if earlier is None else earlier
@@ -182,6 +183,12 @@ class Submissions:
             "sha256": row["sha256"],
             "updated_at": iso(row["updated_at"]),
         }
+
+    async def _check_room(self, tx: Reader, organization_id: OrganizationId, name: str, version: str) -> None:
+        if await store.is_taken(tx, organization_id, name, version):
+            raise SubmissionTaken(name=name, version=version)
+        if await store.count(tx, organization_id) >= self._limit:
+            raise TooManySubmissions(limit=self._limit)
 
     def _check_on(self) -> None:
         if not self._limit:

@@ -7,6 +7,7 @@ to its end, so that what was looked at is what is written.
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import hashlib
 import io
@@ -14,10 +15,11 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 import unicodedata
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -31,6 +33,8 @@ _HEADER_BYTES = 64 << 10
 _SMALL_BYTES = 64 << 20
 _NAME_BYTES = 255
 _MOST_PARTS = 12
+_PART = ".part."
+_NEW_SECONDS = 60.0
 _DAMAGED = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeError, RecursionError, ValueError)
 # What archivers of desktop systems add.
 _NOISE = ("__MACOSX", ".DS_Store")
@@ -69,20 +73,45 @@ def inspect(path: Path, limits: ArchiveLimits) -> Contents:
 def unpack(path: Path, folder: Path, limits: ArchiveLimits, *, sha256: str) -> Contents:
     """Write the files of the archive with this hash into `folder`, which appears whole or not at all.
 
-    Several processes may do so at once: the first one wins, and all have the same. Raises ArchiveRefused.
+    Several processes may do so at once: the first one wins, and all have the same. What processes left that were
+    killed meanwhile is removed. Raises ArchiveRefused.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
-    try:
+    _remove_left_over(folder.parent)
+    with _part(folder.parent) as part:
         contents = _read(path, limits, part)
         if contents.sha256 != sha256:
             raise ArchiveRefused(reason=f"its sha256 is {contents.sha256}, not {sha256}: it is damaged.")
         root = part / _root(contents.files)
         with _others_first():
             root.rename(folder)
+    return Contents(sha256=contents.sha256, files=_below(contents.files))
+
+
+@contextmanager
+def _part(parent: Path) -> Iterator[Path]:
+    """Give a new folder until the end of the block. It is locked: a lock goes with its process, however that ends."""
+    part = Path(tempfile.mkdtemp(dir=parent, prefix=_PART))
+    handle = os.open(part, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return Contents(sha256=contents.sha256, files=_below(contents.files))
+        os.close(handle)
+
+
+def _remove_left_over(parent: Path) -> None:
+    """Remove the parts of processes that are no more; those of others are locked, or too new to be."""
+    for part in parent.glob(f"{_PART}*"):
+        with suppress(OSError):
+            handle = os.open(part, os.O_RDONLY)
+            try:
+                if time.time() - os.fstat(handle).st_mtime > _NEW_SECONDS:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(part, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 @contextmanager

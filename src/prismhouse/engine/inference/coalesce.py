@@ -96,6 +96,10 @@ class Coalescer(Generic[Item, Out]):
                 made = await loop.run_in_executor(self._executor(model), self._run, model, items)
             except Exception as error:  # noqa: BLE001 - handed to the callers that wait
                 made = [error] * len(items)
+            if len(made) != len(items):
+                made = [RuntimeError(f"The model {model} gave {len(made)} results for {len(items)} items.")] * len(
+                    items
+                )
             for (call, place), one in zip(group, made, strict=True):
                 _give(call, place, one)
 

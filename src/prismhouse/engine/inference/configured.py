@@ -112,6 +112,10 @@ def _model(name: str, table: Any, base: Path) -> ModelEntry:
         raise _WrongTable(*(_problem(where, KINDS[kind], item) for item in error.errors(include_url=False))) from error
     except WrongKey as wrong:
         raise _WrongTable(f"{where} {wrong.key}: {wrong.reason}") from wrong
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # Files that a kind reads may hold any JSON, and a path any text.
+        reason = f"what it names cannot be read ({type(error).__name__}: {error})"
+        raise _WrongTable(f"{where} path: {reason}") from error
 
 
 def _problem(where: str, kind: type[Table], item: Any) -> str:

@@ -19,7 +19,7 @@ from prismhouse.engine.inference.coalesce import Coalescer
 from prismhouse.engine.inference.errors import ModelWarming
 from prismhouse.engine.inference.loaded import is_loaded, loaded
 from prismhouse.engine.inference.port import ImageModel, TextModel
-from prismhouse.engine.inference.registry import ModelEntry, check_unchanged, entry
+from prismhouse.engine.inference.registry import ModelEntry, check_unchanged, entry, is_remote
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import MAX_PIXELS, decode_image
 from prismhouse.engine.media.text import storable
@@ -177,7 +177,7 @@ class QueryEmbedder:
 
     def _executor_of(self, model: str) -> ThreadPoolExecutor:
         """Return threads for a model: those who wait for another server take none from those who compute."""
-        return self._remote if "url" in entry(model).options else self._executor
+        return self._remote if is_remote(model) else self._executor
 
     def _load(self, model: str) -> None:
         loaded(model, threads=self._threads, cache_dir=self._cache_dir)

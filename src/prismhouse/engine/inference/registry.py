@@ -48,6 +48,7 @@ __all__ = [
     "device",
     "entry",
     "fingerprint",
+    "is_remote",
     "listed",
     "status_of",
     "use_models",
@@ -172,6 +173,11 @@ def fingerprint(name: str) -> str:
     """Return what is to be kept beside vectors of a model; empty for a model that is not known."""
     found = all_models().get(name)
     return found.fingerprint if found else ""
+
+
+def is_remote(name: str) -> bool:
+    """Return whether a model runs behind an address; raise ModelNotFound."""
+    return "url" in entry(name).options
 
 
 def device() -> str:

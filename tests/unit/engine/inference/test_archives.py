@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -95,6 +97,22 @@ def test_the_first_one_stays_when_two_processes_unpack_the_same_archive(tmp_path
 
     assert sorted(one.name for one in (tmp_path / "model").iterdir()) == ["config.json", "model.onnx", "tokenizer.json"]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["model", "packed"]
+
+
+def test_what_a_killed_process_left_is_removed_when_the_next_archive_is_unpacked(tmp_path: Path) -> None:
+    data = small_archive()
+    left, held = tmp_path / "models" / ".part.left", tmp_path / "models" / ".part.held"
+    for part in (left, held):
+        part.mkdir(parents=True)
+        (part / "model.onnx").write_bytes(b"half")
+        os.utime(part, (0, 0))
+    handle = os.open(held, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # as by a process that unpacks at this moment
+
+    unpack(stored(tmp_path, data), tmp_path / "models" / "mine", LIMITS, sha256=sha256(data))
+
+    os.close(handle)
+    assert sorted(one.name for one in (tmp_path / "models").iterdir()) == [".part.held", "mine"]
 
 
 def test_nothing_is_unpacked_when_the_bytes_are_not_those_of_the_hash(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from prismhouse.api.inference.service.pool import Pool
 from prismhouse.api.inference.service.room import Room
 from prismhouse.api.inference.service.sources import Sources
 from prismhouse.api.inference.service.trial import Samples, Trials
+from prismhouse.api.inference.service.writing import THREADS as WRITING_THREADS
 from prismhouse.api.inference.service.writing import Writers
 
 __all__ = [
+    "WRITING_THREADS",
     "AnswerCache",
     "AsBatchesDo",
     "Inference",

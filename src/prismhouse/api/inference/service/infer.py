@@ -54,7 +54,6 @@ class _Answer:
 
     data: Any
     cached: bool = False
-    tokens_used: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,7 @@ class Inference:
             "data": told.data,
             "provider": chosen.provider,
             "model": chosen.model,
-            "tokens_used": told.tokens_used,
+            "tokens_used": None,
             "latency_ms": round((time.perf_counter() - started) * 1000, 3),
             "cached": told.cached,
         }
@@ -169,9 +168,7 @@ class Inference:
         near: dict[str, FloatArray] = {}
         if asked.delta is not None:
             near = await self._places(asked, texts)
-            for text in texts:
-                if (found := self._recall(asked, text, near.get(text))) is not None:
-                    known[text] = found
+            known = await self._recalled(asked, texts, near)
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             vectors = await self._embedded(asked, missing)
@@ -215,21 +212,30 @@ class Inference:
         known: dict[str, Any] = {}
         if asked.delta is not None:
             near = {} if picture else await self._places(asked, prompts)
-            for prompt in prompts:
-                if (found := self._recall(asked, prompt, near.get(prompt), beside)) is not None:
-                    known[prompt] = found
+            known = await self._recalled(asked, prompts, near, beside)
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
-        tokens: Mapping[str, int] | None = None
         if missing:
-            made = await self.writers.generate(asked.entry, missing, asked.parameters, picture=picture)
-            tokens = made.tokens_used
-            known |= dict(zip(missing, made.data, strict=True))
+            made = await self.writers.generate(
+                asked.entry, missing, asked.parameters, picture=picture, share=asked.share
+            )
+            known |= dict(zip(missing, made, strict=True))
             for prompt in missing if asked.delta is not None else ():
                 self.cache.keep(
                     asked.question("text", _asked_of(prompt, beside)), known[prompt], vector=near.get(prompt)
                 )
         written = [known[prompt] for prompt in prompts]
-        return _Answer(written if asked.inputs.is_many else written[0], cached=not missing, tokens_used=tokens)
+        return _Answer(written if asked.inputs.is_many else written[0], cached=not missing)
+
+    async def _recalled(
+        self, asked: _Asked, texts: Sequence[str], near: Mapping[str, FloatArray], beside: bytes = b""
+    ) -> dict[str, Any]:
+        """Return the answers that are known. Others are served between texts: to look at what is near takes 2 ms."""
+        known = {}
+        for text in dict.fromkeys(texts):
+            if (found := self._recall(asked, text, near.get(text), beside)) is not None:
+                known[text] = found
+            await asyncio.sleep(0)
+        return known
 
     def _recall(self, asked: _Asked, text: str, place: FloatArray | None, beside: bytes = b"") -> Any | None:
         question = asked.question("text", _asked_of(text, beside))

@@ -18,11 +18,11 @@ from prismhouse.kit.ids import NamespaceId, OrganizationId, new_id
 from prismhouse.settings import LimitSettings
 from prismhouse.storage.blobs.port import StoredBlob
 from prismhouse.storage.compute.port import Compute, ComputeTimedOut, WorkerLost
-from prismhouse.storage.postgres.database import Database, Reader
+from prismhouse.storage.postgres.database import Database, Reader, Writer
 
-__all__ = ["CONTENT_TYPE", "KIND", "SETTING", "Bringing"]
+__all__ = ["CONTENT_TYPE", "SETTING", "Bringing"]
 
-KIND = "model"
+_KIND = "model"
 CONTENT_TYPE = "application/gzip"
 SETTING = "PRISMHOUSE_LIMITS__MODEL_BYTES"
 _INSPECT = "prismhouse.engine.inference.archive:inspect"
@@ -56,7 +56,7 @@ class Bringing:
                 tx,
                 organization_id,
                 new_id("upl"),
-                kind=KIND,
+                kind=_KIND,
                 filename=f"{request.name}-{request.version}.tar.gz",
                 content_type=CONTENT_TYPE,
                 size_bytes=request.file_size_bytes,
@@ -67,10 +67,11 @@ class Bringing:
     async def confirm(self, caller: Caller, upload_id: str, request: ConfirmModelUpload) -> Mapping[str, Any]:
         """Make a model of what was put, and return what is answered; a file that is none is settled as failed.
 
+        Raises ModelNameTaken or TooManyModels where others came first: the upload stays, to be confirmed again.
         Nothing is acknowledged before everything is stored: who dies on the way leaves an upload to confirm again.
         """
         organization_id = caller.organization_id
-        upload = await self._archives.upload(organization_id, upload_id, KIND)
+        upload = await self._archives.upload(organization_id, upload_id, _KIND)
         if upload["answer"] is not None:
             return dict(upload["answer"])
         stored = await self._archives.arrived(
@@ -135,12 +136,14 @@ class Bringing:
 
     async def _insert(
         self,
-        tx: Any,
+        tx: Writer,
         organization_id: OrganizationId,
         values: Mapping[str, Any],
         stored: StoredBlob,
         contents: Contents,
     ) -> None:
+        await self._archives.hold_limits(tx, organization_id)
+        await self._check_count(tx, organization_id)
         made = await store.insert(
             tx,
             {
@@ -160,6 +163,9 @@ class Bringing:
     ) -> None:
         if await store.is_taken(tx, organization_id, namespace_id, name, version):
             raise ModelNameTaken(name=name, version=version)
+        await self._check_count(tx, organization_id)
+
+    async def _check_count(self, tx: Reader, organization_id: OrganizationId) -> None:
         if await store.count(tx, organization_id) >= self._limits.models:
             raise TooManyModels(limit=self._limits.models)
 

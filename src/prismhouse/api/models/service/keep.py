@@ -111,7 +111,7 @@ class Keeping:
     async def enable(self, caller: NamespaceCaller, model_id: str, overrides: Resources | None) -> None:
         """Let the namespace use a model of its organization; doing so again is no error."""
         async with self._db.write() as tx:
-            if await store.lock(tx, caller.caller.organization_id, model_id) is None:
+            if not await store.keep(tx, caller.caller.organization_id, model_id):
                 raise ModelNotFound(model_id)
             await store.enable(
                 tx.within(caller.namespace_id), model_id, None if overrides is None else overrides.model_dump()

@@ -11,12 +11,12 @@ from typing import Any
 
 from prismhouse.api.archives.service import Archives
 from prismhouse.api.models import store
-from prismhouse.api.models.errors import ModelNotFound
+from prismhouse.api.models.errors import ModelBusy, ModelNotFound
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.archive import ArchiveLimits
 from prismhouse.engine.inference.lent import LentModel
 from prismhouse.engine.inference.query import ModalityNotServed
-from prismhouse.engine.inference.registry import all_models
+from prismhouse.engine.inference.registry import all_models, is_remote
 from prismhouse.engine.inference.uploaded import FOLDER
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import NamespaceId
@@ -32,6 +32,7 @@ _PARAMETERS = ("embedding_model", "model")
 _WHERE = ["body", "feature_extractor", "parameters", "embedding_model"]
 EMBED_QUERIES = "prismhouse.engine.inference.uploaded:embed_queries"
 _PREPARE = "prismhouse.engine.inference.uploaded:prepare"
+_PATIENCE_SECONDS = 1.0
 
 
 class Lender:
@@ -156,10 +157,15 @@ def _names(row: Record) -> tuple[str, ...]:
 
 
 class QueryEmbedders:
-    """Embeds queries with the models that all know, and with a namespace's own: these run in a compute process."""
+    """Embeds queries with the models that all know, and with a namespace's own: these run in a compute process.
 
-    def __init__(self, lender: Lender, *, compute: Compute, threads: int, cache_dir: str) -> None:
+    A search holds a connection to the database while it is embedded. So of those whose model may take long, one that
+    runs elsewhere or a namespace's own, only `slow_at_once` wait for it at a time: others keep the rest.
+    """
+
+    def __init__(self, lender: Lender, *, compute: Compute, threads: int, cache_dir: str, slow_at_once: int) -> None:
         self._lender = lender
+        self._slow = asyncio.Semaphore(slow_at_once)
         self._compute = compute
         self._threads = threads
         self._cache_dir = cache_dir
@@ -176,6 +182,19 @@ class QueryEmbedders:
             )
         return vectors
 
+    @asynccontextmanager
+    async def place(self, model: str) -> AsyncIterator[None]:
+        """Hold one of the places of slow models until the end of the block; raise ModelBusy when none gets free."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._slow.acquire()
+        except TimeoutError as error:
+            raise ModelBusy(model=model) from error
+        try:
+            yield
+        finally:
+            self._slow.release()
+
 
 class _NamespaceEmbedder:
     def __init__(self, own: QueryEmbedders, tx: NamespaceReader, common: Any) -> None:
@@ -186,7 +205,14 @@ class _NamespaceEmbedder:
     async def embed(self, model: str, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, in the order of the texts."""
         if model.startswith(PREFIX):
-            return await self._own.embed(self._tx, model, texts)
+            async with self._own.place(model):
+                return await self._own.embed(self._tx, model, texts)
+        if is_remote(model):
+            async with self._own.place(model):
+                return await self._embed(model, texts)
+        return await self._embed(model, texts)
+
+    async def _embed(self, model: str, texts: Sequence[str]) -> FloatArray:
         vectors: FloatArray = await self._common.embed(model, texts)
         return vectors
 

@@ -91,7 +91,10 @@ class Client:
             EndpointWrong: the server, or its table, is not as it should be.
         """
         self._check_key()
-        content = orjson.dumps(body)
+        try:
+            content = orjson.dumps(body)
+        except TypeError as error:  # a schema of a user's that is nested too deep
+            raise EndpointRefused(model=self.place.name, reason=f"it cannot be sent as JSON ({error})") from None
         for attempt in range(1, self.place.attempts + 1):
             try:
                 answer = await self._once(path, content, answer_bytes)

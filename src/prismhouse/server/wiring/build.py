@@ -1,14 +1,8 @@
-"""The composition root: joins the parts. adapters.py beside it chooses the adapters."""
+"""Joins the parts of a house. adapters.py beside this folder chooses the adapters."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from dataclasses import dataclass, replace
-from pathlib import Path
-
 from prismhouse.api.annotations.service import Annotations
-from prismhouse.api.archives.service import Archives
 from prismhouse.api.audit.service import Audit
 from prismhouse.api.batches.jobs import register_jobs as register_batch_jobs
 from prismhouse.api.batches.reports.service import Reports
@@ -16,7 +10,7 @@ from prismhouse.api.batches.service import Batches
 from prismhouse.api.batches.service.control import Control
 from prismhouse.api.batches.service.failures import failures_of_object
 from prismhouse.api.batches.service.leaving import RunningBatches
-from prismhouse.api.batches.service.parts import ExtractorSettings, Parts
+from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.turns import Turns
 from prismhouse.api.batches.service.watch import Watching
 from prismhouse.api.buckets.service import Buckets
@@ -28,19 +22,7 @@ from prismhouse.api.documents.lineage.service import Lineage
 from prismhouse.api.documents.scenes.service import Scenes
 from prismhouse.api.documents.service import Documents
 from prismhouse.api.documents.vectors.service import Promotions, Upserts
-from prismhouse.api.inference.service import (
-    AnswerCache,
-    AsBatchesDo,
-    Inference,
-    Pool,
-    Room,
-    Samples,
-    Sources,
-    Trials,
-    Writers,
-)
-from prismhouse.api.models.routes import Models
-from prismhouse.api.models.service import Bringing, Deployments, Keeping, Lender, QueryEmbedders
+from prismhouse.api.models.service import QueryEmbedders
 from prismhouse.api.namespaces.deletion import Deletion
 from prismhouse.api.namespaces.expiry import Expiry
 from prismhouse.api.namespaces.service import Namespaces
@@ -48,7 +30,6 @@ from prismhouse.api.objects.jobs import register_jobs as register_object_jobs
 from prismhouse.api.objects.service import Objects
 from prismhouse.api.organizations.service import Organizations
 from prismhouse.api.retrievers.service import Retrievers
-from prismhouse.api.submissions.service import Submissions
 from prismhouse.api.tasks.service import Tasks
 from prismhouse.api.uploads.jobs import register_jobs as register_upload_jobs
 from prismhouse.api.uploads.service import Uploads
@@ -63,119 +44,20 @@ from prismhouse.api.webhooks.service import Webhooks
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.inference.registry import use_models
-from prismhouse.engine.inference.uploaded import FOLDER
-from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.web.gather import GatherSettings
 from prismhouse.server import adapters
-from prismhouse.server.files import LocalFiles
+from prismhouse.server.wiring.extraction import extraction, models_dir
+from prismhouse.server.wiring.house import House
+from prismhouse.server.wiring.inference import inference
+from prismhouse.server.wiring.users_models import users_models
 from prismhouse.settings import Settings
 from prismhouse.storage.blobs.copies import LocalCopies
-from prismhouse.storage.blobs.port import BlobStore
-from prismhouse.storage.blobs.staging import BlobLinks, Staging
 from prismhouse.storage.compute.observed import ObservedCompute
-from prismhouse.storage.compute.port import Compute
 from prismhouse.storage.jobs.procrastinate import ProcrastinateQueue
 from prismhouse.storage.outbound import Fetcher, Sender
 from prismhouse.storage.postgres.database import Database
 
-__all__ = ["House", "build", "models_dir"]
-
-_CACHE_ON_NODES = "~/.cache/prismhouse/models"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """Everything a process works with. `open` before use, `close` after."""
-
-    settings: Settings
-    dsn: str
-    db: Database
-    blobs: BlobStore
-    staging: Staging
-    links: BlobLinks
-    local_files: LocalFiles | None
-    fetcher: Fetcher
-    sender: Sender
-    compute: Compute
-    gatherers: Compute
-    jobs: ProcrastinateQueue
-    catalogue: Catalogue
-    embedder: QueryEmbedder
-    audit: Audit
-    organizations: Organizations
-    namespaces: Namespaces
-    namespace_deletion: Deletion
-    tasks: Tasks
-    models: Models
-    submissions: Submissions
-    events: Events
-    feed: Feed
-    webhooks: Webhooks
-    deliveries: Deliveries
-    deliverer: Deliverer
-    buckets: Buckets
-    objects: Objects
-    uploads: Uploads
-    collections: Collections
-    documents: Documents
-    document_changes: DocumentChanges
-    several_documents: SeveralDocuments
-    bulk_changes: BulkChanges
-    document_lineage: Lineage
-    document_scenes: Scenes
-    document_figures: Figures
-    payload_indexes: PayloadIndexes
-    document_upserts: Upserts
-    promotions: Promotions
-    batches: Batches
-    batch_reports: Reports
-    watching: Watching
-    streams: EventStreams
-    batch_control: Control
-    retrievers: Retrievers
-    annotations: Annotations
-    inference: Inference
-    trials: Trials
-    inference_compute: Compute
-
-    async def open(self) -> None:
-        """Connect to the database; raise DatabaseUnavailable."""
-        await self.db.open()
-
-    async def run_jobs(self, stop: asyncio.Event) -> None:
-        """Run queued jobs, deliver events, and keep house, until `stop` is set; then finish or give back what runs."""
-        from prismhouse.storage.jobs.worker import run_worker
-
-        await self.compute.open()
-        worker, stop_timeout = self.settings.worker, self.settings.server.shutdown_timeout_seconds
-        async with asyncio.TaskGroup() as together:
-            together.create_task(self.deliverer.run(stop, stop_timeout_seconds=stop_timeout))
-            together.create_task(
-                run_worker(
-                    self.jobs,
-                    stop=stop,
-                    concurrency=adapters.concurrency(self.settings),
-                    stalled_after_seconds=worker.stalled_after_seconds,
-                    stop_timeout_seconds=stop_timeout,
-                )
-            )
-
-    async def close(self) -> None:
-        """Give back connections and stop helper processes."""
-        await self.retrievers.close()
-        await self.document_scenes.close()
-        await self.embedder.close()
-        await self.compute.close()
-        await self.inference_compute.close()
-        await self.gatherers.close()
-        self.inference.writers.close()
-        self.inference.writers.close()
-        await self.gatherers.close()
-        await self.fetcher.close()
-        await self.sender.close()
-        await self.namespaces.settle()
-        await self.payload_indexes.settle()
-        await self.db.close()
+__all__ = ["build"]
 
 
 def build(settings: Settings, dsn: str) -> House:
@@ -213,39 +95,17 @@ def build(settings: Settings, dsn: str) -> House:
     buckets = Buckets(db, tasks=tasks, jobs=jobs, audit=audit)
     downloads = Downloads(files.links)
     copies = LocalCopies(blobs, settings.data_dir / "copies", room_bytes=settings.blobs.copies_bytes)
-    archives = Archives(
+    given = extraction(settings)
+    brought = users_models(
         db,
-        blobs=blobs,
-        staging=files.staging,
+        files=files,
         copies=copies,
         downloads=downloads,
-        jobs=jobs,
-        blob_bytes=settings.limits.blob_bytes,
-        unpacked=models_dir(settings) / FOLDER,
-    )
-    extraction = _extraction(settings)
-    bringing = Bringing(db, archives=archives, compute=compute, limits=settings.limits)
-    lender = Lender(
-        db,
-        archives=archives,
         compute=compute,
-        limits=bringing.unpacking,
-        unpacked_at=models_dir(settings) if settings.compute.kind == "local" else None,
-    )
-    models = Models(
-        bringing=bringing,
-        keeping=Keeping(db, archives=archives),
-        deployments=Deployments(
-            db,
-            lender=lender,
-            compute=compute,
-            jobs=jobs,
-            threads=extraction.threads,
-            cache_dir=extraction.cache_dir,
-        ),
+        jobs=jobs,
         namespaces=namespaces,
-        forms=settings.data_dir / "copies",
-        form_bytes=settings.limits.model_bytes,
+        extraction=given,
+        settings=settings,
     )
     objects = Objects(
         db,
@@ -257,9 +117,9 @@ def build(settings: Settings, dsn: str) -> House:
         downloads=downloads,
     )
     collections = Collections(
-        db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, models=lender, audit=audit
+        db, catalogue=catalogue, buckets=buckets, namespaces=namespaces, models=brought.lender, audit=audit
     )
-    models.keeping.guard(collections.using_model)
+    brought.models.keeping.guard(collections.using_model)
     documents = Documents(
         db,
         collections=collections,
@@ -303,8 +163,8 @@ def build(settings: Settings, dsn: str) -> House:
         gathering=GatherSettings(
             outbound=settings.outbound, web=settings.web, image_pixels=settings.limits.image_pixels
         ),
-        extraction=extraction,
-        models=lender,
+        extraction=given,
+        models=brought.lender,
         turns=Turns(adapters.processes(settings)),
         gathering_turns=Turns(settings.web.crawls),
     )
@@ -315,7 +175,7 @@ def build(settings: Settings, dsn: str) -> House:
     annotations = Annotations(db, documents=documents, events=events, audit=audit)
     documents.use(annotations)
     inference_compute = ObservedCompute(adapters.inference(settings))
-    inference, trials = _inference(
+    raw, trials = inference(
         parts, catalogue, embedder, fetcher, files.local, compute=inference_compute, settings=settings
     )
     return House(
@@ -338,8 +198,8 @@ def build(settings: Settings, dsn: str) -> House:
         namespaces=namespaces,
         namespace_deletion=deletion,
         tasks=tasks,
-        models=models,
-        submissions=Submissions(db, archives=archives, compute=compute, limit=settings.limits.custom_extractors),
+        models=brought.models,
+        submissions=brought.submissions,
         events=events,
         feed=feed,
         webhooks=webhooks,
@@ -386,67 +246,16 @@ def build(settings: Settings, dsn: str) -> House:
             filter_depth=settings.limits.filter_depth,
             link_blob=downloads.of_reference,
             audit=audit,
-            models=QueryEmbedders(lender, compute=compute, threads=extraction.threads, cache_dir=extraction.cache_dir),
+            models=QueryEmbedders(
+                brought.lender,
+                compute=compute,
+                threads=given.threads,
+                cache_dir=given.cache_dir,
+                slow_at_once=database.pool_size // 2,
+            ),
         ),
         annotations=annotations,
-        inference=inference,
+        inference=raw,
         trials=trials,
         inference_compute=inference_compute,
     )
-
-
-def _inference(
-    parts: Parts,
-    catalogue: Catalogue,
-    embedder: QueryEmbedder,
-    fetcher: Fetcher,
-    own: LocalFiles | None,
-    *,
-    compute: Compute,
-    settings: Settings,
-) -> tuple[Inference, Trials]:
-    """Return raw inference and the tests of extractors: with the models of queries, and processes of their own."""
-    given, turns = settings.inference, Turns(settings.inference.processes)
-    room = Room(calls=given.calls, held_bytes=given.held_bytes)
-    sources = Sources(fetcher, room, own=own, file_bytes=given.file_bytes)
-    extraction = replace(parts.extraction, cache_dir=str(models_dir(settings).absolute()))
-    extract = AsBatchesDo(replace(parts, compute=compute, turns=turns, extraction=extraction))
-    samples = Samples(catalogue=catalogue, extract=extract, sources=sources, models=parts.models)
-    inference = Inference(
-        embedder=embedder,
-        pool=Pool(compute, turns),
-        sources=sources,
-        samples=samples,
-        catalogue=catalogue,
-        settings=given,
-        room=room,
-        extraction=extraction,
-        image_pixels=settings.limits.image_pixels,
-        writers=Writers(extraction.cache_dir, image_pixels=settings.limits.image_pixels),
-        cache=AnswerCache(most_bytes=given.cache_bytes, seconds=given.cache_seconds),
-        models=parts.models,
-    )
-    return inference, Trials(samples=samples, room=room)
-
-
-def _extraction(settings: Settings) -> ExtractorSettings:
-    """Give each extraction process its share of the cores, so that together they do not ask for more than there are."""
-    share = max(1, (os.cpu_count() or 1) // (adapters.processes(settings) * settings.worker.processes))
-    return ExtractorSettings(
-        threads=settings.inference.threads or share,
-        cache_dir=_extraction_cache(settings),
-        media=MediaLimits.of(settings.media),
-        models=adapters.models(settings),
-    )
-
-
-def _extraction_cache(settings: Settings) -> str:
-    """Nodes of a cluster have no data folder, and may not make one: there each user keeps models at home."""
-    if settings.compute.kind == "ray" and settings.inference.cache_dir is None:
-        return _CACHE_ON_NODES
-    return str(models_dir(settings).absolute())
-
-
-def models_dir(settings: Settings) -> Path:
-    """Return where converted models are kept."""
-    return settings.inference.cache_dir or settings.data_dir / "models"
