@@ -149,6 +149,7 @@ def test_a_form_brings_a_model_of_the_namespace_and_a_broken_one_says_why(server
     assert [one["model_id"] for one in api.ok("GET", at)["models"]] == [whole["model_id"]]
 
 
+@pytest.mark.slow
 def test_a_model_serves_when_files_are_in_a_bucket_and_its_unpacked_folder_is_gone(
     object_storage, private_server, api_of, unique_name
 ):

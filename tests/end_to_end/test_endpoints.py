@@ -104,6 +104,7 @@ def ended(api, bucket: str, batch: str) -> dict:
     return eventually(lambda: api.ok("GET", path), until=lambda b: b["status"].upper() in done)
 
 
+@pytest.mark.slow
 def test_pictures_are_described_and_nothing_is_lost_when_the_server_goes_and_comes_back(models, warehouse, api_of):
     api = api_of(warehouse, "pictures")
     bucket, objects = filled(api, "image", [png(name) for name in NAMES])

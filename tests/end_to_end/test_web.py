@@ -193,6 +193,7 @@ def test_a_site_is_crawled_when_the_extractor_is_tried_on_it(api, site):
     assert (refused["status"], refused["failures"][0]["code"]) == ("failed", "address_refused")
 
 
+@pytest.mark.slow
 def test_a_crawl_that_is_killed_runs_again_and_gives_the_same_ids(private_server, api_of):
     released = threading.Event()
 

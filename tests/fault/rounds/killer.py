@@ -51,13 +51,12 @@ def _kind(command: list[str]) -> str | None:
 def _prepare_worker() -> None:
     from dataclasses import replace
 
-    from prismhouse.server import wiring
     from prismhouse.storage.jobs import procrastinate
 
-    chosen = wiring._extraction
-    _set(
-        wiring, "_extraction", lambda settings: replace(chosen(settings), function="tests.fault.rounds.rows:fake_rows")
-    )
+    # By its name: the package has a function `build` in the place of the module.
+    wiring = importlib.import_module("prismhouse.server.wiring.build")
+    chosen = wiring.extraction
+    _set(wiring, "extraction", lambda settings: replace(chosen(settings), function="tests.fault.rounds.rows:fake_rows"))
     _set(procrastinate, "_LONGEST_BACKOFF_SECONDS", 0.5)
 
 
