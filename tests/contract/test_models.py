@@ -155,6 +155,7 @@ async def test_a_model_that_is_not_the_customers_stays_here(client: httpx2.Async
         (*form([*FIELDS, ("colour", "red")], b"x"), "Accepted keys"),
         (*form([("name", "a b"), *FIELDS[1:]], b"x"), "name"),
     ],
+    ids=["json", "cut off", "no boundary", "empty", "no archive", "unknown field", "bad name"],
 )
 async def test_a_form_is_refused_when_it_is_malformed(
     client: httpx2.AsyncClient, body: bytes, content_type: str, words: str

@@ -139,6 +139,7 @@ def test_a_path_that_comes_twice_is_read_once(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(100), "archive_corrupt"),
         (b"PK\x05\x06" + bytes(10), "archive_corrupt"),
     ],
+    ids=["empty", "pdf", "gzip", "cut off", "only a header", "only an end"],
 )
 def test_what_is_no_whole_archive_fails_by_name(tmp_path: Path, data: bytes, code: str) -> None:
     assert fault(tmp_path, data) == code
