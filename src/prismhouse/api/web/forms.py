@@ -15,7 +15,9 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
+from prismhouse.api.web.drain import drain
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import OrganizationId
 from prismhouse.storage.blobs.disk import full_disk_named
@@ -120,8 +122,12 @@ class Forms:
         """
         boundary = _boundary(request.headers.get("content-type", ""))
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal():  # what cannot come in whole is refused before it is sent
-            self._check(organization_id, 0, int(declared[:20]))
+        try:
+            if declared.isdecimal():  # what cannot come in whole is refused before it is read
+                self._check(organization_id, 0, int(declared[:20]))
+        except WarehouseError:
+            await drain(request.headers, request.receive)
+            raise
         with full_disk_named():
             await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
             place = await asyncio.to_thread(tempfile.TemporaryDirectory, dir=self._folder)
@@ -157,21 +163,27 @@ class Forms:
 
 
 async def _receive(request: Request, path: Path, grow: Callable[[int], None]) -> int:
-    size_bytes = 0
-    chunks = request.stream()
+    size_bytes, more = 0, True
     with await asyncio.to_thread(path.open, "wb") as stream:
-        while True:
+        while more:
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    chunk = await anext(chunks, None)
+                    message = await request.receive()
             except TimeoutError as error:
                 raise FormStalled(seconds=_PATIENCE_SECONDS) from error
-            if chunk is None:
-                return size_bytes
-            grow(len(chunk))
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            try:
+                grow(len(chunk))
+                with full_disk_named():
+                    await asyncio.to_thread(stream.write, chunk)
+            except WarehouseError:
+                if more:
+                    await drain(request.headers, request.receive)
+                raise
             size_bytes += len(chunk)
-            with full_disk_named():
-                await asyncio.to_thread(stream.write, chunk)
+    return size_bytes
 
 
 def _boundary(header: str) -> bytes:
