@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 
-from prismhouse.api.models.schemas import ConfirmModelUpload, CreateModelUpload, EnableModel, ModelForm
+from prismhouse.api.archives.schemas import ConfirmArchive
+from prismhouse.api.models.schemas import CreateModelUpload, EnableModel, ModelForm
 from prismhouse.api.models.service import Bringing, Deployments, Keeping
 from prismhouse.api.models.service.bring import CONTENT_TYPE
 from prismhouse.api.namespaces.service import Namespaces
@@ -88,12 +89,12 @@ def _upload_routes(router: APIRouter, bringing: Bringing, callers: Callers) -> N
         operation_id="confirm_upload_models",
         tags=_TAGS,
         summary="Confirm a model's upload",
-        openapi_extra=body_schema(ConfirmModelUpload, required=False),
+        openapi_extra=body_schema(ConfirmArchive, required=False),
     )
     async def confirm_upload(
         upload_id: str,
         caller: Caller = Depends(callers.organization("write")),
-        body: ConfirmModelUpload = Depends(body_of(ConfirmModelUpload)),
+        body: ConfirmArchive = Depends(body_of(ConfirmArchive)),
     ) -> Answer:
         caller.require_unscoped()
         return answer(dict(await bringing.confirm(caller, upload_id, body)))

@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from prismhouse.api.submissions.schemas import ConfirmSubmission, CreateSubmission
+from prismhouse.api.archives.schemas import ConfirmArchive
+from prismhouse.api.submissions.schemas import CreateSubmission
 from prismhouse.api.submissions.service import CONTENT_TYPE, Submissions
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
@@ -53,12 +54,12 @@ def routes(service: Submissions, callers: Callers) -> APIRouter:
         operation_id="confirm_submission_extractors_uploads",
         tags=_TAGS,
         summary="Confirm an extractor's upload",
-        openapi_extra=body_schema(ConfirmSubmission, required=False),
+        openapi_extra=body_schema(ConfirmArchive, required=False),
     )
     async def confirm_upload(
         submission_id: str,
         caller: Caller = Depends(callers.administrator()),
-        body: ConfirmSubmission = Depends(body_of(ConfirmSubmission)),
+        body: ConfirmArchive = Depends(body_of(ConfirmArchive)),
     ) -> Answer:
         return answer(dict(await service.confirm(caller, submission_id, body)))
 

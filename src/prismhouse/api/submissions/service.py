@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prismhouse.api.archives.schemas import ConfirmArchive
 from prismhouse.api.archives.service import Archives, Issued
 from prismhouse.api.submissions import store
-from prismhouse.api.submissions.schemas import LARGEST_BYTES, ConfirmSubmission, CreateSubmission
+from prismhouse.api.submissions.schemas import LARGEST_BYTES, CreateSubmission
 from prismhouse.api.web.caller import Caller
 from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
@@ -106,7 +107,7 @@ class Submissions:
             )
         return issued, version
 
-    async def confirm(self, caller: Caller, submission_id: str, request: ConfirmSubmission) -> Mapping[str, Any]:
+    async def confirm(self, caller: Caller, submission_id: str, request: ConfirmArchive) -> Mapping[str, Any]:
         """Look through what was put, and return what is answered.
 
         Raises Invalid for a manifest with faults, ArchiveRefused for a file that is no such archive: the right one
