@@ -10,7 +10,7 @@ import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import ModelUnfit
+from prismhouse.engine.inference.errors import DeviceUnusable, ModelUnfit
 from prismhouse.engine.inference.port import TextVectors
 from prismhouse.engine.inference.session import open_session, require
 from prismhouse.engine.inference.tokens import GROUP_TEXTS, Tokens, batches, padded
@@ -138,6 +138,8 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> JointModel:  # noq
     try:
         text, vision = (open_session(graphs[role], threads) for role in ("text", "vision"))
         tokens = Tokens(tokenizer, entry.max_tokens or 77)
+    except DeviceUnusable:
+        raise
     except Exception as error:
         # Whatever onnxruntime and tokenizers raise is about these files.
         raise ModelUnfit(model=entry.name, reason=f"{type(error).__name__}: {error}") from error
