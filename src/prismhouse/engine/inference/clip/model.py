@@ -10,7 +10,7 @@ import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import ModelUnfit
+from prismhouse.engine.inference.errors import DeviceUnusable, ModelUnfit
 from prismhouse.engine.inference.graph import fixed_length, fixed_rows, run_rows
 from prismhouse.engine.inference.port import TextVectors
 from prismhouse.engine.inference.session import open_session, require
@@ -165,6 +165,8 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> JointModel:  # noq
         text, vision = (open_session(graphs[role], threads) for role in ("text", "vision"))
         longest = entry.max_tokens or _LONGEST
         tokens = Tokens(tokenizer, min(longest, fixed_length(text) or longest))
+    except DeviceUnusable:
+        raise
     except Exception as error:
         # Whatever onnxruntime and tokenizers raise is about these files.
         raise ModelUnfit(model=entry.name, reason=f"{type(error).__name__}: {error}") from error

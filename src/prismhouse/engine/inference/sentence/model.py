@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import ModelUnfit
+from prismhouse.engine.inference.errors import DeviceUnusable, ModelUnfit
 from prismhouse.engine.inference.graph import fixed_length, fixed_rows, run_rows
 from prismhouse.engine.inference.port import TextVectors
 from prismhouse.engine.inference.session import open_session, require
@@ -177,6 +177,8 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> SentenceModel:  # 
         session = open_session(graph, threads)
         longest = entry.max_tokens or _LONGEST
         tokens = Tokens(tokenizer, min(longest, fixed_length(session) or longest))
+    except DeviceUnusable:
+        raise
     except Exception as error:
         # Whatever onnxruntime and tokenizers raise is about these files.
         raise ModelUnfit(model=entry.name, reason=f"{type(error).__name__}: {error}") from error
