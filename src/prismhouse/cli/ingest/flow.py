@@ -79,9 +79,7 @@ def ingest(server: Server, wanted: Wanted) -> int:
     files = _of_a_kind(walked, usable)
     summary.left(walked.left)
     if wanted.dry_run or not files:
-        for file in files:
-            summary.say(f"would send {printable(file.path)} as {file.kind}")
-        summary.end(namespace=wanted.namespace, files=files, documents=0, unchanged=0)
+        summary.dry(files, folder)
         return summary.code
     try:
         place = settle(
