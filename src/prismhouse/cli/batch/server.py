@@ -52,6 +52,13 @@ class NotFound(Refused):
     hint = "`prismhouse batch list` shows what there is."
 
 
+class UnknownKey(Refused):
+    """The server at {url} does not know this API key."""
+
+    code = Code.UNAUTHORIZED
+    hint = "Name the data folder of that server with --data, set PRISMHOUSE_API_KEY, or name another server with --url."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """An event of a stream."""
@@ -181,8 +188,11 @@ def _refusal(answer: httpx2.Response) -> WarehouseError:
         reason = str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         reason = "an answer that is not of this product"
+    url = str(answer.request.url.copy_with(raw_path=b"/")).rstrip("/")
     if answer.status_code in {503, 429}:
-        return Unreachable(url=str(answer.request.url.copy_with(raw_path=b"/")).rstrip("/"), reason=reason)
+        return Unreachable(url=url, reason=reason)
+    if answer.status_code == Code.UNAUTHORIZED.status:
+        return UnknownKey(url=url)
     kind = NotFound if answer.status_code == Code.NOT_FOUND.status else Refused
     return kind(status=answer.status_code, reason=reason)
 
