@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -85,6 +86,8 @@ class Server:
         host = _EVERYWHERE.get(settings.server.host, settings.server.host)
         shown = f"[{host}]" if ":" in host else host
         at = (named or f"http://{shown}:{settings.server.port}").rstrip("/").removesuffix("/v1")
+        if "://" not in at:
+            at = f"http://{at}"
         try:
             return cls(at, _key(settings), namespace=namespace)
         except httpx2.InvalidURL as error:
@@ -198,4 +201,6 @@ def _refusal(answer: httpx2.Response) -> WarehouseError:
 
 
 def _reason(error: httpx2.HTTPError) -> str:
-    return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
+    if isinstance(error, httpx2.TimeoutException):
+        return "no answer in time"
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

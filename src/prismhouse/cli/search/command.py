@@ -28,6 +28,13 @@ class WhichNamespace(WarehouseError):
     hint = "Name one with --namespace."
 
 
+class NoWords(WarehouseError):
+    """There are no words to look for."""
+
+    code = Code.BAD_REQUEST
+    hint = 'Say what to find: prismhouse search "a cup of coffee"'
+
+
 class NoNamespace(WarehouseError):
     """There is no namespace yet, so there is nothing to search."""
 
@@ -62,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     from prismhouse.cli.search.retriever import ready
     from prismhouse.cli.search.screen import show
 
+    if not arguments.question.strip():
+        raise NoWords
     settings = load_settings(arguments)
     with Server.of(settings, url=arguments.url, namespace=None) as server:
         name = _entered(server, arguments.namespace)
