@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self
@@ -21,6 +21,7 @@ from prismhouse.engine.extractors.parameters import (
 from prismhouse.engine.extractors.port import (
     ExtractedDocument,
     ExtractorRecord,
+    Part,
     Row,
     RowFailure,
     RowResult,
@@ -34,12 +35,16 @@ from prismhouse.engine.extractors.telling import Teller, ask_shape
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM, entry
 from prismhouse.engine.inference.writers import writer_entry
+from prismhouse.engine.media.markup import MARKUP, shown
+from prismhouse.engine.media.sniff import sniff
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]
 
 _NAME, _VERSION = "text_extractor", "v1"
 _EMBED_CHUNKS = 4096
 """Chunks embedded at a time: bounds the memory of vectors on the way."""
+
+_HEAD_CHARS = 8192
 
 
 def _field(kind: str, description: str) -> dict[str, str]:
@@ -217,7 +222,7 @@ class _TextExtractor:
         given = parts(row, "text")
         pieces = []
         for number, part in enumerate(given):
-            chunks = split(read_text(part), rule)
+            chunks = _chunks(part, rule)
             inputs = {"input_index": number} if len(given) > 1 else {}
             pieces += [
                 _Piece(chunk.text, index, _fields(chunk, index, len(chunks)) | inputs)
@@ -249,6 +254,19 @@ class _TextExtractor:
             results[place] = RowResult(row_id=rows[place].row_id, documents=documents, partial_failures=failures)
 
 
+def _chunks(part: Part, rule: SplitRule) -> list[Chunk]:
+    """Return the chunks of a text; of a file of HTML those of what it shows, with their places in the file."""
+    text = read_text(part)
+    is_file = part.data is not None or part.path is not None
+    if not is_file or sniff(text[:_HEAD_CHARS].encode()).mime not in MARKUP:
+        return split(text, rule)
+    page = shown(text)
+    return [
+        replace(chunk, start=page.place(chunk.start), end=page.place(chunk.end - 1) + 1)
+        for chunk in split(page.text, rule)
+    ]
+
+
 def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
     return {
         "text": chunk.text,
@@ -268,7 +286,7 @@ _RECORD = ExtractorRecord(
     icon="text",
     input_schema={
         "type": "object",
-        "properties": {"text": _field("string", "Text, or a stored text file in UTF-8.")},
+        "properties": {"text": _field("string", "Text, or a stored text file in UTF-8; of HTML, what it shows.")},
         "required": ["text"],
     },
     output_schema=_OUTPUT_SCHEMA,
