@@ -17,6 +17,7 @@ from prismhouse.engine.extractors.parameters import (
     NEEDS_LANGUAGE_MODEL,
     Parameters,
     check_provider,
+    check_task,
 )
 from prismhouse.engine.extractors.port import (
     ExtractedDocument,
@@ -45,6 +46,7 @@ _EMBED_CHUNKS = 4096
 """Chunks embedded at a time: bounds the memory of vectors on the way."""
 
 _HEAD_CHARS = 8192
+_NO_CAPTIONS = "captions are those of YouTube videos, which are not fetched; texts are read in every language"
 
 
 def _field(kind: str, description: str) -> dict[str, str]:
@@ -96,6 +98,8 @@ class TextParameters(Parameters):
 
     unserved: ClassVar[Mapping[str, str]] = {
         "source_type": "YouTube videos are not fetched; upload the transcript as text",
+        "language": _NO_CAPTIONS,
+        "extract_captions": _NO_CAPTIONS,
         "normalize": "the vectors are always of unit length",
         "llm_api_key": KEYS_STAND_ELSEWHERE,
     }
@@ -116,8 +120,8 @@ class TextParameters(Parameters):
         " time_segments: seconds.",
     )
     segment_length_seconds: int = Field(120, ge=30, le=600, description="Length of a segment of time_segments.")
-    language: str = Field("en", description="Language of captions. Has no effect on texts.")
-    extract_captions: bool = Field(True, description="Whether captions are read. Has no effect on texts.")
+    language: str = Field("en", description="Language of captions of YouTube, which are not fetched.")
+    extract_captions: bool = Field(True, description="Whether captions of YouTube are read, which are not fetched.")
     normalize: bool = Field(True, description="Vectors are of unit length.")
     response_shape: str | dict[str, Any] | None = Field(
         None,
@@ -136,7 +140,7 @@ class TextParameters(Parameters):
         description=f"Text model of the vector. Unset: the default of the file of models, else {MINILM}.",
     )
     embedding_task: str | None = Field(
-        None, description="What the vectors are for. The built-in model has one mode for all tasks."
+        None, description="Vectors are made for `retrieval_document`, whether it is left out or says so."
     )
 
     @field_validator("embedding_model")
@@ -145,8 +149,9 @@ class TextParameters(Parameters):
         return chosen_model(name, "text_embedding")
 
     @model_validator(mode="after")
-    def _has_a_shape(self) -> Self:
+    def _asks_for_what_there_is(self) -> Self:
         check_provider("llm_provider", self.llm_provider)
+        check_task("embedding_task", self.embedding_task)
         check_shape("response_shape", self.response_shape, _OUTPUT_SCHEMA["properties"])
         return self
 
