@@ -13,9 +13,9 @@ from pydantic import Field
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.losses import lost_of_sound
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.port import (
-    ErrorType,
     ExtractedDocument,
     ExtractorRecord,
     Part,
@@ -88,12 +88,7 @@ class _AudioExtractor:
         heard = [start for start in starts if start < self.parameters["max_audio_length_sec"]]
         check_segments(first + len(heard), self.resources.media)
         documents = [self._window(sound, kind, start, number) for number, start in enumerate(heard, first)]
-        lost = []
-        if sound.damaged:
-            message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
-            kind_of_error = ErrorType.PERMANENT
-            lost = [RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind_of_error)]
-        return documents, len(starts) - len(heard), lost
+        return documents, len(starts) - len(heard), lost_of_sound(sound)
 
     def _starts(self, seconds: float) -> list[float]:
         """Return where windows begin: the last one reaches the end, and none begins behind it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,27 @@ from typing import Any
 import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.losses import lost_of_film, lost_of_sound
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
 from prismhouse.engine.extractors.multimodal.reading import FilmReader, Written
-from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
 from prismhouse.engine.extractors.multimodal.telling import Told, pictures_of
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, look_at
-from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
+from prismhouse.engine.extractors.speech import (
+    Heard,
+    sound_of,
+    speech_vector,
+    transcribe,
+    without_speech,
+)
 from prismhouse.engine.inference.registry import MINILM
 from prismhouse.engine.media.container import Media, opened
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film, FilmFrame
 from prismhouse.engine.media.image import thumbnail
 from prismhouse.engine.media.limits import MediaLimits
-from prismhouse.engine.media.sound import Sound, pauses, read_sound
+from prismhouse.engine.media.sound import Sound, pauses
 
 __all__ = ["SAMPLES_PER_SECOND", "film_documents"]
 
@@ -160,8 +167,8 @@ def film_documents(
         )
         for segment in segments
     ]
-    failures = [failure for failure in (heard.failure, reader.failure) if failure]
-    return documents, [*failures, *_losses(film, sound)]
+    unread = [reader.failure] if reader.failure else []
+    return documents, [*heard.failures, *unread, *lost_of_film(film)]
 
 
 def _watch(film: Film, segmenter: Segmenter, eye: _Eye, reader: FilmReader, limits: MediaLimits) -> list[Segment]:
@@ -196,15 +203,13 @@ def _listen(
     wanted = parameters["run_transcription"]
     if not wanted and parameters["split_method"] != "silence":
         return None, Heard()
-    if media.audio is None:
-        message = "The video has no sound, so nothing can be transcribed."
-        return None, without_speech("no_audio_stream", message) if wanted else Heard()
     try:
-        with opened(path, "video", media.limits, threads=resources.threads) as again:
-            sound = read_sound(again)
+        sound = sound_of(path, media, resources)
     except MediaFault as fault:
         return None, without_speech(fault.code, fault.message) if wanted else Heard()
-    return sound, transcribe(sound, parameters, resources) if wanted else Heard()
+    if not wanted:
+        return sound, Heard(failures=tuple(lost_of_sound(sound)))
+    return sound, transcribe(sound, parameters["transcription_language"], resources)
 
 
 def _segmenter(sound: Sound | None, parameters: Mapping[str, Any]) -> Segmenter:
@@ -280,18 +285,3 @@ def _thumbnail(jpeg: bytes) -> Artifact:
         content_type="image/jpeg",
         filename="thumbnail.jpg",
     )
-
-
-def _losses(film: Film, sound: Sound | None) -> list[RowFailure]:
-    """Return what of the file could not be read."""
-    lost: Sequence[tuple[bool, str, str]] = (
-        (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says."),
-        (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded."),
-        (bool(sound and sound.damaged), "sound_damaged", "Parts of the sound could not be decoded."),
-    )
-    kind = ErrorType.PERMANENT
-    return [
-        RowFailure(stage="decode", code=code, message=f"{message} Upload it again.", error_type=kind)
-        for is_so, code, message in lost
-        if is_so
-    ]

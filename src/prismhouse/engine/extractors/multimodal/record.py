@@ -9,10 +9,10 @@ from prismhouse.engine.extractors.definition import Definition, Resources, price
 from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
 from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
 from prismhouse.engine.extractors.multimodal.reading import OCR_OUTPUT
-from prismhouse.engine.extractors.multimodal.speech import speech_model
 from prismhouse.engine.extractors.multimodal.telling import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, joint_model, visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.speech import speech_model
 from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, all_models, check_installed
 from prismhouse.engine.inference.writers import writer_entry
 
@@ -113,7 +113,7 @@ def _load(parameters: Mapping[str, Any], resources: Resources) -> MultimodalExtr
     """Return the extractor; raise ModelMissing or WriterMissing for what its parameters need, before a file is read."""
     _check(parameters)
     if parameters["run_transcription"]:
-        check_installed(speech_model(parameters))
+        check_installed(speech_model(parameters["transcription_language"]))
     if parameters["run_ocr"]:
         check_installed(PP_OCR)
     return MultimodalExtractor(parameters, resources)

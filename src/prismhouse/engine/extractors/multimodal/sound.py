@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.losses import lost_of_sound, without
 from prismhouse.engine.extractors.multimodal.film import quiet_moments
-from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
 from prismhouse.engine.extractors.multimodal.telling import Told
 from prismhouse.engine.extractors.pictures import joint_model
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments, spans
+from prismhouse.engine.extractors.speech import Heard, speech_vector, transcribe
 from prismhouse.engine.inference.registry import CONSE, MINILM
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.sound import Sound, read_sound
 
 __all__ = ["sound_documents"]
 
-_NO_VECTOR = RowFailure(
+_NO_VECTOR = without(
+    "multimodal_embedding",
+    "no_sound_model",
+    "No model here puts sounds into the vector space; speech gets there as text. Set run_transcription.",
     stage="embed",
-    code="no_sound_model",
-    message="No model here puts sounds into the vector space; speech gets there as text. Set run_transcription.",
-    error_type=ErrorType.PERMANENT,
-    missing_feature="multimodal_embedding",
 )
 
 
@@ -42,14 +42,12 @@ def sound_documents(
         sound = read_sound(media)
     segments = _segments(sound, parameters)
     check_segments(len(segments), resources.media)
-    heard = transcribe(sound, parameters, resources) if parameters["run_transcription"] else Heard()
-    failures = [] if heard.failure is None else [heard.failure]
+    heard = Heard(failures=tuple(lost_of_sound(sound)))
+    if parameters["run_transcription"]:
+        heard = transcribe(sound, parameters["transcription_language"], resources)
+    failures = [*heard.failures]
     if heard.speech is None:
         failures.append(_NO_VECTOR)
-    if sound.damaged:
-        message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
-        kind = ErrorType.PERMANENT
-        failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
     documents = [
         _document(start, end, heard, part=part, parameters=parameters, resources=resources, told=told)
         for start, end in segments

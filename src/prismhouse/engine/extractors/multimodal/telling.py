@@ -9,9 +9,9 @@ from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.multimodal.parameters import MOST_PICTURES
-from prismhouse.engine.extractors.multimodal.speech import speech_vector
 from prismhouse.engine.extractors.port import FloatArray, RowFailure
 from prismhouse.engine.extractors.shapes import asked, stored, style_of
+from prismhouse.engine.extractors.speech import speech_vector
 from prismhouse.engine.extractors.telling import Teller
 from prismhouse.engine.inference.port import Generated, Prompt, Style
 from prismhouse.engine.media.text import storable

@@ -12,7 +12,8 @@ import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.losses import lost_of_film, without
+from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
 from prismhouse.engine.extractors.scrolling.bands import Band, BandFinder
 from prismhouse.engine.extractors.scrolling.motion import Rule, Sample
@@ -89,7 +90,8 @@ class ScrollingTextExtractor:
             )
         sources = {"source_video_url": part.blob_id} if part.blob_id else {}
         document = ExtractedDocument(position=(0.0,), fields=fields, sources=sources)
-        return document, _losses(film, is_cut=watched.finder.is_cut, most=limits.scroll_width)
+        too_long = [_too_long(limits.scroll_width)] if watched.finder.is_cut else []
+        return document, [*lost_of_film(film), *too_long]
 
     def _told(self, band: Band, scale: float) -> dict[str, Any]:
         read = [read_strip(strip, self.resources) for strip in band.passages]
@@ -155,28 +157,7 @@ def _same(picture: Image) -> Image:
     return picture
 
 
-def _losses(film: Film, *, is_cut: bool, most: int) -> list[RowFailure]:
-    """Return what of the video is missing."""
-    told: Sequence[tuple[bool, str, str, str | None]] = (
-        (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says.", None),
-        (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded.", None),
-        (
-            is_cut,
-            "scroll_too_long",
-            f"More than {most} pixels of moving writing pass; the later ones are not read.",
-            "scrolling_text",
-        ),
-    )
-    kind = ErrorType.PERMANENT
-    advice = {"scroll_too_long": "Cut the video, or raise PRISMHOUSE_MEDIA__SCROLL_WIDTH."}
-    return [
-        RowFailure(
-            stage="extract",
-            code=code,
-            message=f"{message} {advice.get(code, 'Upload it again.')}",
-            error_type=kind,
-            missing_feature=feature,
-        )
-        for is_so, code, message, feature in told
-        if is_so
-    ]
+def _too_long(most: int) -> RowFailure:
+    message = f"More than {most} pixels of moving writing pass; the later ones are not read."
+    advice = "Cut the video, or raise PRISMHOUSE_MEDIA__SCROLL_WIDTH."
+    return without("scrolling_text", "scroll_too_long", f"{message} {advice}")
