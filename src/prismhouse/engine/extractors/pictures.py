@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, VectorOutput
 from prismhouse.engine.extractors.rows import read_bytes
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.inference.efficientnet import EfficientNet
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import ImageModel
@@ -139,22 +140,21 @@ def shown(picture: Picture) -> Artifact:
 
 
 PICTURE_FIELDS: Mapping[str, Any] = {
-    "width": {"type": "integer", "description": "Width in pixels, as a viewer shows it."},
-    "height": {"type": "integer", "description": "Height in pixels, as a viewer shows it."},
-    "format": {
-        "type": "string",
-        "description": "File format, such as JPEG; PDF for a page, whose size is that at 96 dots per inch.",
-    },
+    "width": field_schema("integer", "Width in pixels, as a viewer shows it."),
+    "height": field_schema("integer", "Height in pixels, as a viewer shows it."),
+    "format": field_schema(
+        "string", "File format, such as JPEG; PDF for a page, whose size is that at 96 dots per inch."
+    ),
     "labels": {
         "type": "array",
         "description": "The likeliest of 1000 ImageNet labels, likeliest first.",
         "items": {
             "type": "object",
             "properties": {
-                "label": {"type": "string", "description": "Name of the label."},
-                "confidence": {"type": "number", "description": "Probability, 0 to 1."},
+                "label": field_schema("string", "Name of the label."),
+                "confidence": field_schema("number", "Probability, 0 to 1."),
             },
         },
     },
-    "thumbnail_url": {"type": "string", "description": "JPEG of at most 640 pixels."},
+    "thumbnail_url": field_schema("string", "JPEG of at most 640 pixels."),
 }

@@ -28,6 +28,7 @@ from prismhouse.engine.extractors.port import (
     VectorOutput,
 )
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.shapes import check_shape, shape_fields
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
@@ -45,33 +46,31 @@ _EMBED_CHUNKS = 4096
 _NO_CAPTIONS = "captions are those of YouTube videos, which are not fetched; texts are read in every language"
 
 
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
-
-
 _OUTPUT_SCHEMA = {
     "type": "object",
     "properties": {
-        "text": _field("string", "The chunk's text."),
-        "chunk_index": _field("integer", "Place of the chunk in its text, from 0."),
-        "total_chunks": _field("integer", "Chunks of the text."),
-        "start_char": _field("integer", "First character of the chunk in the text, from 0."),
-        "end_char": _field("integer", "Character after the chunk's last one."),
-        "input_index": _field("integer", "Which of several texts of one object, from 0."),
-        "response_truncated": _field("boolean", "True when response_shape is filled from the chunk's beginning alone."),
-        "embedding_truncated": _field("boolean", "True when the chunk is longer than the model reads."),
-        "page_number": _field("integer", "pages: number of the chunk's first page, from 1."),
+        "text": field_schema("string", "The chunk's text."),
+        "chunk_index": field_schema("integer", "Place of the chunk in its text, from 0."),
+        "total_chunks": field_schema("integer", "Chunks of the text."),
+        "start_char": field_schema("integer", "First character of the chunk in the text, from 0."),
+        "end_char": field_schema("integer", "Character after the chunk's last one."),
+        "input_index": field_schema("integer", "Which of several texts of one object, from 0."),
+        "response_truncated": field_schema(
+            "boolean", "True when response_shape is filled from the chunk's beginning alone."
+        ),
+        "embedding_truncated": field_schema("boolean", "True when the chunk is longer than the model reads."),
+        "page_number": field_schema("integer", "pages: number of the chunk's first page, from 1."),
         "heading_path": {
             "type": "array",
             "items": {"type": "string"},
             "description": "markdown: headings above the chunk, outermost first.",
         },
-        "chunk_kind": _field("string", "markdown: section or code."),
-        "code_language": _field("string", "markdown: language of a code block, when it is given."),
-        "start_ms": _field("integer", "time_segments: start of the first cue."),
-        "end_ms": _field("integer", "time_segments: end of the last cue."),
-        "segment_index": _field("integer", "time_segments: place of the segment, from 0."),
-        "total_segments": _field("integer", "time_segments: segments of the text."),
+        "chunk_kind": field_schema("string", "markdown: section or code."),
+        "code_language": field_schema("string", "markdown: language of a code block, when it is given."),
+        "start_ms": field_schema("integer", "time_segments: start of the first cue."),
+        "end_ms": field_schema("integer", "time_segments: end of the last cue."),
+        "segment_index": field_schema("integer", "time_segments: place of the segment, from 0."),
+        "total_segments": field_schema("integer", "time_segments: segments of the text."),
     },
 }
 
@@ -274,7 +273,7 @@ _RECORD = ExtractorRecord(
     icon="text",
     input_schema={
         "type": "object",
-        "properties": {"text": _field("string", "Text, or a stored text file in UTF-8.")},
+        "properties": {"text": field_schema("string", "Text, or a stored text file in UTF-8.")},
         "required": ["text"],
     },
     output_schema=_OUTPUT_SCHEMA,

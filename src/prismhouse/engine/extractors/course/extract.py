@@ -15,7 +15,7 @@ from prismhouse.engine.extractors.course.unit import Unit, documents
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.port import Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failed, failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.rows import failed, failure_of, one_by_one, parts, settled
 from prismhouse.engine.extractors.telling import Teller, into
 from prismhouse.engine.inference.port import Prompt, Speech, Style
 from prismhouse.engine.inference.session import require
@@ -39,11 +39,7 @@ class CourseExtractor:
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
         teller = Teller(self.resources)
-
-        def run(some: Sequence[Row]) -> list[RowResult]:
-            return [self._row(row, teller) for row in some]
-
-        results = [result for row in rows for result in guarded([row], run)]
+        results = one_by_one(rows, lambda row: self._row(row, teller))
         # The rows are asked about together: answers take seconds. They go into the documents of the results.
         teller.flush()
         return results

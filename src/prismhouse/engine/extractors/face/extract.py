@@ -18,12 +18,11 @@ from prismhouse.engine.extractors.face.quality import quality_of
 from prismhouse.engine.extractors.face.views import Reading, View, of_image, of_pdf, of_video
 from prismhouse.engine.extractors.pages import is_pdf
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Row, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.segments import check_segments
 from prismhouse.engine.inference.face import Face, FaceModel
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import FACES
-from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import thumbnail
 
 if TYPE_CHECKING:
@@ -57,17 +56,15 @@ class FaceExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], lambda some: [self._row(one) for one in some])]
+        return one_by_one(rows, self._row)
 
     def _row(self, row: Row) -> RowResult:
         reading, numbers = Reading(), Counter[_Key]()
         documents: list[ExtractedDocument] = []
         for views, is_video in self._files(row, reading):
-            try:
+            with spared(row, reading.failures):
                 documents += self._documents(views, reading, numbers, is_video=is_video)
                 check_segments(len(documents), self.resources.media)
-            except (MediaFault, OSError, MemoryError) as error:
-                reading.failures.append(failure_of(row, error, "decode"))
         empty = "No face was found." if reading.views else "There is no image, page or video."
         result = settled(row, documents, reading.failures, empty=empty)
         units = {"image": float(reading.views), "face": float(sum(numbers.values()))}

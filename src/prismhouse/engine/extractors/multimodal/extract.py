@@ -15,7 +15,7 @@ from prismhouse.engine.extractors.multimodal.sound import sound_documents
 from prismhouse.engine.extractors.multimodal.telling import Told
 from prismhouse.engine.extractors.pictures import joint_model, look, picture_fields, read_picture, shown
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, read_text, settled
+from prismhouse.engine.extractors.rows import failure_of, one_by_one, parts, read_bytes, read_text, settled
 from prismhouse.engine.extractors.writing import LONGEST_SIDE
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import TextModel
@@ -39,11 +39,7 @@ class MultimodalExtractor:
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
         told = Told(self.parameters, self.resources)
-
-        def run(some: Sequence[Row]) -> list[RowResult]:
-            return [self._row(row, told) for row in some]
-
-        results = [result for row in rows for result in guarded([row], run)]
+        results = one_by_one(rows, lambda row: self._row(row, told))
         # The rows are asked about together: answers take seconds. They go into the documents of the results.
         told.flush()
         return results

@@ -14,14 +14,13 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.losses import lost_of_film, without
 from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.scrolling.bands import Band, BandFinder
 from prismhouse.engine.extractors.scrolling.motion import Rule, Sample
 from prismhouse.engine.extractors.scrolling.reading import read_strip, without_repeats
 from prismhouse.engine.extractors.writing import Spread, merged, read_lines
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.container import opened
-from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film
 
 if TYPE_CHECKING:
@@ -44,24 +43,18 @@ class ScrollingTextExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], self._extract)]
-
-    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [self._row(row) for row in rows]
+        return one_by_one(rows, self._row)
 
     def _row(self, row: Row) -> RowResult:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         for part in parts(row, "video"):
-            try:
+            with spared(row, failures):
                 require(("av",), extra="media", needed_for="Reading videos")
                 with file_of(part) as path:
-                    document, lost = self._watched(part, path)
-            except (MediaFault, OSError, MemoryError) as error:
-                failures.append(failure_of(row, error, "decode"))
-            else:
+                    document, missing = self._watched(part, path)
                 documents.append(document)
-                failures += lost
+                failures += missing
         return settled(row, documents, failures, empty="There is no video.")
 
     def _watched(self, part: Part, path: Path) -> tuple[ExtractedDocument, list[RowFailure]]:

@@ -10,7 +10,7 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, read_bytes, settled, spared
 from prismhouse.engine.extractors.telling import Teller
 from prismhouse.engine.extractors.universal.film import of_sound, of_video
 from prismhouse.engine.extractors.universal.made import Made
@@ -38,11 +38,7 @@ class UniversalExtractor:
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
         teller = teller_of(self.parameters, self.resources)
-
-        def run(some: Sequence[Row]) -> list[RowResult]:
-            return [self._row(row, teller) for row in some]
-
-        results = [result for row in rows for result in guarded([row], run)]
+        results = one_by_one(rows, lambda row: self._row(row, teller))
         if teller is not None:
             # The rows are asked about together: answers take seconds. They go into the documents of the results.
             teller.flush()
@@ -53,19 +49,15 @@ class UniversalExtractor:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         for part in parts(row, "content"):
-            try:
+            with spared(row, failures):
                 made = self._read(part, show=teller is not None)
-                found = made.documents(self.resources)
-            except (MediaFault, OSError, MemoryError) as error:
-                failures.append(failure_of(row, error, "decode"))
-                continue
-            documents += found
-            failures += made.failures
-            if teller is not None:
-                ask_descriptions(teller, made.drafts, documents, failures)
-            for kind, reasons in made.dropped.items():
-                for reason, count in reasons.items():
-                    whole.drop(kind, reason, count)
+                documents += made.documents(self.resources)
+                failures += made.failures
+                if teller is not None:
+                    ask_descriptions(teller, made.drafts, documents, failures)
+                for kind, reasons in made.dropped.items():
+                    for reason, count in reasons.items():
+                        whole.drop(kind, reason, count)
         result = settled(row, documents, failures, empty="There is no file, or nothing in it.")
         if not documents:
             return result

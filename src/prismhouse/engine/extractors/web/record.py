@@ -8,6 +8,7 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.pictures import visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.shapes import shape_fields
 from prismhouse.engine.extractors.web.extract import WebExtractor
 from prismhouse.engine.extractors.web.fields import OUTPUT_SCHEMA
@@ -62,7 +63,7 @@ _RECORD = ExtractorRecord(
     icon="globe",
     input_schema={
         "type": "object",
-        "properties": {"url": {"type": "string", "description": "Address of the first page, http or https."}},
+        "properties": {"url": field_schema("string", "Address of the first page, http or https.")},
         "required": ["url"],
     },
     output_schema=OUTPUT_SCHEMA,
