@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.generation import PromptQueue, ask_shape
 from prismhouse.engine.extractors.models import chosen_model
 from prismhouse.engine.extractors.parameters import (
     KEYS_STAND_ELSEWHERE,
@@ -32,7 +33,6 @@ from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.shapes import check_shape, shape_fields
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
-from prismhouse.engine.extractors.telling import Teller, ask_shape
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM, entry
 from prismhouse.engine.inference.writers import writer_entry
@@ -193,7 +193,7 @@ class _TextExtractor:
         results: dict[int, RowResult] = {}
         pending: list[tuple[int, list[_Piece]]] = []
         waiting = 0
-        teller = Teller(self.resources, model=self.parameters["llm_model"])
+        queue = PromptQueue(self.resources, model=self.parameters["llm_model"])
         for place, row in enumerate(rows):
             try:
                 pieces = self._split(row)
@@ -206,10 +206,10 @@ class _TextExtractor:
             pending.append((place, pieces))
             waiting += len(pieces)
             if waiting >= _EMBED_CHUNKS:
-                self._embed(rows, pending, results, teller)
+                self._embed(rows, pending, results, queue)
                 pending, waiting = [], 0
-        self._embed(rows, pending, results, teller)
-        teller.flush()
+        self._embed(rows, pending, results, queue)
+        queue.flush()
         return [results[place] for place in range(len(rows))]
 
     def _split(self, row: Row) -> list[_Piece]:
@@ -235,7 +235,7 @@ class _TextExtractor:
         rows: Sequence[Row],
         pending: Sequence[tuple[int, list[_Piece]]],
         results: dict[int, RowResult],
-        teller: Teller,
+        queue: PromptQueue,
     ) -> None:
         if not pending:
             return
@@ -250,7 +250,7 @@ class _TextExtractor:
                 documents.append(ExtractedDocument(position=(piece.index,), fields=fields, vectors={name: vector}))
             failures: list[RowFailure] = []
             if (shape := self.parameters["response_shape"]) is not None:
-                ask_shape(teller, shape, documents, "text", failures)
+                ask_shape(queue, shape, documents, "text", failures)
             results[place] = RowResult(row_id=rows[place].row_id, documents=documents, partial_failures=failures)
 
 

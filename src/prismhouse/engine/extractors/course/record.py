@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prismhouse.engine.extractors.course.documents import CODE
 from prismhouse.engine.extractors.course.extract import CourseExtractor
 from prismhouse.engine.extractors.course.parameters import CourseParameters
-from prismhouse.engine.extractors.course.unit import CODE
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.pages import BOX_FIELD
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block
-from prismhouse.engine.extractors.document_graph.correcting import Corrector, corrector_of, texts_of
+from prismhouse.engine.extractors.document_graph.correction import Corrector, corrector_of, texts_of
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
 from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, box_field, opened_part, page_failure
 from prismhouse.engine.extractors.port import (

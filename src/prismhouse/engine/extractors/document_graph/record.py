@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
-from prismhouse.engine.extractors.document_graph.correcting import check_corrector
+from prismhouse.engine.extractors.document_graph.correction import check_corrector
 from prismhouse.engine.extractors.document_graph.extract import DocumentGraphExtractor
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
 from prismhouse.engine.extractors.pages import BOX_FIELD

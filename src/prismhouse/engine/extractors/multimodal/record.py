@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.multimodal.description import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
+from prismhouse.engine.extractors.multimodal.ocr import OCR_OUTPUT
 from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
-from prismhouse.engine.extractors.multimodal.reading import OCR_OUTPUT
-from prismhouse.engine.extractors.multimodal.telling import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, joint_model, visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.extractors.schemas import field_schema

@@ -13,12 +13,12 @@ import numpy as np
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.losses import lost_of_film, without
+from prismhouse.engine.extractors.ocr import Spread, merged, read_lines
 from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.scrolling.bands import Band, BandFinder
 from prismhouse.engine.extractors.scrolling.motion import Rule, Sample
-from prismhouse.engine.extractors.scrolling.reading import read_strip, without_repeats
-from prismhouse.engine.extractors.writing import Spread, merged, read_lines
+from prismhouse.engine.extractors.scrolling.ocr import read_strip, without_repeats
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.film import Film

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismhouse.engine.extractors.course.code_like import guessed_language, looks_like_code
+from prismhouse.engine.extractors.course.documents import Unit, check_units, pictured
 from prismhouse.engine.extractors.course.laid_out import laid_out
-from prismhouse.engine.extractors.course.unit import Unit, check_units, pictured
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block, Piece
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page

@@ -8,7 +8,7 @@ from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, RowFailure
-from prismhouse.engine.extractors.worded import mean_vector, text_vectors
+from prismhouse.engine.extractors.text_vectors import mean_vector, text_vectors
 from prismhouse.engine.inference.registry import CONSE
 
 __all__ = ["Draft", "Made"]

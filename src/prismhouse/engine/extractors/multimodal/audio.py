@@ -8,8 +8,8 @@ from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.losses import lost_of_sound, without
-from prismhouse.engine.extractors.multimodal.film import quiet_moments
-from prismhouse.engine.extractors.multimodal.telling import Told
+from prismhouse.engine.extractors.multimodal.description import Describer
+from prismhouse.engine.extractors.multimodal.video import quiet_moments
 from prismhouse.engine.extractors.pictures import joint_model
 from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments, spans
@@ -29,7 +29,7 @@ _NO_VECTOR = without(
 
 
 def sound_documents(
-    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources, told: Told
+    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources, describer: Describer
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what is missing from them.
 
@@ -49,7 +49,7 @@ def sound_documents(
     if heard.speech is None:
         failures.append(_NO_VECTOR)
     documents = [
-        _document(start, end, heard, part=part, parameters=parameters, resources=resources, told=told)
+        _document(start, end, heard, part=part, parameters=parameters, resources=resources, describer=describer)
         for start, end in segments
     ]
     return documents, failures
@@ -70,7 +70,7 @@ def _document(
     part: Part,
     parameters: Mapping[str, Any],
     resources: Resources,
-    told: Told,
+    describer: Describer,
 ) -> ExtractedDocument:
     fields: dict[str, Any] = {
         "modality": "audio",
@@ -86,7 +86,7 @@ def _document(
         names = {joint: MINILM if joint == CONSE else joint} | ({MINILM: MINILM} if embed_speech else {})
         made = {name: speech_vector(said, resources, name) for name in set(names.values())}
         vectors = {output: made[name] for output, name in names.items()}
-        told.ask(fields, vectors, (), said=said)
+        describer.ask(fields, vectors, (), said=said)
     return ExtractedDocument(
         position=("audio", start, end),
         fields=fields,

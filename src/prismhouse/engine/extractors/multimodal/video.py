@@ -12,9 +12,9 @@ import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.losses import lost_of_film, lost_of_sound
+from prismhouse.engine.extractors.multimodal.description import Describer, pictures_of
+from prismhouse.engine.extractors.multimodal.ocr import FilmReader, Written
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
-from prismhouse.engine.extractors.multimodal.reading import FilmReader, Written
-from prismhouse.engine.extractors.multimodal.telling import Told, pictures_of
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, look_at
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
@@ -73,11 +73,13 @@ class _Looked:
 class _Eye:
     """Looks at sampled pictures, some at a time, for the segment that each belongs to."""
 
-    def __init__(self, resources: Resources, *, joint: str, thumbnails: bool, told: Told, heard: Heard) -> None:
+    def __init__(
+        self, resources: Resources, *, joint: str, thumbnails: bool, describer: Describer, heard: Heard
+    ) -> None:
         self._resources = resources
         self._joint = joint
         self._thumbnails = thumbnails
-        self._told = told
+        self._describer = describer
         self._heard = heard
         self._waiting: list[tuple[int, Any]] = []
         self.seen: dict[int, _Looked] = defaultdict(_Looked)
@@ -86,7 +88,7 @@ class _Eye:
         """Note a picture of a segment."""
         picture = frame.picture(_LONGEST_SIDE)
         self._waiting.append((segment, picture))
-        if self._thumbnails or self._told.looks:
+        if self._thumbnails or self._describer.looks:
             self.seen[segment].show(thumbnail, picture)
         if len(self._waiting) >= DECODED_AT_ONCE:
             self.look()
@@ -94,10 +96,10 @@ class _Eye:
     def end(self, segment: Segment) -> None:
         """Keep the thumbnail in the middle of a segment, since its ends are where the picture changes; ask about it."""
         held = self.seen[segment.number]
-        if self._told.looks:
+        if self._describer.looks:
             said = self._heard.fields(segment.start, segment.end).get("transcription", "")
-            pictures = pictures_of(held.thumbnails, segment.end - segment.start, self._told.parameters)
-            self._told.ask(held.fields, held.vectors, pictures, said=said)
+            pictures = pictures_of(held.thumbnails, segment.end - segment.start, self._describer.parameters)
+            self._describer.ask(held.fields, held.vectors, pictures, said=said)
         if held.thumbnails and self._thumbnails:
             held.thumbnail = held.thumbnails[len(held.thumbnails) // 2]
         held.thumbnails.clear()
@@ -123,7 +125,7 @@ def film_documents(
     parameters: Mapping[str, Any],
     resources: Resources,
     cover: bytes | None,
-    told: Told,
+    describer: Describer,
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what of the video is missing from them.
 
@@ -134,7 +136,7 @@ def film_documents(
         parameters: as the extractor was given them.
         resources: of the process.
         cover: a JPEG to show for every segment instead of its own picture.
-        told: asks about each segment, and fills in its document later.
+        describer: asks about each segment, and fills in its document later.
 
     Raises:
         MediaFault: the video gives nothing.
@@ -143,7 +145,7 @@ def film_documents(
         sound, heard = _listen(path, media, parameters, resources)
         film, segmenter = Film(media), _segmenter(sound, parameters)
         thumbnails = parameters["enable_thumbnails"] and cover is None
-        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails, told=told, heard=heard)
+        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails, describer=describer, heard=heard)
         reader = FilmReader(resources, wanted=parameters["run_ocr"])
         segments = _watch(film, segmenter, eye, reader, resources.media)
     width, height = film.size

@@ -9,9 +9,9 @@ import structlog
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.losses import without
+from prismhouse.engine.extractors.ocr import Spread, merged, read_lines
 from prismhouse.engine.extractors.port import FloatArray, RowFailure
 from prismhouse.engine.extractors.speech import speech_vector
-from prismhouse.engine.extractors.writing import Spread, merged, read_lines
 from prismhouse.kit.errors import WarehouseError
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from prismhouse.engine.extractors.course.code_like import guessed_language, looks_like_code
+from prismhouse.engine.extractors.course.documents import Unit, pictured
 from prismhouse.engine.extractors.course.laid_out import laid_out
 from prismhouse.engine.extractors.course.plan import Planner, Span
-from prismhouse.engine.extractors.course.unit import Unit, pictured
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.losses import lost, lost_of_film
 from prismhouse.engine.extractors.pictures import look_at
 from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments
 from prismhouse.engine.extractors.speech import Heard, heard_in
-from prismhouse.engine.extractors.worded import mean_vector
+from prismhouse.engine.extractors.text_vectors import mean_vector
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import Speech, Word, WritingModel
 from prismhouse.engine.inference.registry import CONSE, PP_OCR

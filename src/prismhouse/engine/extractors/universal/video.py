@@ -15,9 +15,9 @@ from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.extractors.segments import Segment, Segmenter, every, spans
 from prismhouse.engine.extractors.speech import Heard, heard_in, transcribe
-from prismhouse.engine.extractors.universal.made import Draft, Made
-from prismhouse.engine.extractors.universal.telling import spread
-from prismhouse.engine.extractors.worded import mean_vector
+from prismhouse.engine.extractors.text_vectors import mean_vector
+from prismhouse.engine.extractors.universal.description import spread
+from prismhouse.engine.extractors.universal.documents import Draft, Made
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.container import Media, opened
 from prismhouse.engine.media.film import Film

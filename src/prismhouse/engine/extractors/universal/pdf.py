@@ -1,0 +1,54 @@
+"""A PDF becomes a document for each page."""
+
+from __future__ import annotations
+
+from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure, page_picture
+from prismhouse.engine.extractors.pictures import look_at
+from prismhouse.engine.extractors.port import Part
+from prismhouse.engine.extractors.universal.documents import Draft, Made
+from prismhouse.engine.extractors.universal.image import written
+from prismhouse.engine.inference.registry import CONSE
+from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.image import thumbnail
+from prismhouse.engine.media.pdf import Pdf
+from prismhouse.engine.media.text import storable
+
+__all__ = ["of_pdf"]
+
+_WRITTEN_CHARACTERS = 8
+"""A page with less in its text layer is a scan that was stamped, or a picture."""
+
+_OCR_DPI = 150
+
+
+def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool, show: bool) -> Made:
+    """Return a document for each page; a bad page spares the others. Raise MediaFault for a bad file."""
+    made = Made()
+    with opened_part(part, resources) as pdf:
+        count = min(pdf.pages - pdf.dropped, most_pages)
+        made.drop("pages", MOST_PAGES, pdf.pages - count)
+        for number in range(1, count + 1):
+            try:
+                made.drafts.append(_page(pdf, number, resources, read=read, show=show))
+            except MediaFault as fault:
+                made.failures.append(page_failure(fault, number))
+                if fault.code == "pdf_too_slow":
+                    made.drop("pages", UNREAD_PAGES, count - number)
+                    break
+    return made
+
+
+def _page(pdf: Pdf, number: int, resources: Resources, *, read: bool, show: bool) -> Draft:
+    with pdf.page(number) as page:
+        text = storable("\n".join(line.text for line in page.lines()))
+    fields = {"modality": "document", "segment_index": 0, "segment_total": pdf.pages, "page_number": number}
+    if len(text) >= _WRITTEN_CHARACTERS:
+        return Draft(fields=fields, text=text)
+    image = page_picture(pdf, number, _OCR_DPI).image
+    text = (written(image, resources) if read else "") or text
+    if len(text) >= _WRITTEN_CHARACTERS:
+        return Draft(fields=fields, text=text)
+    ((vectors, labels),) = look_at([image], resources)
+    shown = (thumbnail(image),) if show else ()
+    return Draft(fields={**fields, "labels": labels}, text=text, picture=vectors[CONSE], shown=shown)
