@@ -14,6 +14,7 @@ from pydantic import Field
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.files import file_of
 from prismhouse.engine.extractors.losses import lost_of_sound
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.port import (
     ExtractedDocument,
@@ -22,13 +23,12 @@ from prismhouse.engine.extractors.port import (
     Row,
     RowFailure,
     RowResult,
-    VectorOutput,
 )
 from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.segments import check_segments
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import YAMNET, all_models, check_installed
+from prismhouse.engine.inference.registry import YAMNET, check_installed
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.sound import Sound, read_sound
@@ -164,16 +164,7 @@ _RECORD = ExtractorRecord(
     parameter_schema=AudioParameters.model_json_schema(),
     default_parameters=AudioParameters().model_dump(mode="json"),
     input_types={"audio": ("audio",), "video": ("video",)},
-    vector_outputs=(
-        VectorOutput(
-            name=YAMNET,
-            storage_name=f"{_NAME}_{_VERSION}_embedding",
-            dimensions=all_models()[YAMNET].dimensions,
-            distance="cosine",
-            model=YAMNET,
-            query_modalities=("vector",),
-        ),
-    ),
+    vector_outputs=(vector_output(YAMNET, f"{_NAME}_{_VERSION}_embedding", queries=("vector",)),),
     position_fields=("segment_index",),
     costs=priced(2, "moderate", {"extraction": 3}),
     example_usage={"feature_extractor_name": _NAME, "version": _VERSION, "input_mappings": {"audio": "recording"}},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.pictures import jpeg_file
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray
 from prismhouse.engine.extractors.text_vectors import TextVector, text_vectors
 from prismhouse.engine.inference.registry import CONSE, MINILM
@@ -83,11 +84,4 @@ def _document(unit: Unit, words: TextVector, code: TextVector) -> ExtractedDocum
 
 def pictured(jpeg: bytes) -> Artifact:
     """Return a JPEG as the thumbnail of a unit."""
-    return Artifact(
-        field="thumbnail",
-        role="thumbnail",
-        type="image",
-        data=jpeg,
-        content_type="image/jpeg",
-        filename="thumbnail.jpg",
-    )
+    return jpeg_file("thumbnail", jpeg)

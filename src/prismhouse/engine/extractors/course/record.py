@@ -9,10 +9,11 @@ from prismhouse.engine.extractors.course.documents import CODE
 from prismhouse.engine.extractors.course.extract import CourseExtractor
 from prismhouse.engine.extractors.course.parameters import CourseParameters
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.pages import BOX_FIELD
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.extractors.schemas import field_schema
-from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
+from prismhouse.engine.inference.registry import CONSE, MINILM, check_installed
 from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION"]
@@ -62,16 +63,8 @@ def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
     made: list[VectorOutput] = []
     for switch, name, model, field, queries in wanted:
         if parameters[switch]:
-            output = VectorOutput(
-                name=name,
-                storage_name=f"{_NAME}_{_VERSION}_{field}_embedding",
-                dimensions=all_models()[model].dimensions,
-                distance="cosine",
-                model=model,
-                query_modalities=queries,
-                primary=not made,
-            )
-            made.append(output)
+            storage_name = f"{_NAME}_{_VERSION}_{field}_embedding"
+            made.append(vector_output(model, storage_name, name=name, queries=queries, primary=not made))
     return tuple(made)
 
 

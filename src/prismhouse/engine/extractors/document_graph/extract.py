@@ -13,6 +13,7 @@ from prismhouse.engine.extractors.document_graph.blocks import Block
 from prismhouse.engine.extractors.document_graph.correction import Corrector, corrector_of, texts_of
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
 from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, box_field, opened_part, page_failure
+from prismhouse.engine.extractors.pictures import jpeg_file
 from prismhouse.engine.extractors.port import (
     Artifact,
     ErrorType,
@@ -143,13 +144,13 @@ class DocumentGraphExtractor:
     def _whole(self, page: ReadPage) -> tuple[Artifact, ...]:
         if page.image is None or not self._shows("full_page"):
             return ()
-        return (_artifact("thumbnail_url", "thumbnail", self._small(page.image, page.scale), "page.jpg"),)
+        return (jpeg_file("thumbnail_url", self._small(page.image, page.scale), filename="page.jpg"),)
 
     def _segment(self, page: ReadPage, block: Block) -> tuple[Artifact, ...]:
         if page.image is None or not self._shows("segment"):
             return ()
         cut = self._small(segment_of(page, block), page.scale)
-        return (_artifact("segment_thumbnail_url", "segment_thumbnail", cut, "segment.jpg"),)
+        return (jpeg_file("segment_thumbnail_url", cut, role="segment_thumbnail", filename="segment.jpg"),)
 
     def _shows(self, mode: str) -> bool:
         return bool(self.parameters["generate_thumbnails"]) and self.parameters["thumbnail_mode"] in (mode, "both")
@@ -181,7 +182,3 @@ def _fields(block: Block, text: str) -> dict[str, Any]:
         "overall_confidence": confidence,
         "confidence_tag": next(grade for least, grade in _GRADES if confidence >= least),
     }
-
-
-def _artifact(name: str, role: str, data: bytes, filename: str) -> Artifact:
-    return Artifact(field=name, role=role, type="image", data=data, content_type="image/jpeg", filename=filename)

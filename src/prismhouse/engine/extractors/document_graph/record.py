@@ -9,10 +9,11 @@ from prismhouse.engine.extractors.definition import Definition, Resources, price
 from prismhouse.engine.extractors.document_graph.correction import check_corrector
 from prismhouse.engine.extractors.document_graph.extract import DocumentGraphExtractor
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.pages import BOX_FIELD
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.extractors.schemas import field_schema
-from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, check_installed, entry
+from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, check_installed
 
 __all__ = ["DEFINITION"]
 
@@ -46,16 +47,7 @@ _OUTPUT_SCHEMA = {
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
     if not parameters["run_text_embedding"]:
         return ()
-    model = entry(parameters.get("embedding_model") or MINILM)
-    return (
-        VectorOutput(
-            name=model.name,
-            storage_name="document_graph_extractor_v1_text_embedding",
-            dimensions=model.dimensions,
-            distance="cosine",
-            model=model.name,
-        ),
-    )
+    return (vector_output(parameters.get("embedding_model") or MINILM, "document_graph_extractor_v1_text_embedding"),)
 
 
 _RECORD = ExtractorRecord(

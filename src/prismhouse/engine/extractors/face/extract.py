@@ -17,6 +17,7 @@ from prismhouse.engine.extractors.face.known import Known
 from prismhouse.engine.extractors.face.quality import quality_of
 from prismhouse.engine.extractors.face.views import Reading, View, of_image, of_pdf, of_video
 from prismhouse.engine.extractors.pages import is_pdf
+from prismhouse.engine.extractors.pictures import jpeg_file
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Row, RowResult
 from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.segments import check_segments
@@ -140,7 +141,7 @@ class FaceExtractor:
         return new
 
     def _of_face(self, view: View, one: _Found, spent: Mapping[str, Any]) -> ExtractedDocument:
-        files = [_file("face_crop_url", "thumbnail", "face.jpg", _crop(view.image, one.face))]
+        files = [jpeg_file("face_crop_url", _crop(view.image, one.face), filename="face.jpg")]
         return ExtractedDocument(
             position=(*_key(view), one.index),
             fields={**_place(view), **self._told(one), **spent},
@@ -176,7 +177,7 @@ class FaceExtractor:
 
     def _shown(self, view: View) -> Iterator[Artifact]:
         if self.parameters["include_source_frame_thumbnail"]:
-            yield _file("source_frame_thumbnail", "thumbnail", "frame.jpg", thumbnail(view.image))
+            yield jpeg_file("source_frame_thumbnail", thumbnail(view.image), filename="frame.jpg")
 
 
 def _rate(one: _Found) -> float:
@@ -217,7 +218,3 @@ def _jpeg(image: Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_CROP_QUALITY)
     return buffer.getvalue()
-
-
-def _file(field: str, role: str, name: str, data: bytes) -> Artifact:
-    return Artifact(field=field, role=role, type="image", data=data, content_type="image/jpeg", filename=name)

@@ -8,9 +8,10 @@ from typing import Any
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.face.extract import FaceExtractor
 from prismhouse.engine.extractors.face.parameters import FaceParameters
-from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.models import vector_output
+from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.engine.extractors.schemas import field_schema
-from prismhouse.engine.inference.registry import FACES, all_models, check_installed
+from prismhouse.engine.inference.registry import FACES, check_installed
 
 __all__ = ["DEFINITION"]
 
@@ -82,16 +83,7 @@ _RECORD = ExtractorRecord(
     parameter_schema=FaceParameters.model_json_schema(),
     default_parameters=FaceParameters().model_dump(mode="json"),
     input_types={"image": ("image", "pdf"), "video": ("video",), "video_frame": ("image",), "pdf": ("pdf",)},
-    vector_outputs=(
-        VectorOutput(
-            name=FACES,
-            storage_name=f"{_NAME}_{_VERSION}_embedding",
-            dimensions=all_models()[FACES].dimensions,
-            distance="cosine",
-            model=FACES,
-            query_modalities=("image",),
-        ),
-    ),
+    vector_outputs=(vector_output(FACES, f"{_NAME}_{_VERSION}_embedding", queries=("image",)),),
     position_fields=("frame_number", "page_number", "face_index"),
     costs=priced(2, "moderate", {"image": 5, "face": 5}),
     example_usage={

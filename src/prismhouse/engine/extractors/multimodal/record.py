@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.multimodal.description import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
 from prismhouse.engine.extractors.multimodal.ocr import OCR_OUTPUT
@@ -14,7 +15,7 @@ from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, joint_model, v
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
 from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.speech import speech_model
-from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, all_models, check_installed
+from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, check_installed
 from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION", "DEFINITION_V2"]
@@ -84,15 +85,7 @@ def _configured(version: str, parameters: Mapping[str, Any]) -> tuple[VectorOutp
 
 
 def _of_words(name: str, storage_name: str) -> VectorOutput:
-    return VectorOutput(
-        name=name,
-        storage_name=storage_name,
-        dimensions=all_models()[MINILM].dimensions,
-        distance="cosine",
-        model=MINILM,
-        query_modalities=("text",),
-        primary=False,
-    )
+    return vector_output(MINILM, storage_name, name=name, primary=False)
 
 
 def _check(parameters: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from prismhouse.engine.extractors.losses import lost_of_film, lost_of_sound
 from prismhouse.engine.extractors.multimodal.description import Describer, pictures_of
 from prismhouse.engine.extractors.multimodal.ocr import FilmReader, Written
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
-from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, look_at
-from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, jpeg_file, look_at
+from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
 from prismhouse.engine.extractors.speech import (
     Heard,
@@ -268,7 +268,7 @@ def _document(
         position=(fields["modality"], segment.start, segment.end),
         fields=looked.fields,
         vectors=vectors,
-        artifacts=(_thumbnail(jpeg),) if jpeg else (),
+        artifacts=(jpeg_file("thumbnail_url", jpeg),) if jpeg else (),
         sources={"source_video_url": part.blob_id} if part.blob_id else {},
     )
 
@@ -276,14 +276,3 @@ def _document(
 def _unit(total: FloatArray) -> FloatArray:
     norm = float(np.linalg.norm(total))
     return (total / norm).astype(np.float32) if norm > 0 else total
-
-
-def _thumbnail(jpeg: bytes) -> Artifact:
-    return Artifact(
-        field="thumbnail_url",
-        role="thumbnail",
-        type="image",
-        data=jpeg,
-        content_type="image/jpeg",
-        filename="thumbnail.jpg",
-    )

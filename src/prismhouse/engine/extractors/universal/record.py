@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.pictures import PICTURE_FIELDS
-from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.port import ExtractorRecord
 from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.universal.extract import UniversalExtractor
 from prismhouse.engine.extractors.universal.parameters import UniversalParameters
-from prismhouse.engine.inference.registry import CONSE, PP_OCR, WHISPER_BASE, all_models, check_installed
+from prismhouse.engine.inference.registry import CONSE, PP_OCR, WHISPER_BASE, check_installed
 
 __all__ = ["DEFINITION"]
 
@@ -53,16 +54,7 @@ _RECORD = ExtractorRecord(
     parameter_schema=UniversalParameters.model_json_schema(),
     default_parameters=UniversalParameters().model_dump(mode="json"),
     input_types={"content": ("any",)},
-    vector_outputs=(
-        VectorOutput(
-            name=CONSE,
-            storage_name="universal_extractor_v1_embedding",
-            dimensions=all_models()[CONSE].dimensions,
-            distance="cosine",
-            model=CONSE,
-            query_modalities=("text", "image"),
-        ),
-    ),
+    vector_outputs=(vector_output(CONSE, "universal_extractor_v1_embedding", queries=("text", "image")),),
     position_fields=("segment_index", "page_number"),
     type_mode="multimodal",
     costs=priced(3, "complex", {"image": 15}),
