@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.films import SLIDE_SECONDS, TICKER
-from prismhouse.engine.extractors.worded import portions
+from prismhouse.engine.extractors.text_vectors import portions
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import (
     CONSE,

@@ -126,14 +126,12 @@ def test_an_animation_is_read(folder: str, tmp_path: Path) -> None:
 
 
 def test_few_pictures_are_read_and_each_is_decoded_once(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prismhouse.engine.extractors.multimodal import reading
+    from prismhouse.engine.extractors.multimodal import ocr
     from prismhouse.engine.media.film import Film
 
     read, decoded = [], []
-    real, frames = reading.read_lines, Film._decoded
-    monkeypatch.setattr(
-        reading, "read_lines", lambda image, resources: read.append(image.size) or real(image, resources)
-    )
+    real, frames = ocr.read_lines, Film._decoded
+    monkeypatch.setattr(ocr, "read_lines", lambda image, resources: read.append(image.size) or real(image, resources))
 
     def counted(self: Film) -> Any:
         for frame in frames(self):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prismhouse.engine.extractors.course.parts import parts_of
 from prismhouse.engine.extractors.course.plan import Planner, Span
-from prismhouse.engine.extractors.worded import portions
+from prismhouse.engine.extractors.text_vectors import portions
 
 _LINES = st.sampled_from(
     ["", "def f():", "    return 1", "class A:", "    def g(self):", "        pass", "# words", "x = (", ")", "@d", "}"]

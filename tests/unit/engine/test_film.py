@@ -145,6 +145,19 @@ def test_noise_in_the_middle_is_counted(tmp_path: Path) -> None:
     assert read.damaged > 0
 
 
+def test_sound_that_seems_to_change_its_channels_is_counted_when_packets_are_noise(tmp_path: Path) -> None:
+    data = bytearray(BUNNY.read_bytes())
+    data[500_000:560_000] = b"\xa5" * 60_000
+    path = tmp_path / "noise.mp4"
+    path.write_bytes(data)
+
+    with opened(path, "video", MediaLimits(), threads=1) as media:
+        sound = read_sound(media)
+
+    assert sound.damaged > 0
+    assert sound.seconds > 3
+
+
 @pytest.mark.parametrize(
     ("limits", "code"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prismhouse.engine.extractors.writing import merged
+from prismhouse.engine.extractors.ocr import merged
 
 
 @pytest.mark.parametrize(

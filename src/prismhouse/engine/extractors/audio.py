@@ -13,24 +13,24 @@ from pydantic import Field
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.losses import lost_of_sound
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.port import (
-    ErrorType,
     ExtractedDocument,
     ExtractorRecord,
     Part,
     Row,
     RowFailure,
     RowResult,
-    VectorOutput,
 )
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.segments import check_segments
 from prismhouse.engine.inference.loaded import loaded
-from prismhouse.engine.inference.registry import YAMNET, all_models, check_installed
+from prismhouse.engine.inference.registry import YAMNET, check_installed
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.container import opened
-from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.sound import Sound, read_sound
 
 __all__ = ["DEFINITION", "AudioParameters"]
@@ -60,7 +60,7 @@ class _AudioExtractor:
     resources: Resources
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [result for row in rows for result in guarded([row], lambda some: [self._row(one) for one in some])]
+        return one_by_one(rows, self._row)
 
     def _row(self, row: Row) -> RowResult:
         documents: list[ExtractedDocument] = []
@@ -68,11 +68,8 @@ class _AudioExtractor:
         dropped = 0
         for kind in ("audio", "video"):
             for part in parts(row, kind):
-                try:
+                with spared(row, failures):
                     made, left, missing = self._heard(part, kind, first=len(documents))
-                except (MediaFault, OSError, MemoryError) as error:
-                    failures.append(failure_of(row, error, "decode"))
-                else:
                     documents += made
                     failures += missing
                     dropped += left
@@ -88,12 +85,7 @@ class _AudioExtractor:
         heard = [start for start in starts if start < self.parameters["max_audio_length_sec"]]
         check_segments(first + len(heard), self.resources.media)
         documents = [self._window(sound, kind, start, number) for number, start in enumerate(heard, first)]
-        lost = []
-        if sound.damaged:
-            message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
-            kind_of_error = ErrorType.PERMANENT
-            lost = [RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind_of_error)]
-        return documents, len(starts) - len(heard), lost
+        return documents, len(starts) - len(heard), lost_of_sound(sound)
 
     def _starts(self, seconds: float) -> list[float]:
         """Return where windows begin: the last one reaches the end, and none begins behind it."""
@@ -143,21 +135,21 @@ _RECORD = ExtractorRecord(
     input_schema={
         "type": "object",
         "properties": {
-            "audio": {"type": "string", "description": "A stored sound."},
-            "video": {"type": "string", "description": "A stored video; its sound is meant."},
+            "audio": field_schema("string", "A stored sound."),
+            "video": field_schema("string", "A stored video; its sound is meant."),
         },
     },
     output_schema={
         "type": "object",
         "properties": {
-            "segment_index": {"type": "integer", "description": "Number of the window, from 0."},
-            "start_time_sec": {"type": "number", "description": "Where it begins."},
-            "end_time_sec": {"type": "number", "description": "Where it ends."},
-            "duration_sec": {"type": "number", "description": "How long it is."},
-            "total_duration_sec": {"type": "number", "description": "How long the sound is."},
-            "sample_rate": {"type": "integer", "description": "Samples a second that the model was given."},
-            "audio_source_type": {"type": "string", "description": "audio or video."},
-            "embedding_model": {"type": "string", "description": "The model that made the vector."},
+            "segment_index": field_schema("integer", "Number of the window, from 0."),
+            "start_time_sec": field_schema("number", "Where it begins."),
+            "end_time_sec": field_schema("number", "Where it ends."),
+            "duration_sec": field_schema("number", "How long it is."),
+            "total_duration_sec": field_schema("number", "How long the sound is."),
+            "sample_rate": field_schema("integer", "Samples a second that the model was given."),
+            "audio_source_type": field_schema("string", "audio or video."),
+            "embedding_model": field_schema("string", "The model that made the vector."),
             "labels": {
                 "type": "array",
                 "description": "The likeliest of 521 AudioSet labels, likeliest first.",
@@ -166,22 +158,13 @@ _RECORD = ExtractorRecord(
                     "properties": {"label": {"type": "string"}, "confidence": {"type": "number"}},
                 },
             },
-            "processing_time_ms": {"type": "number", "description": "Time spent on the window."},
+            "processing_time_ms": field_schema("number", "Time spent on the window."),
         },
     },
     parameter_schema=AudioParameters.model_json_schema(),
     default_parameters=AudioParameters().model_dump(mode="json"),
     input_types={"audio": ("audio",), "video": ("video",)},
-    vector_outputs=(
-        VectorOutput(
-            name=YAMNET,
-            storage_name=f"{_NAME}_{_VERSION}_embedding",
-            dimensions=all_models()[YAMNET].dimensions,
-            distance="cosine",
-            model=YAMNET,
-            query_modalities=("vector",),
-        ),
-    ),
+    vector_outputs=(vector_output(YAMNET, f"{_NAME}_{_VERSION}_embedding", queries=("vector",)),),
     position_fields=("segment_index",),
     costs=priced(2, "moderate", {"extraction": 3}),
     example_usage={"feature_extractor_name": _NAME, "version": _VERSION, "input_mappings": {"audio": "recording"}},

@@ -1,11 +1,12 @@
-"""Which model makes the vectors of an extractor: the one that is named, else the default of the file of models."""
+"""Which model makes the vectors of an extractor (the one that is named, else the default), and what they are."""
 
 from __future__ import annotations
 
+from prismhouse.engine.extractors.port import VectorOutput
 from prismhouse.engine.inference.lent import lent_entries
 from prismhouse.engine.inference.registry import all_models, default_model, entry
 
-__all__ = ["SENT_DIMENSIONS", "check_dimensions", "chosen_model"]
+__all__ = ["SENT_DIMENSIONS", "check_dimensions", "chosen_model", "vector_output"]
 
 SENT_DIMENSIONS = 3072
 """What clients send as the length of vectors where nothing was chosen."""
@@ -37,3 +38,23 @@ def check_dimensions(given: int, model: str) -> None:
             f"output_dimensionality: {model} makes vectors of {made} dimensions, and they lose their meaning when they"
             f" are cut. Leave it out or set it to {made}."
         )
+
+
+def vector_output(
+    model: str,
+    storage_name: str,
+    *,
+    name: str | None = None,
+    queries: tuple[str, ...] = ("text",),
+    primary: bool = True,
+) -> VectorOutput:
+    """Return the vector that a model makes, compared by cosine; it has the model's name unless another is given."""
+    return VectorOutput(
+        name=name or model,
+        storage_name=storage_name,
+        dimensions=entry(model).dimensions,
+        distance="cosine",
+        model=model,
+        query_modalities=queries,
+        primary=primary,
+    )

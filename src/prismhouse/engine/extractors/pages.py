@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
@@ -11,10 +12,20 @@ from prismhouse.engine.extractors.port import ErrorType, Part, RowFailure
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture
-from prismhouse.engine.media.pdf import Pdf, opened_pdf
+from prismhouse.engine.media.pdf import Box, Pdf, opened_pdf
 from prismhouse.engine.media.sniff import sniff
 
-__all__ = ["MOST_PAGES", "SCREEN_DPI", "UNREAD_PAGES", "is_pdf", "opened_part", "page_failure", "page_picture"]
+__all__ = [
+    "BOX_FIELD",
+    "MOST_PAGES",
+    "SCREEN_DPI",
+    "UNREAD_PAGES",
+    "box_field",
+    "is_pdf",
+    "opened_part",
+    "page_failure",
+    "page_picture",
+]
 
 MOST_PAGES = "max_document_pages_cap"
 """Reason for which pages over the limit are left out."""
@@ -23,6 +34,14 @@ UNREAD_PAGES = "page_processing_failure"
 """Reason for which pages are left out after the one that took too long."""
 
 SCREEN_DPI = 96
+
+BOX_FIELD: Mapping[str, Any] = {
+    "type": "object",
+    "description": "Where it is: x1, y1, x2, y2 in points from the upper left corner of the page.",
+    "properties": {name: {"type": "number"} for name in ("x1", "y1", "x2", "y2")},
+}
+"""The schema of what `box_field` gives."""
+
 _HEAD_BYTES = 8192
 
 
@@ -63,3 +82,9 @@ def page_failure(fault: MediaFault, number: int) -> RowFailure:
     """Return that a page gave nothing, and why."""
     message = fault.message if fault.message.startswith("Page ") else f"Page {number}: {fault.message}"
     return RowFailure(stage="decode", code=fault.code, message=message, error_type=ErrorType.PERMANENT)
+
+
+def box_field(box: Box) -> dict[str, float]:
+    """Return a place on a page as documents tell it."""
+    left, top, right, bottom = (round(side, 2) for side in box)
+    return {"x1": left, "y1": top, "x2": right, "y2": bottom}

@@ -23,7 +23,8 @@ from prismhouse.engine.extractors.port import (
     RowResult,
     VectorOutput,
 )
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, read_bytes, settled, spared
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.sniff import sniff
 from prismhouse.engine.media.text import decode_text
@@ -91,22 +92,20 @@ class _PassthroughExtractor:
     parameters: Mapping[str, Any]
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
-        return guarded(rows, lambda some: [self._extract(row) for row in some])
+        return one_by_one(rows, self._row)
 
-    def _extract(self, row: Row) -> RowResult:
+    def _row(self, row: Row) -> RowResult:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         given = parts(row, "content")
         for part in [*given, *(part for part in parts(row, "data") if part not in given)]:
-            try:
+            with spared(row, failures, "read"):
                 if self.parameters["vector_fields"]:
                     made, bad = _rows_of_file(part, self.parameters["vector_fields"])
                     documents += made
                     failures += bad
                 else:
                     documents.append(self._document(part))
-            except (MediaFault, OSError, MemoryError) as error:
-                failures.append(failure_of(row, error, "read"))
         return settled(row, documents, failures, empty="There is no content.")
 
     def _document(self, part: Part) -> ExtractedDocument:
@@ -207,19 +206,19 @@ _RECORD = ExtractorRecord(
     input_schema={
         "type": "object",
         "properties": {
-            "content": {"type": "string", "description": "Any file or value."},
-            "data": {"type": "string", "description": "The same, under another name."},
+            "content": field_schema("string", "Any file or value."),
+            "data": field_schema("string", "The same, under another name."),
         },
     },
     output_schema={
         "type": "object",
         "properties": {
-            "content_url": {"type": "string", "description": "Where the file is."},
-            "content_type": {"type": "string", "description": "Its MIME type."},
-            "content": {"type": "string", "description": "The value itself, when it is not a file."},
-            "size_bytes": {"type": "integer", "description": "Its size in bytes."},
-            "metadata": {"type": "object", "description": "File name, blob id and type."},
-            "row_index": {"type": "integer", "description": "Line of the file the row stood in, from 0."},
+            "content_url": field_schema("string", "Where the file is."),
+            "content_type": field_schema("string", "Its MIME type."),
+            "content": field_schema("string", "The value itself, when it is not a file."),
+            "size_bytes": field_schema("integer", "Its size in bytes."),
+            "metadata": field_schema("object", "File name, blob id and type."),
+            "row_index": field_schema("integer", "Line of the file the row stood in, from 0."),
         },
     },
     parameter_schema=PassthroughParameters.model_json_schema(),

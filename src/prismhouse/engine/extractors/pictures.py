@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, VectorOutput
 from prismhouse.engine.extractors.rows import read_bytes
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.inference.efficientnet import EfficientNet
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import ImageModel
-from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, all_models, entry
+from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import Picture, decode_image, thumbnail
 from prismhouse.engine.media.sniff import sniff
@@ -23,6 +25,7 @@ __all__ = [
     "DECODED_AT_ONCE",
     "PICTURE_FIELDS",
     "joint_model",
+    "jpeg_file",
     "look",
     "look_at",
     "picture_fields",
@@ -44,25 +47,9 @@ def joint_model(parameters: Mapping[str, Any]) -> str:
 
 def visual_outputs(primary_storage: str, visual_storage: str, joint: str = CONSE) -> tuple[VectorOutput, ...]:
     """Return the vector in the text space, which texts and images can query, and the visual one for images."""
-    models = all_models()
     return (
-        VectorOutput(
-            name=joint,
-            storage_name=primary_storage,
-            dimensions=entry(joint).dimensions,
-            distance="cosine",
-            model=joint,
-            query_modalities=("text", "image"),
-        ),
-        VectorOutput(
-            name=EFFICIENTNET,
-            storage_name=visual_storage,
-            dimensions=models[EFFICIENTNET].dimensions,
-            distance="cosine",
-            model=EFFICIENTNET,
-            query_modalities=("image",),
-            primary=False,
-        ),
+        vector_output(joint, primary_storage, queries=("text", "image")),
+        vector_output(EFFICIENTNET, visual_storage, queries=("image",), primary=False),
     )
 
 
@@ -126,35 +113,32 @@ def picture_fields(picture: Picture, labels: list[dict[str, Any]]) -> dict[str, 
     return {"width": picture.width, "height": picture.height, "format": picture.format, "labels": labels}
 
 
+def jpeg_file(field: str, data: bytes, *, role: str = "thumbnail", filename: str = "thumbnail.jpg") -> Artifact:
+    """Return a JPEG as a file of a document, whose URL comes into a field."""
+    return Artifact(field=field, role=role, type="image", data=data, content_type="image/jpeg", filename=filename)
+
+
 def shown(picture: Picture) -> Artifact:
     """Return the thumbnail as an artifact."""
-    return Artifact(
-        field="thumbnail_url",
-        role="thumbnail",
-        type="image",
-        data=thumbnail(picture.image),
-        content_type="image/jpeg",
-        filename="thumbnail.jpg",
-    )
+    return jpeg_file("thumbnail_url", thumbnail(picture.image))
 
 
 PICTURE_FIELDS: Mapping[str, Any] = {
-    "width": {"type": "integer", "description": "Width in pixels, as a viewer shows it."},
-    "height": {"type": "integer", "description": "Height in pixels, as a viewer shows it."},
-    "format": {
-        "type": "string",
-        "description": "File format, such as JPEG; PDF for a page, whose size is that at 96 dots per inch.",
-    },
+    "width": field_schema("integer", "Width in pixels, as a viewer shows it."),
+    "height": field_schema("integer", "Height in pixels, as a viewer shows it."),
+    "format": field_schema(
+        "string", "File format, such as JPEG; PDF for a page, whose size is that at 96 dots per inch."
+    ),
     "labels": {
         "type": "array",
         "description": "The likeliest of 1000 ImageNet labels, likeliest first.",
         "items": {
             "type": "object",
             "properties": {
-                "label": {"type": "string", "description": "Name of the label."},
-                "confidence": {"type": "number", "description": "Probability, 0 to 1."},
+                "label": field_schema("string", "Name of the label."),
+                "confidence": field_schema("number", "Probability, 0 to 1."),
             },
         },
     },
-    "thumbnail_url": {"type": "string", "description": "JPEG of at most 640 pixels."},
+    "thumbnail_url": field_schema("string", "JPEG of at most 640 pixels."),
 }

@@ -14,9 +14,9 @@ from pydantic import Field
 from prismhouse.engine.extractors.audio import DEFINITION as SOUNDS_OF
 from prismhouse.engine.extractors.definition import Definition, Resources
 from prismhouse.engine.extractors.face import DEFINITION as FACES_OF
-from prismhouse.engine.extractors.multimodal.speech import said
 from prismhouse.engine.extractors.parameters import Parameters
 from prismhouse.engine.extractors.port import Part, Row
+from prismhouse.engine.extractors.speech import said
 from prismhouse.engine.inference.configured import ConfiguredModels
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import LayoutModel, WritingModel

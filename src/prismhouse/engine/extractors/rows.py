@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -14,7 +15,18 @@ from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.text import decode_text, storable
 from prismhouse.kit.errors import WarehouseError
 
-__all__ = ["failed", "failure_of", "fault_of", "guarded", "parts", "read_bytes", "read_text", "settled"]
+__all__ = [
+    "failed",
+    "failure_of",
+    "fault_of",
+    "guarded",
+    "one_by_one",
+    "parts",
+    "read_bytes",
+    "read_text",
+    "settled",
+    "spared",
+]
 
 _SHOWN_CHARS = 200
 _ADDRESS = re.compile(r"[a-z0-9]+://\S+$", re.IGNORECASE)
@@ -84,6 +96,20 @@ def guarded(rows: Sequence[Row], run: Callable[[Sequence[Row]], list[RowResult]]
             return [failed(rows[0], error)]
         _log.warning("rows are run one by one", rows=len(rows), exc_info=error)
     return [result for row in rows for result in guarded([row], run)]
+
+
+def one_by_one(rows: Sequence[Row], run: Callable[[Row], RowResult]) -> list[RowResult]:
+    """Return what `run` gives for each row; a row that makes it raise fails alone, as `guarded` says."""
+    return [result for row in rows for result in guarded([row], lambda some: [run(one) for one in some])]
+
+
+@contextmanager
+def spared(row: Row, failures: list[RowFailure], stage: str = "decode") -> Iterator[None]:
+    """Note in `failures` that one input of a row cannot be used, so that what comes of the others is kept."""
+    try:
+        yield
+    except (MediaFault, OSError, MemoryError) as error:
+        failures.append(failure_of(row, error, stage))
 
 
 def parts(row: Row, name: str) -> list[Part]:

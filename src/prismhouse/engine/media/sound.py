@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +77,8 @@ def read_sound(media: Media, *, rate: int = SPEECH_RATE, longest: float | None =
 
     if media.audio is None:
         raise MediaFault("no_audio_stream", "The file holds no sound.")
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    resampler_of = partial(av.AudioResampler, format="s16", layout="mono", rate=rate)
+    resampler = resampler_of()
     heard = bytearray()  # grows in place: pieces that are put together at the end would take twice the memory
     damaged, lead = 0, 0.0
     with faults_named("audio"):
@@ -91,7 +93,12 @@ def read_sound(media: Media, *, rate: int = SPEECH_RATE, longest: float | None =
             for frame in frames:
                 if not heard and frame.pts is not None:
                     lead = seconds_of(frame.pts, frame.time_base, media.zero)
-                for made in resampler.resample(frame):
+                try:
+                    resampled = resampler.resample(frame)
+                except ValueError:  # of another rate or other channels: so a stream may go on, or a damaged packet say
+                    resampled, resampler = resampler.resample(None), resampler_of()
+                    resampled += resampler.resample(frame)
+                for made in resampled:
                     heard += made.to_ndarray().data
                 check_duration(len(heard) / _SAMPLE_BYTES / rate, media.limits)
             if longest is not None and lead + len(heard) / _SAMPLE_BYTES / rate >= longest:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from prismhouse.engine.extractors.course.documents import Unit, check_units
 from prismhouse.engine.extractors.course.languages import TEXTS, language_of
 from prismhouse.engine.extractors.course.parts import parts_of, whole
-from prismhouse.engine.extractors.course.unit import Unit, check_units
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.port import ErrorType, RowFailure
 from prismhouse.engine.extractors.splitting import SplitRule, split

@@ -8,15 +8,15 @@ from typing import Any
 
 from prismhouse.engine.extractors.course.code import of_archive
 from prismhouse.engine.extractors.course.cues import subtitles
-from prismhouse.engine.extractors.course.film import of_film
-from prismhouse.engine.extractors.course.paper import of_pdf
+from prismhouse.engine.extractors.course.documents import Unit, documents
 from prismhouse.engine.extractors.course.parameters import PROMPT
-from prismhouse.engine.extractors.course.unit import Unit, documents
+from prismhouse.engine.extractors.course.pdf import of_pdf
+from prismhouse.engine.extractors.course.video import of_film
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.generation import PromptQueue, into
 from prismhouse.engine.extractors.port import Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failed, failure_of, guarded, parts, settled
-from prismhouse.engine.extractors.telling import Teller, into
+from prismhouse.engine.extractors.rows import failed, failure_of, one_by_one, parts, settled
 from prismhouse.engine.inference.port import Prompt, Speech, Style
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.errors import MediaFault
@@ -38,17 +38,13 @@ class CourseExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        teller = Teller(self.resources)
-
-        def run(some: Sequence[Row]) -> list[RowResult]:
-            return [self._row(row, teller) for row in some]
-
-        results = [result for row in rows for result in guarded([row], run)]
+        queue = PromptQueue(self.resources)
+        results = one_by_one(rows, lambda row: self._row(row, queue))
         # The rows are asked about together: answers take seconds. They go into the documents of the results.
-        teller.flush()
+        queue.flush()
         return results
 
-    def _row(self, row: Row, teller: Teller) -> RowResult:
+    def _row(self, row: Row, queue: PromptQueue) -> RowResult:
         try:
             found = _source(row)
             if found is None:
@@ -60,17 +56,17 @@ class CourseExtractor:
                 result = self._paper(row, part) if name == "pdf" else self._code(row, part)
         except (MediaFault, OSError, MemoryError) as error:
             return failed(row, error, "decode")
-        return self._summed_up(result, teller) if self.parameters["enrich_with_llm"] else result
+        return self._summed_up(result, queue) if self.parameters["enrich_with_llm"] else result
 
-    def _summed_up(self, result: RowResult, teller: Teller) -> RowResult:
-        """Return the result with lists that the teller fills when it is flushed."""
+    def _summed_up(self, result: RowResult, queue: PromptQueue) -> RowResult:
+        """Return the result with lists that the queue fills when it is flushed."""
         documents, failures = [*result.documents], [*result.partial_failures]
         for place, document in enumerate(documents):
             told = [str(document.fields[name]) for name in _TOLD if document.fields.get(name)]
             if told:
                 prompt = Prompt(text="\n\n".join(told), instructions=self.parameters["llm_prompt"] or PROMPT)
                 take = into(documents, place, "summary")
-                teller.ask(prompt, _STYLE, feature="summary", take=take, failures=failures)
+                queue.ask(prompt, _STYLE, feature="summary", take=take, failures=failures)
         return replace(result, documents=documents, partial_failures=failures)
 
     def _film(self, row: Row, part: Part) -> RowResult:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prismhouse.engine.extractors.course.documents import CODE
 from prismhouse.engine.extractors.course.extract import CourseExtractor
 from prismhouse.engine.extractors.course.parameters import CourseParameters
-from prismhouse.engine.extractors.course.unit import CODE
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import vector_output
+from prismhouse.engine.extractors.pages import BOX_FIELD
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
-from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
+from prismhouse.engine.extractors.schemas import field_schema
+from prismhouse.engine.inference.registry import CONSE, MINILM, check_installed
 from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION"]
@@ -18,40 +21,34 @@ __all__ = ["DEFINITION"]
 _NAME, _VERSION = "course_content_extractor", "v1"
 
 
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
-
-
 _OUTPUT_SCHEMA = {
     "type": "object",
     "properties": {
-        "doc_type": _field("string", "What it is of: video, pdf or code."),
-        "unit_type": _field(
+        "doc_type": field_schema("string", "What it is of: video, pdf or code."),
+        "unit_type": field_schema(
             "string", "segment or screen of a video; element or page of a PDF; function, class, block, file or text."
         ),
-        "text_content": _field("string", "What is said, or what is written in prose; of code, its comment."),
-        "code_content": _field("string", "The code; of screens and PDFs, what looks like code."),
-        "code_language": _field("string", "Its language: by the file's name, else guessed."),
-        "screen_text": _field("string", "What is written on the screen, each text once."),
-        "title": _field("string", "File and name of code, the heading above in a PDF, the first line of a screen."),
-        "file_path": _field("string", "Path of the file in the archive."),
-        "start_time": _field("number", "Seconds at which the segment begins."),
-        "end_time": _field("number", "Seconds at which it ends."),
-        "segment_index": _field("integer", "Place of the segment in the video, from 0."),
-        "page_number": _field("integer", "Page of the PDF, from 0."),
-        "element_index": _field("integer", "Place on the page, in the segment or in the file, from 0."),
-        "element_type": _field("string", "heading, paragraph, list, table, figure, footer, code; or page."),
-        "bbox": {
-            "type": "object",
-            "description": "Where the element is: x1, y1, x2, y2 in points from the upper left corner of the page.",
-            "properties": {name: {"type": "number"} for name in ("x1", "y1", "x2", "y2")},
-        },
-        "start_line": _field("integer", "First line in the file, from 1."),
-        "end_line": _field("integer", "Last line in the file."),
-        "summary": _field("string", "What a model writes of it; with enrich_with_llm."),
-        "embedding_truncated": _field("boolean", "True when some of the text did not go into a vector."),
-        "source_video_url": _field("string", "The video that the segment is of."),
-        "thumbnail": _field("string", "JPEG of the segment, the screen or the page, at most 640 pixels."),
+        "text_content": field_schema("string", "What is said, or what is written in prose; of code, its comment."),
+        "code_content": field_schema("string", "The code; of screens and PDFs, what looks like code."),
+        "code_language": field_schema("string", "Its language: by the file's name, else guessed."),
+        "screen_text": field_schema("string", "What is written on the screen, each text once."),
+        "title": field_schema(
+            "string", "File and name of code, the heading above in a PDF, the first line of a screen."
+        ),
+        "file_path": field_schema("string", "Path of the file in the archive."),
+        "start_time": field_schema("number", "Seconds at which the segment begins."),
+        "end_time": field_schema("number", "Seconds at which it ends."),
+        "segment_index": field_schema("integer", "Place of the segment in the video, from 0."),
+        "page_number": field_schema("integer", "Page of the PDF, from 0."),
+        "element_index": field_schema("integer", "Place on the page, in the segment or in the file, from 0."),
+        "element_type": field_schema("string", "heading, paragraph, list, table, figure, footer, code; or page."),
+        "bbox": BOX_FIELD,
+        "start_line": field_schema("integer", "First line in the file, from 1."),
+        "end_line": field_schema("integer", "Last line in the file."),
+        "summary": field_schema("string", "What a model writes of it; with enrich_with_llm."),
+        "embedding_truncated": field_schema("boolean", "True when some of the text did not go into a vector."),
+        "source_video_url": field_schema("string", "The video that the segment is of."),
+        "thumbnail": field_schema("string", "JPEG of the segment, the screen or the page, at most 640 pixels."),
     },
 }
 
@@ -66,16 +63,8 @@ def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
     made: list[VectorOutput] = []
     for switch, name, model, field, queries in wanted:
         if parameters[switch]:
-            output = VectorOutput(
-                name=name,
-                storage_name=f"{_NAME}_{_VERSION}_{field}_embedding",
-                dimensions=all_models()[model].dimensions,
-                distance="cosine",
-                model=model,
-                query_modalities=queries,
-                primary=not made,
-            )
-            made.append(output)
+            storage_name = f"{_NAME}_{_VERSION}_{field}_embedding"
+            made.append(vector_output(model, storage_name, name=name, queries=queries, primary=not made))
     return tuple(made)
 
 
@@ -88,10 +77,10 @@ _RECORD = ExtractorRecord(
     input_schema={
         "type": "object",
         "properties": {
-            "video": _field("string", "A stored video."),
-            "srt": _field("string", "Its subtitles, as SRT or VTT."),
-            "pdf": _field("string", "A stored PDF."),
-            "code_archive": _field("string", "A stored ZIP archive of source code."),
+            "video": field_schema("string", "A stored video."),
+            "srt": field_schema("string", "Its subtitles, as SRT or VTT."),
+            "pdf": field_schema("string", "A stored PDF."),
+            "code_archive": field_schema("string", "A stored ZIP archive of source code."),
         },
     },
     output_schema=_OUTPUT_SCHEMA,

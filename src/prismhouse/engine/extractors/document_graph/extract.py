@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block
-from prismhouse.engine.extractors.document_graph.correcting import corrector_of, texts_of
+from prismhouse.engine.extractors.document_graph.correction import Corrector, corrector_of, texts_of
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page, segment_of
-from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, box_field, opened_part, page_failure
+from prismhouse.engine.extractors.pictures import jpeg_file
 from prismhouse.engine.extractors.port import (
     Artifact,
     ErrorType,
@@ -23,11 +24,12 @@ from prismhouse.engine.extractors.port import (
     RowFailure,
     RowResult,
 )
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import TextModel
 from prismhouse.engine.inference.registry import MINILM
 from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.pdf import Pdf
 from prismhouse.engine.media.text import storable
 
 if TYPE_CHECKING:
@@ -42,6 +44,17 @@ _QUALITY = 85
 _LONGEST_SIDE = 2000
 
 
+@dataclass(slots=True)
+class _Made:
+    """What came of a row so far. `dropped` counts the pages that were left out, by reason."""
+
+    documents: list[ExtractedDocument] = field(default_factory=list)
+    failures: list[RowFailure] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    pages: int = 0
+    files: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentGraphExtractor:
     """A document for each block."""
@@ -51,51 +64,43 @@ class DocumentGraphExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], self._extract)]
-
-    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [self._row(row) for row in rows]
+        return one_by_one(rows, self._row)
 
     def _row(self, row: Row) -> RowResult:
-        documents: list[ExtractedDocument] = []
-        failures: list[RowFailure] = []
-        pages = files = 0
-        dropped: Counter[str] = Counter()
+        made = _Made()
         corrector = corrector_of(self.parameters, self.resources)
         for part in parts(row, "pdf"):
-            try:
-                with opened_part(part, self.resources) as pdf:
-                    files += 1
-                    last = pdf.pages - pdf.dropped
-                    dropped[MOST_PAGES] += pdf.dropped
-                    for number in range(1, last + 1):
-                        room = self.resources.media.pdf_blocks - len(documents)
-                        try:
-                            page = read_page(
-                                pdf, number, self.parameters, self.resources, corrects=corrector is not None
-                            )
-                        except MediaFault as fault:
-                            failures.append(page_failure(fault, number))
-                            if fault.code == "pdf_too_slow":
-                                dropped[UNREAD_PAGES] += last - number
-                                break
-                        else:
-                            pages += 1
-                            corrected = {} if corrector is None else corrector.corrected(page, failures, most=room)
-                            documents += self._documents(page, part, pdf.pages, corrected, most=room)
-                            if len(page.blocks) > room:
-                                failures.append(_too_many(self.resources.media.pdf_blocks, number))
-                                dropped[_MOST_BLOCKS] += last - number
-                                break
-            except (MediaFault, OSError) as error:
-                failures.append(failure_of(row, error, "decode"))
-        result = settled(row, documents, failures, empty="There is no PDF, or nothing is written in it.")
-        if not documents:
+            with spared(row, made.failures), opened_part(part, self.resources) as pdf:
+                made.files += 1
+                made.dropped[MOST_PAGES] += pdf.dropped
+                self._read(pdf, part, corrector, made)
+        result = settled(row, made.documents, made.failures, empty="There is no PDF, or nothing is written in it.")
+        if not made.documents:
             return result
-        told = {reason: count for reason, count in dropped.items() if count}
-        return replace(
-            result, dropped={"pages": told} if told else {}, units={"page": float(pages), "extraction": float(files)}
-        )
+        told = {reason: count for reason, count in made.dropped.items() if count}
+        units = {"page": float(made.pages), "extraction": float(made.files)}
+        return replace(result, dropped={"pages": told} if told else {}, units=units)
+
+    def _read(self, pdf: Pdf, part: Part, corrector: Corrector | None, made: _Made) -> None:
+        """Add the blocks of a file, page by page; a bad page spares the others."""
+        last = pdf.pages - pdf.dropped
+        for number in range(1, last + 1):
+            room = self.resources.media.pdf_blocks - len(made.documents)
+            try:
+                page = read_page(pdf, number, self.parameters, self.resources, corrects=corrector is not None)
+            except MediaFault as fault:
+                made.failures.append(page_failure(fault, number))
+                if fault.code == "pdf_too_slow":
+                    made.dropped[UNREAD_PAGES] += last - number
+                    break
+                continue
+            made.pages += 1
+            corrected = {} if corrector is None else corrector.corrected(page, made.failures, most=room)
+            made.documents += self._documents(page, part, pdf.pages, corrected, most=room)
+            if len(page.blocks) > room:
+                made.failures.append(_too_many(self.resources.media.pdf_blocks, number))
+                made.dropped[_MOST_BLOCKS] += last - number
+                break
 
     def _documents(
         self, page: ReadPage, part: Part, pages: int, corrected: Mapping[int, str], *, most: int
@@ -139,13 +144,13 @@ class DocumentGraphExtractor:
     def _whole(self, page: ReadPage) -> tuple[Artifact, ...]:
         if page.image is None or not self._shows("full_page"):
             return ()
-        return (_artifact("thumbnail_url", "thumbnail", self._small(page.image, page.scale), "page.jpg"),)
+        return (jpeg_file("thumbnail_url", self._small(page.image, page.scale), filename="page.jpg"),)
 
     def _segment(self, page: ReadPage, block: Block) -> tuple[Artifact, ...]:
         if page.image is None or not self._shows("segment"):
             return ()
         cut = self._small(segment_of(page, block), page.scale)
-        return (_artifact("segment_thumbnail_url", "segment_thumbnail", cut, "segment.jpg"),)
+        return (jpeg_file("segment_thumbnail_url", cut, role="segment_thumbnail", filename="segment.jpg"),)
 
     def _shows(self, mode: str) -> bool:
         return bool(self.parameters["generate_thumbnails"]) and self.parameters["thumbnail_mode"] in (mode, "both")
@@ -170,15 +175,10 @@ def _too_many(most: int, number: int) -> RowFailure:
 
 def _fields(block: Block, text: str) -> dict[str, Any]:
     confidence = round(block.confidence, 4)
-    left, top, right, bottom = (round(side, 2) for side in block.box)
     return {
         "object_type": block.kind,
         "text_raw": text,
-        "bbox": {"x1": left, "y1": top, "x2": right, "y2": bottom},
+        "bbox": box_field(block.box),
         "overall_confidence": confidence,
         "confidence_tag": next(grade for least, grade in _GRADES if confidence >= least),
     }
-
-
-def _artifact(field: str, role: str, data: bytes, filename: str) -> Artifact:
-    return Artifact(field=field, role=role, type="image", data=data, content_type="image/jpeg", filename=filename)

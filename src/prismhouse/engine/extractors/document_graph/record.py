@@ -6,43 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
-from prismhouse.engine.extractors.document_graph.correcting import check_corrector
+from prismhouse.engine.extractors.document_graph.correction import check_corrector
 from prismhouse.engine.extractors.document_graph.extract import DocumentGraphExtractor
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
+from prismhouse.engine.extractors.models import vector_output
+from prismhouse.engine.extractors.pages import BOX_FIELD
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
-from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, check_installed, entry
+from prismhouse.engine.extractors.schemas import field_schema
+from prismhouse.engine.inference.registry import MINILM, PAGE_LAYOUT, PP_OCR, check_installed
 
 __all__ = ["DEFINITION"]
 
 _NAME, _VERSION = "document_graph_extractor", "v1"
 
 
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
-
-
 _OUTPUT_SCHEMA = {
     "type": "object",
     "properties": {
-        "page_number": _field("integer", "Page of the file, from 1."),
-        "total_pages": _field("integer", "Pages of the file."),
-        "block_index": _field("integer", "Place of the block on its page, as it is read, from 0."),
-        "object_type": _field("string", "paragraph, list, table, figure, header (also a heading) or footer."),
-        "text_raw": _field("string", "The text; rows of a table are lines, their cells parted by bars."),
-        "text_corrected": _field("string", "The text as a model reads it in the picture, where it was uncertain."),
-        "bbox": {
-            "type": "object",
-            "description": "Where the block is: x1, y1, x2, y2 in points from the upper left corner of the page.",
-            "properties": {name: {"type": "number"} for name in ("x1", "y1", "x2", "y2")},
-        },
-        "page_width": _field("number", "Width of the page in points."),
-        "page_height": _field("number", "Height of the page in points."),
-        "overall_confidence": _field("number", "How sure the text is, 0 to 1."),
-        "confidence_tag": _field("string", "A from 0.85, B from 0.70, C from 0.50, else D."),
-        "source_file": _field("string", "Name of the file."),
-        "embedding_truncated": _field("boolean", "True when the text is longer than the model reads."),
-        "thumbnail_url": _field("string", "JPEG of the page."),
-        "segment_thumbnail_url": _field("string", "JPEG of the block."),
+        "page_number": field_schema("integer", "Page of the file, from 1."),
+        "total_pages": field_schema("integer", "Pages of the file."),
+        "block_index": field_schema("integer", "Place of the block on its page, as it is read, from 0."),
+        "object_type": field_schema("string", "paragraph, list, table, figure, header (also a heading) or footer."),
+        "text_raw": field_schema("string", "The text; rows of a table are lines, their cells parted by bars."),
+        "text_corrected": field_schema(
+            "string", "The text as a model reads it in the picture, where it was uncertain."
+        ),
+        "bbox": BOX_FIELD,
+        "page_width": field_schema("number", "Width of the page in points."),
+        "page_height": field_schema("number", "Height of the page in points."),
+        "overall_confidence": field_schema("number", "How sure the text is, 0 to 1."),
+        "confidence_tag": field_schema("string", "A from 0.85, B from 0.70, C from 0.50, else D."),
+        "source_file": field_schema("string", "Name of the file."),
+        "embedding_truncated": field_schema("boolean", "True when the text is longer than the model reads."),
+        "thumbnail_url": field_schema("string", "JPEG of the page."),
+        "segment_thumbnail_url": field_schema("string", "JPEG of the block."),
     },
 }
 
@@ -50,16 +47,7 @@ _OUTPUT_SCHEMA = {
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
     if not parameters["run_text_embedding"]:
         return ()
-    model = entry(parameters.get("embedding_model") or MINILM)
-    return (
-        VectorOutput(
-            name=model.name,
-            storage_name="document_graph_extractor_v1_text_embedding",
-            dimensions=model.dimensions,
-            distance="cosine",
-            model=model.name,
-        ),
-    )
+    return (vector_output(parameters.get("embedding_model") or MINILM, "document_graph_extractor_v1_text_embedding"),)
 
 
 _RECORD = ExtractorRecord(
@@ -70,7 +58,7 @@ _RECORD = ExtractorRecord(
     icon="file-text",
     input_schema={
         "type": "object",
-        "properties": {"pdf": {"type": "string", "description": "A stored PDF."}},
+        "properties": {"pdf": field_schema("string", "A stored PDF.")},
         "required": ["pdf"],
     },
     output_schema=_OUTPUT_SCHEMA,

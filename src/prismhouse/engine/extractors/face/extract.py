@@ -17,13 +17,13 @@ from prismhouse.engine.extractors.face.known import Known
 from prismhouse.engine.extractors.face.quality import quality_of
 from prismhouse.engine.extractors.face.views import Reading, View, of_image, of_pdf, of_video
 from prismhouse.engine.extractors.pages import is_pdf
+from prismhouse.engine.extractors.pictures import jpeg_file
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray, Row, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.segments import check_segments
 from prismhouse.engine.inference.face import Face, FaceModel
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import FACES
-from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import thumbnail
 
 if TYPE_CHECKING:
@@ -57,17 +57,15 @@ class FaceExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], lambda some: [self._row(one) for one in some])]
+        return one_by_one(rows, self._row)
 
     def _row(self, row: Row) -> RowResult:
         reading, numbers = Reading(), Counter[_Key]()
         documents: list[ExtractedDocument] = []
         for views, is_video in self._files(row, reading):
-            try:
+            with spared(row, reading.failures):
                 documents += self._documents(views, reading, numbers, is_video=is_video)
                 check_segments(len(documents), self.resources.media)
-            except (MediaFault, OSError, MemoryError) as error:
-                reading.failures.append(failure_of(row, error, "decode"))
         empty = "No face was found." if reading.views else "There is no image, page or video."
         result = settled(row, documents, reading.failures, empty=empty)
         units = {"image": float(reading.views), "face": float(sum(numbers.values()))}
@@ -143,7 +141,7 @@ class FaceExtractor:
         return new
 
     def _of_face(self, view: View, one: _Found, spent: Mapping[str, Any]) -> ExtractedDocument:
-        files = [_file("face_crop_url", "thumbnail", "face.jpg", _crop(view.image, one.face))]
+        files = [jpeg_file("face_crop_url", _crop(view.image, one.face), filename="face.jpg")]
         return ExtractedDocument(
             position=(*_key(view), one.index),
             fields={**_place(view), **self._told(one), **spent},
@@ -179,7 +177,7 @@ class FaceExtractor:
 
     def _shown(self, view: View) -> Iterator[Artifact]:
         if self.parameters["include_source_frame_thumbnail"]:
-            yield _file("source_frame_thumbnail", "thumbnail", "frame.jpg", thumbnail(view.image))
+            yield jpeg_file("source_frame_thumbnail", thumbnail(view.image), filename="frame.jpg")
 
 
 def _rate(one: _Found) -> float:
@@ -220,7 +218,3 @@ def _jpeg(image: Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_CROP_QUALITY)
     return buffer.getvalue()
-
-
-def _file(field: str, role: str, name: str, data: bytes) -> Artifact:
-    return Artifact(field=field, role=role, type="image", data=data, content_type="image/jpeg", filename=name)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.losses import lost_of_film
 from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure, page_picture
-from prismhouse.engine.extractors.port import ErrorType, Part, RowFailure
+from prismhouse.engine.extractors.port import Part, RowFailure
 from prismhouse.engine.extractors.rows import read_bytes
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.container import opened
@@ -89,13 +90,4 @@ def of_video(part: Part, resources: Resources, parameters: Mapping[str, Any], re
             if frame.time + _EARLY_SECONDS >= due:
                 due = (math.floor((frame.time + _EARLY_SECONDS) * rate) + 1) / rate
                 yield View(image=frame.picture(), frame=frame.number, seconds=frame.time)
-        lost = (
-            (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says."),
-            (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded."),
-        )
-    kind = ErrorType.PERMANENT
-    reading.failures += [
-        RowFailure(stage="decode", code=code, message=f"{message} Upload it again.", error_type=kind)
-        for is_so, code, message in lost
-        if is_so
-    ]
+        reading.failures += lost_of_film(film)

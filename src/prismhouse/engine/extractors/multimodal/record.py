@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import vector_output
+from prismhouse.engine.extractors.multimodal.description import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.multimodal.extract import MultimodalExtractor
+from prismhouse.engine.extractors.multimodal.ocr import OCR_OUTPUT
 from prismhouse.engine.extractors.multimodal.parameters import MultimodalParameters
-from prismhouse.engine.extractors.multimodal.reading import OCR_OUTPUT
-from prismhouse.engine.extractors.multimodal.speech import speech_model
-from prismhouse.engine.extractors.multimodal.telling import DESCRIPTION_OUTPUT, shape_of
 from prismhouse.engine.extractors.pictures import PICTURE_FIELDS, joint_model, visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
-from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, all_models, check_installed
+from prismhouse.engine.extractors.schemas import field_schema
+from prismhouse.engine.extractors.speech import speech_model
+from prismhouse.engine.inference.registry import CONSE, MINILM, PP_OCR, check_installed
 from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION", "DEFINITION_V2"]
@@ -30,47 +32,37 @@ _INPUTS = {
 _INPUT_SCHEMA = {
     "type": "object",
     "properties": {
-        "video": {"type": "string", "description": "A stored video: one document for each segment."},
-        "image": {"type": "string", "description": "A stored image file; the first picture of an animation."},
-        "text": {"type": "string", "description": "Text, or a stored text file in UTF-8."},
-        "gif": {"type": "string", "description": "An animation: one document for each segment."},
-        "audio": {"type": "string", "description": "A stored sound, or a video of which the sound is meant."},
-        "custom_thumbnail": {"type": "string", "description": "An image to show instead."},
+        "video": field_schema("string", "A stored video: one document for each segment."),
+        "image": field_schema("string", "A stored image file; the first picture of an animation."),
+        "text": field_schema("string", "Text, or a stored text file in UTF-8."),
+        "gif": field_schema("string", "An animation: one document for each segment."),
+        "audio": field_schema("string", "A stored sound, or a video of which the sound is meant."),
+        "custom_thumbnail": field_schema("string", "An image to show instead."),
     },
 }
 _OUTPUT_SCHEMA = {
     "type": "object",
     "properties": {
-        "modality": {
-            "type": "string",
-            "description": "Input the document comes from: image, gif, text, video or audio.",
-        },
-        "text": {"type": "string", "description": "The text, for texts."},
-        "embedding_truncated": {
-            "type": "boolean",
-            "description": "True when the text is longer than the model reads.",
-        },
-        "start_time": {"type": "number", "description": "Seconds from the first picture to that of the segment."},
-        "end_time": {"type": "number", "description": "Seconds to the first picture after the segment."},
-        "duration": {"type": "number", "description": "Seconds that the segment lasts."},
-        "start_frame": {"type": "integer", "description": "Number of its first picture, from 0."},
-        "end_frame": {"type": "integer", "description": "Number of the first picture after it."},
-        "fps": {"type": "number", "description": "Pictures a second that were embedded."},
-        "source_fps": {"type": "number", "description": "Pictures a second of the video, on average."},
-        "transcription": {"type": "string", "description": "What is said in the segment."},
-        "transcription_language": {"type": "string", "description": "ISO 639-1 code of what is said."},
-        "ocr_text": {"type": "string", "description": "What is written in the picture, or in some of the segment's."},
-        "description": {
-            "type": "string",
-            "description": "What a model sees in the pictures, or reads in what is said.",
-        },
-        "json_output": {"type": "object", "description": "What a model tells in the shape of `response_shape`."},
-        "source_video_url": {"type": "string", "description": "The video that the segment is of."},
-        "source_audio_url": {"type": "string", "description": "The sound that the segment is of."},
-        "video_segment_url": {
-            "type": "string",
-            "description": "The segment as a file of its own, once it was downloaded for the first time.",
-        },
+        "modality": field_schema("string", "Input the document comes from: image, gif, text, video or audio."),
+        "text": field_schema("string", "The text, for texts."),
+        "embedding_truncated": field_schema("boolean", "True when the text is longer than the model reads."),
+        "start_time": field_schema("number", "Seconds from the first picture to that of the segment."),
+        "end_time": field_schema("number", "Seconds to the first picture after the segment."),
+        "duration": field_schema("number", "Seconds that the segment lasts."),
+        "start_frame": field_schema("integer", "Number of its first picture, from 0."),
+        "end_frame": field_schema("integer", "Number of the first picture after it."),
+        "fps": field_schema("number", "Pictures a second that were embedded."),
+        "source_fps": field_schema("number", "Pictures a second of the video, on average."),
+        "transcription": field_schema("string", "What is said in the segment."),
+        "transcription_language": field_schema("string", "ISO 639-1 code of what is said."),
+        "ocr_text": field_schema("string", "What is written in the picture, or in some of the segment's."),
+        "description": field_schema("string", "What a model sees in the pictures, or reads in what is said."),
+        "json_output": field_schema("object", "What a model tells in the shape of `response_shape`."),
+        "source_video_url": field_schema("string", "The video that the segment is of."),
+        "source_audio_url": field_schema("string", "The sound that the segment is of."),
+        "video_segment_url": field_schema(
+            "string", "The segment as a file of its own, once it was downloaded for the first time."
+        ),
         **PICTURE_FIELDS,
     },
 }
@@ -93,15 +85,7 @@ def _configured(version: str, parameters: Mapping[str, Any]) -> tuple[VectorOutp
 
 
 def _of_words(name: str, storage_name: str) -> VectorOutput:
-    return VectorOutput(
-        name=name,
-        storage_name=storage_name,
-        dimensions=all_models()[MINILM].dimensions,
-        distance="cosine",
-        model=MINILM,
-        query_modalities=("text",),
-        primary=False,
-    )
+    return vector_output(MINILM, storage_name, name=name, primary=False)
 
 
 def _check(parameters: Mapping[str, Any]) -> None:
@@ -113,7 +97,7 @@ def _load(parameters: Mapping[str, Any], resources: Resources) -> MultimodalExtr
     """Return the extractor; raise ModelMissing or WriterMissing for what its parameters need, before a file is read."""
     _check(parameters)
     if parameters["run_transcription"]:
-        check_installed(speech_model(parameters))
+        check_installed(speech_model(parameters["transcription_language"]))
     if parameters["run_ocr"]:
         check_installed(PP_OCR)
     return MultimodalExtractor(parameters, resources)

@@ -12,15 +12,15 @@ import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, settled
+from prismhouse.engine.extractors.losses import lost_of_film, without
+from prismhouse.engine.extractors.ocr import Spread, merged, read_lines
+from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
+from prismhouse.engine.extractors.rows import one_by_one, parts, settled, spared
 from prismhouse.engine.extractors.scrolling.bands import Band, BandFinder
 from prismhouse.engine.extractors.scrolling.motion import Rule, Sample
-from prismhouse.engine.extractors.scrolling.reading import read_strip, without_repeats
-from prismhouse.engine.extractors.writing import Spread, merged, read_lines
+from prismhouse.engine.extractors.scrolling.ocr import read_strip, without_repeats
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.container import opened
-from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film
 
 if TYPE_CHECKING:
@@ -43,24 +43,18 @@ class ScrollingTextExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        return [result for row in rows for result in guarded([row], self._extract)]
-
-    def _extract(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [self._row(row) for row in rows]
+        return one_by_one(rows, self._row)
 
     def _row(self, row: Row) -> RowResult:
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         for part in parts(row, "video"):
-            try:
+            with spared(row, failures):
                 require(("av",), extra="media", needed_for="Reading videos")
                 with file_of(part) as path:
-                    document, lost = self._watched(part, path)
-            except (MediaFault, OSError, MemoryError) as error:
-                failures.append(failure_of(row, error, "decode"))
-            else:
+                    document, missing = self._watched(part, path)
                 documents.append(document)
-                failures += lost
+                failures += missing
         return settled(row, documents, failures, empty="There is no video.")
 
     def _watched(self, part: Part, path: Path) -> tuple[ExtractedDocument, list[RowFailure]]:
@@ -89,7 +83,8 @@ class ScrollingTextExtractor:
             )
         sources = {"source_video_url": part.blob_id} if part.blob_id else {}
         document = ExtractedDocument(position=(0.0,), fields=fields, sources=sources)
-        return document, _losses(film, is_cut=watched.finder.is_cut, most=limits.scroll_width)
+        too_long = [_too_long(limits.scroll_width)] if watched.finder.is_cut else []
+        return document, [*lost_of_film(film), *too_long]
 
     def _told(self, band: Band, scale: float) -> dict[str, Any]:
         read = [read_strip(strip, self.resources) for strip in band.passages]
@@ -155,28 +150,7 @@ def _same(picture: Image) -> Image:
     return picture
 
 
-def _losses(film: Film, *, is_cut: bool, most: int) -> list[RowFailure]:
-    """Return what of the video is missing."""
-    told: Sequence[tuple[bool, str, str, str | None]] = (
-        (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says.", None),
-        (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded.", None),
-        (
-            is_cut,
-            "scroll_too_long",
-            f"More than {most} pixels of moving writing pass; the later ones are not read.",
-            "scrolling_text",
-        ),
-    )
-    kind = ErrorType.PERMANENT
-    advice = {"scroll_too_long": "Cut the video, or raise PRISMHOUSE_MEDIA__SCROLL_WIDTH."}
-    return [
-        RowFailure(
-            stage="extract",
-            code=code,
-            message=f"{message} {advice.get(code, 'Upload it again.')}",
-            error_type=kind,
-            missing_feature=feature,
-        )
-        for is_so, code, message, feature in told
-        if is_so
-    ]
+def _too_long(most: int) -> RowFailure:
+    message = f"More than {most} pixels of moving writing pass; the later ones are not read."
+    advice = "Cut the video, or raise PRISMHOUSE_MEDIA__SCROLL_WIDTH."
+    return without("scrolling_text", "scroll_too_long", f"{message} {advice}")

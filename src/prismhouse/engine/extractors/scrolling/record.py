@@ -7,6 +7,7 @@ from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
 from prismhouse.engine.extractors.port import ExtractorRecord
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.scrolling.extract import ScrollingTextExtractor
 from prismhouse.engine.extractors.scrolling.parameters import ScrollingParameters
 from prismhouse.engine.inference.registry import PP_OCR, check_installed
@@ -16,19 +17,15 @@ __all__ = ["DEFINITION"]
 _NAME, _VERSION = "scrolling_text_extractor", "v1"
 
 
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
-
-
 _BAND = {
-    "band_index": _field("integer", "Number of the band, from 0, in the order in which they begin."),
-    "text": _field("string", "What the band says, one round of it."),
-    "direction": _field("string", "Where it moves: left or right."),
-    "speed_px_per_second": _field("number", "How fast it moves, in pixels of the video."),
-    "y": _field("integer", "Upper edge of the band in pixels."),
-    "height": _field("integer", "Height of the band in pixels."),
-    "start_time": _field("number", "Seconds at which it is first seen to move."),
-    "end_time": _field("number", "Seconds at which it is last seen to move."),
+    "band_index": field_schema("integer", "Number of the band, from 0, in the order in which they begin."),
+    "text": field_schema("string", "What the band says, one round of it."),
+    "direction": field_schema("string", "Where it moves: left or right."),
+    "speed_px_per_second": field_schema("number", "How fast it moves, in pixels of the video."),
+    "y": field_schema("integer", "Upper edge of the band in pixels."),
+    "height": field_schema("integer", "Height of the band in pixels."),
+    "start_time": field_schema("number", "Seconds at which it is first seen to move."),
+    "end_time": field_schema("number", "Seconds at which it is last seen to move."),
 }
 
 
@@ -46,27 +43,27 @@ _RECORD = ExtractorRecord(
     icon="scroll-text",
     input_schema={
         "type": "object",
-        "properties": {"video": {"type": "string", "description": "A stored video."}},
+        "properties": {"video": field_schema("string", "A stored video.")},
         "required": ["video"],
     },
     output_schema={
         "type": "object",
         "properties": {
-            "scrolling_text": _field("string", "What all bands say, parted by bars."),
+            "scrolling_text": field_schema("string", "What all bands say, parted by bars."),
             "scroll_bands": {
                 "type": "array",
                 "description": "The bands in which writing moves.",
                 "items": {"type": "object", "properties": _BAND},
             },
-            "bands_detected": _field("integer", "How many bands there are."),
-            "static_text": _field("string", "Writing that stands still, each line once."),
-            "start_time": _field("number", "0: the document is of the whole video."),
-            "end_time": _field("number", "Seconds at which the video ends."),
-            "duration": _field("number", "Seconds that the video lasts."),
-            "width": _field("integer", "Width of the video in pixels."),
-            "height": _field("integer", "Height of the video in pixels."),
-            "source_fps": _field("number", "Pictures a second of the video, on average."),
-            "source_video_url": _field("string", "The video."),
+            "bands_detected": field_schema("integer", "How many bands there are."),
+            "static_text": field_schema("string", "Writing that stands still, each line once."),
+            "start_time": field_schema("number", "0: the document is of the whole video."),
+            "end_time": field_schema("number", "Seconds at which the video ends."),
+            "duration": field_schema("number", "Seconds that the video lasts."),
+            "width": field_schema("integer", "Width of the video in pixels."),
+            "height": field_schema("integer", "Height of the video in pixels."),
+            "source_fps": field_schema("number", "Pictures a second of the video, on average."),
+            "source_video_url": field_schema("string", "The video."),
         },
     },
     parameter_schema=ScrollingParameters.model_json_schema(),

@@ -9,14 +9,15 @@ from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.files import file_of
+from prismhouse.engine.extractors.generation import PromptQueue
 from prismhouse.engine.extractors.port import ExtractedDocument, Part, Row, RowFailure, RowResult
-from prismhouse.engine.extractors.rows import failure_of, guarded, parts, read_bytes, settled
-from prismhouse.engine.extractors.telling import Teller
-from prismhouse.engine.extractors.universal.film import of_sound, of_video
-from prismhouse.engine.extractors.universal.made import Made
-from prismhouse.engine.extractors.universal.paper import of_pdf, of_text
-from prismhouse.engine.extractors.universal.picture import of_image
-from prismhouse.engine.extractors.universal.telling import ask_descriptions, teller_of
+from prismhouse.engine.extractors.rows import one_by_one, parts, read_bytes, settled, spared
+from prismhouse.engine.extractors.universal.description import ask_descriptions, description_queue
+from prismhouse.engine.extractors.universal.documents import Made
+from prismhouse.engine.extractors.universal.image import of_image
+from prismhouse.engine.extractors.universal.pdf import of_pdf
+from prismhouse.engine.extractors.universal.text import of_text
+from prismhouse.engine.extractors.universal.video import of_sound, of_video
 from prismhouse.engine.inference.session import require
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.sniff import Sniffed, sniff
@@ -37,35 +38,27 @@ class UniversalExtractor:
 
     def __call__(self, rows: Sequence[Row]) -> list[RowResult]:
         """Return one result per row, in the same order."""
-        teller = teller_of(self.parameters, self.resources)
-
-        def run(some: Sequence[Row]) -> list[RowResult]:
-            return [self._row(row, teller) for row in some]
-
-        results = [result for row in rows for result in guarded([row], run)]
-        if teller is not None:
+        queue = description_queue(self.parameters, self.resources)
+        results = one_by_one(rows, lambda row: self._row(row, queue))
+        if queue is not None:
             # The rows are asked about together: answers take seconds. They go into the documents of the results.
-            teller.flush()
+            queue.flush()
         return results
 
-    def _row(self, row: Row, teller: Teller | None) -> RowResult:
+    def _row(self, row: Row, queue: PromptQueue | None) -> RowResult:
         whole = Made()
         documents: list[ExtractedDocument] = []
         failures: list[RowFailure] = []
         for part in parts(row, "content"):
-            try:
-                made = self._read(part, show=teller is not None)
-                found = made.documents(self.resources)
-            except (MediaFault, OSError, MemoryError) as error:
-                failures.append(failure_of(row, error, "decode"))
-                continue
-            documents += found
-            failures += made.failures
-            if teller is not None:
-                ask_descriptions(teller, made.drafts, documents, failures)
-            for kind, reasons in made.dropped.items():
-                for reason, count in reasons.items():
-                    whole.drop(kind, reason, count)
+            with spared(row, failures):
+                made = self._read(part, show=queue is not None)
+                documents += made.documents(self.resources)
+                failures += made.failures
+                if queue is not None:
+                    ask_descriptions(queue, made.drafts, documents, failures)
+                for kind, reasons in made.dropped.items():
+                    for reason, count in reasons.items():
+                        whole.drop(kind, reason, count)
         result = settled(row, documents, failures, empty="There is no file, or nothing in it.")
         if not documents:
             return result

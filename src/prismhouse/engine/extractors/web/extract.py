@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.generation import PromptQueue, ask_shape
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look
 from prismhouse.engine.extractors.port import (
     ErrorType,
@@ -22,7 +23,6 @@ from prismhouse.engine.extractors.port import (
 )
 from prismhouse.engine.extractors.rows import guarded, parts, settled
 from prismhouse.engine.extractors.splitting import Chunk, SplitRule, split
-from prismhouse.engine.extractors.telling import Teller, ask_shape
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, MINILM
 from prismhouse.engine.media.errors import MediaFault
@@ -80,9 +80,9 @@ class WebExtractor:
             documents += self._documents(group, seen)
         failures = [*crawled.failures]
         if (shape := self.parameters["response_shape"]) is not None:
-            teller = Teller(self.resources, model=self.parameters["llm_model"])
-            ask_shape(teller, shape, documents, "content", failures)
-            teller.flush()
+            queue = PromptQueue(self.resources, model=self.parameters["llm_model"])
+            ask_shape(queue, shape, documents, "content", failures)
+            queue.flush()
         result = settled(row, documents, failures, empty="The site has no page to keep.")
         if result.skipped is not None:
             result = RowResult(row_id=row.row_id, failure=_nothing(crawled))

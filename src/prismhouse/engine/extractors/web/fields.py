@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from prismhouse.engine.extractors.pictures import PICTURE_FIELDS
+from prismhouse.engine.extractors.schemas import field_schema
+
 __all__ = ["OUTPUT_SCHEMA"]
-
-
-def _field(kind: str, description: str) -> dict[str, str]:
-    return {"type": kind, "description": description}
 
 
 def _list(description: str, **properties: str) -> dict[str, Any]:
@@ -19,9 +18,9 @@ def _list(description: str, **properties: str) -> dict[str, Any]:
 OUTPUT_SCHEMA = {
     "type": "object",
     "properties": {
-        "content": _field("string", "Text of the page, or of its chunk, without menus, headers and footers."),
-        "title": _field("string", "Title of the page."),
-        "page_url": _field("string", "Address of the page, after redirects."),
+        "content": field_schema("string", "Text of the page, or of its chunk, without menus, headers and footers."),
+        "title": field_schema("string", "Title of the page."),
+        "page_url": field_schema("string", "Address of the page, after redirects."),
         "code_blocks": _list(
             "Blocks of code that begin in it.", language="As the page calls it.", code="The code, as it stands."
         ),
@@ -31,19 +30,9 @@ OUTPUT_SCHEMA = {
             "items": {
                 "type": "object",
                 "properties": {
-                    "url": _field("string", "Address of the picture."),
-                    "alt": _field("string", "What the page says of it."),
-                    "labels": {
-                        "type": "array",
-                        "description": "The likeliest of 1000 ImageNet labels, likeliest first.",
-                        "items": {
-                            "type": "object",
-                            "properties": {
-                                "label": _field("string", "Name of the label."),
-                                "confidence": _field("number", "Probability, 0 to 1."),
-                            },
-                        },
-                    },
+                    "url": field_schema("string", "Address of the picture."),
+                    "alt": field_schema("string", "What the page says of it."),
+                    "labels": PICTURE_FIELDS["labels"],
                 },
             },
         },
@@ -54,12 +43,14 @@ OUTPUT_SCHEMA = {
             "blocks of code, 500 pictures or 1000 links to files.",
             "properties": {name: {"type": "integer"} for name in ("code_blocks", "images", "asset_links")},
         },
-        "page_index": _field("integer", "Place of the page in the crawl, from 0."),
-        "chunk_index": _field("integer", "Place of the chunk in its page, from 0."),
-        "total_chunks": _field("integer", "Chunks of the page."),
-        "crawl_depth": _field("integer", "Links from the first page to it."),
-        "parent_url": _field("string", "Address of the page that links to it; null for the first page."),
-        "embedding_truncated": _field("boolean", "True when the text is longer than the model reads."),
-        "response_truncated": _field("boolean", "True when response_shape is filled from the text's beginning alone."),
+        "page_index": field_schema("integer", "Place of the page in the crawl, from 0."),
+        "chunk_index": field_schema("integer", "Place of the chunk in its page, from 0."),
+        "total_chunks": field_schema("integer", "Chunks of the page."),
+        "crawl_depth": field_schema("integer", "Links from the first page to it."),
+        "parent_url": field_schema("string", "Address of the page that links to it; null for the first page."),
+        "embedding_truncated": field_schema("boolean", "True when the text is longer than the model reads."),
+        "response_truncated": field_schema(
+            "boolean", "True when response_shape is filled from the text's beginning alone."
+        ),
     },
 }

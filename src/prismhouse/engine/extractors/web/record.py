@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Definition, Resources, priced
+from prismhouse.engine.extractors.models import vector_output
 from prismhouse.engine.extractors.pictures import visual_outputs
 from prismhouse.engine.extractors.port import ExtractorRecord, VectorOutput
+from prismhouse.engine.extractors.schemas import field_schema
 from prismhouse.engine.extractors.shapes import shape_fields
 from prismhouse.engine.extractors.web.extract import WebExtractor
 from prismhouse.engine.extractors.web.fields import OUTPUT_SCHEMA
 from prismhouse.engine.extractors.web.parameters import WebScraperParameters
-from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, check_installed
+from prismhouse.engine.inference.registry import CONSE, MINILM, check_installed
 from prismhouse.engine.inference.writers import writer_entry
 
 __all__ = ["DEFINITION"]
@@ -26,31 +29,14 @@ _STORED = "web_scraper_v1_{}_embedding"
 def _outputs(parameters: Mapping[str, Any]) -> tuple[VectorOutput, ...]:
     """Return the vectors that are asked for; the text's leads, where it is."""
     image, structure = visual_outputs(_STORED.format("image"), _STORED.format("structure"))
-    text = VectorOutput(
-        name=MINILM,
-        storage_name=_STORED.format("text"),
-        dimensions=all_models()[MINILM].dimensions,
-        distance="cosine",
-        model=MINILM,
-    )
+    text = vector_output(MINILM, _STORED.format("text"))
     wanted = (
         (text, "generate_text_embeddings"),
         (image, "generate_image_embeddings"),
         (structure, "generate_structure_embeddings"),
     )
     chosen = [output for output, name in wanted if parameters[name]]
-    return tuple(
-        VectorOutput(
-            name=output.name,
-            storage_name=output.storage_name,
-            dimensions=output.dimensions,
-            distance=output.distance,
-            model=output.model,
-            query_modalities=output.query_modalities,
-            primary=place == 0,
-        )
-        for place, output in enumerate(chosen)
-    )
+    return tuple(replace(output, primary=place == 0) for place, output in enumerate(chosen))
 
 
 _DEFAULTS = WebScraperParameters().model_dump(mode="json")
@@ -62,7 +48,7 @@ _RECORD = ExtractorRecord(
     icon="globe",
     input_schema={
         "type": "object",
-        "properties": {"url": {"type": "string", "description": "Address of the first page, http or https."}},
+        "properties": {"url": field_schema("string", "Address of the first page, http or https.")},
         "required": ["url"],
     },
     output_schema=OUTPUT_SCHEMA,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismhouse.engine.extractors.course.code_like import guessed_language, looks_like_code
+from prismhouse.engine.extractors.course.documents import Unit, check_units, pictured
 from prismhouse.engine.extractors.course.laid_out import laid_out
-from prismhouse.engine.extractors.course.unit import Unit, check_units, pictured
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block, Piece
 from prismhouse.engine.extractors.document_graph.page import ReadPage, read_page
 from prismhouse.engine.extractors.document_graph.parameters import DocumentGraphParameters
-from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure
+from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, box_field, opened_part, page_failure
 from prismhouse.engine.extractors.port import Artifact, Part, RowFailure
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import thumbnail
@@ -91,12 +91,11 @@ def _each(
     for index, one in enumerate(elements):
         if one.kind == "heading":
             title = " ".join(one.text.split())[:_TITLE_CHARACTERS]
-        left, top, right, bottom = (round(side, 2) for side in one.box)
         fields: dict[str, Any] = {
             "page_number": page.number - 1,
             "element_index": index,
             "element_type": one.kind,
-            "bbox": {"x1": left, "y1": top, "x2": right, "y2": bottom},
+            "bbox": box_field(one.box),
             **({"title": title} if title else {}),
         }
         if one.kind == "code":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, FloatArray, RowFailure
-from prismhouse.engine.extractors.worded import mean_vector, text_vectors
+from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, RowFailure
+from prismhouse.engine.extractors.text_vectors import mean_vector, text_vectors
 from prismhouse.engine.inference.registry import CONSE
 
-__all__ = ["Draft", "Made", "lost", "without"]
+__all__ = ["Draft", "Made"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +60,3 @@ class Made:
                 )
             )
         return documents
-
-
-def lost(checks: Sequence[tuple[bool, str, str]]) -> list[RowFailure]:
-    """Return what of a file could not be read: those checks that are so, each with code and message."""
-    return [
-        RowFailure(stage="decode", code=code, message=f"{message} Upload it again.", error_type=ErrorType.PERMANENT)
-        for is_so, code, message in checks
-        if is_so
-    ]
-
-
-def without(feature: str, code: str, message: str) -> RowFailure:
-    """Return that documents lack a feature, and why: they are written all the same."""
-    return RowFailure(
-        stage="extract", code=code, message=message, error_type=ErrorType.PERMANENT, missing_feature=feature
-    )

@@ -7,29 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.multimodal.film import quiet_moments
-from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe
-from prismhouse.engine.extractors.multimodal.telling import Told
+from prismhouse.engine.extractors.losses import lost_of_sound, without
+from prismhouse.engine.extractors.multimodal.description import Describer
+from prismhouse.engine.extractors.multimodal.video import quiet_moments
 from prismhouse.engine.extractors.pictures import joint_model
-from prismhouse.engine.extractors.port import ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments, spans
+from prismhouse.engine.extractors.speech import Heard, speech_vector, transcribe
 from prismhouse.engine.inference.registry import CONSE, MINILM
 from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.sound import Sound, read_sound
 
 __all__ = ["sound_documents"]
 
-_NO_VECTOR = RowFailure(
+_NO_VECTOR = without(
+    "multimodal_embedding",
+    "no_sound_model",
+    "No model here puts sounds into the vector space; speech gets there as text. Set run_transcription.",
     stage="embed",
-    code="no_sound_model",
-    message="No model here puts sounds into the vector space; speech gets there as text. Set run_transcription.",
-    error_type=ErrorType.PERMANENT,
-    missing_feature="multimodal_embedding",
 )
 
 
 def sound_documents(
-    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources, told: Told
+    part: Part, path: Path, *, parameters: Mapping[str, Any], resources: Resources, describer: Describer
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what is missing from them.
 
@@ -42,16 +42,14 @@ def sound_documents(
         sound = read_sound(media)
     segments = _segments(sound, parameters)
     check_segments(len(segments), resources.media)
-    heard = transcribe(sound, parameters, resources) if parameters["run_transcription"] else Heard()
-    failures = [] if heard.failure is None else [heard.failure]
+    heard = Heard(failures=tuple(lost_of_sound(sound)))
+    if parameters["run_transcription"]:
+        heard = transcribe(sound, parameters["transcription_language"], resources)
+    failures = [*heard.failures]
     if heard.speech is None:
         failures.append(_NO_VECTOR)
-    if sound.damaged:
-        message = f"{sound.damaged} parts of the sound could not be decoded. Upload it again."
-        kind = ErrorType.PERMANENT
-        failures.append(RowFailure(stage="decode", code="sound_damaged", message=message, error_type=kind))
     documents = [
-        _document(start, end, heard, part=part, parameters=parameters, resources=resources, told=told)
+        _document(start, end, heard, part=part, parameters=parameters, resources=resources, describer=describer)
         for start, end in segments
     ]
     return documents, failures
@@ -72,7 +70,7 @@ def _document(
     part: Part,
     parameters: Mapping[str, Any],
     resources: Resources,
-    told: Told,
+    describer: Describer,
 ) -> ExtractedDocument:
     fields: dict[str, Any] = {
         "modality": "audio",
@@ -88,7 +86,7 @@ def _document(
         names = {joint: MINILM if joint == CONSE else joint} | ({MINILM: MINILM} if embed_speech else {})
         made = {name: speech_vector(said, resources, name) for name in set(names.values())}
         vectors = {output: made[name] for output, name in names.items()}
-        told.ask(fields, vectors, (), said=said)
+        describer.ask(fields, vectors, (), said=said)
     return ExtractedDocument(
         position=("audio", start, end),
         fields=fields,

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.generation import PromptQueue, into
 from prismhouse.engine.extractors.port import ExtractedDocument, RowFailure
-from prismhouse.engine.extractors.telling import Teller, into
-from prismhouse.engine.extractors.universal.made import Draft
+from prismhouse.engine.extractors.universal.documents import Draft
 from prismhouse.engine.inference.errors import WriterMissing
 from prismhouse.engine.inference.port import Prompt, Style
 from prismhouse.engine.inference.writers import writer_entry
 
-__all__ = ["ask_descriptions", "spread", "teller_of"]
+__all__ = ["ask_descriptions", "description_queue", "spread"]
 
 _MOST_PICTURES = 4
 _STYLE = Style(temperature=0.2)
@@ -25,7 +25,7 @@ _PROMPT = (
 _ONLY_SEEN = "These are the pictures."
 
 
-def teller_of(parameters: Mapping[str, Any], resources: Resources) -> Teller | None:
+def description_queue(parameters: Mapping[str, Any], resources: Resources) -> PromptQueue | None:
     """Return what describes, or None: it is not wanted, or no model that looks at pictures serves by default."""
     if not parameters["generate_description"]:
         return None
@@ -33,18 +33,18 @@ def teller_of(parameters: Mapping[str, Any], resources: Resources) -> Teller | N
         writer_entry(vision=True)
     except WriterMissing:
         return None
-    return Teller(resources, vision=True)
+    return PromptQueue(resources, vision=True)
 
 
 def ask_descriptions(
-    teller: Teller, drafts: Sequence[Draft], documents: list[ExtractedDocument], failures: list[RowFailure]
+    queue: PromptQueue, drafts: Sequence[Draft], documents: list[ExtractedDocument], failures: list[RowFailure]
 ) -> None:
-    """Ask about the last documents of the list, which drafts became; the descriptions come as the teller is flushed."""
+    """Ask about the last documents of the list, which drafts became; the descriptions come as the queue is flushed."""
     for place, draft in enumerate(drafts, start=len(documents) - len(drafts)):
         if draft.shown or draft.text.strip():
             prompt = Prompt(text=draft.text or _ONLY_SEEN, instructions=_PROMPT, images=draft.shown)
             take = into(documents, place, "description")
-            teller.ask(prompt, _STYLE, feature="description", take=take, failures=failures)
+            queue.ask(prompt, _STYLE, feature="description", take=take, failures=failures)
 
 
 def spread(pictures: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.generation import PromptQueue
 from prismhouse.engine.extractors.multimodal.parameters import MOST_PICTURES
-from prismhouse.engine.extractors.multimodal.speech import speech_vector
 from prismhouse.engine.extractors.port import FloatArray, RowFailure
 from prismhouse.engine.extractors.shapes import asked, stored, style_of
-from prismhouse.engine.extractors.telling import Teller
+from prismhouse.engine.extractors.speech import speech_vector
 from prismhouse.engine.inference.port import Generated, Prompt, Style
 from prismhouse.engine.media.text import storable
 
-__all__ = ["DESCRIPTION_OUTPUT", "Told", "pictures_of", "shape_of"]
+__all__ = ["DESCRIPTION_OUTPUT", "Describer", "pictures_of", "shape_of"]
 
 DESCRIPTION_OUTPUT = "description_embedding"
 """Name of the vector of what is described. That of its model is taken by the transcription's."""
@@ -50,7 +50,7 @@ def pictures_of(pictures: Sequence[bytes], seconds: float, parameters: Mapping[s
 
 
 @dataclass(slots=True)
-class Told:
+class Describer:
     """Asks about the documents of some rows. `begin` says of which row the next ones are.
 
     Fields and vectors are added where they stand, once the answers come: at the latest with `flush`.
@@ -59,11 +59,11 @@ class Told:
     parameters: Mapping[str, Any]
     resources: Resources
     failures: list[RowFailure] = field(default_factory=list)
-    _teller: Teller = field(init=False)
+    _queue: PromptQueue = field(init=False)
 
     def __post_init__(self) -> None:
         """Ask nothing yet."""
-        self._teller = Teller(self.resources, vision=self.looks)
+        self._queue = PromptQueue(self.resources, vision=self.looks)
 
     @property
     def looks(self) -> bool:
@@ -95,7 +95,7 @@ class Told:
                 if self.parameters["run_description_embedding"]:
                     vectors[DESCRIPTION_OUTPUT] = speech_vector(fields["description"], self.resources)
 
-            self._teller.ask(prompt, self._style(), feature="description", take=describe, failures=self.failures)
+            self._queue.ask(prompt, self._style(), feature="description", take=describe, failures=self.failures)
         if shape is not None:
 
             def fill(made: Generated) -> None:
@@ -103,11 +103,11 @@ class Told:
 
             style = style_of(shape, self.parameters["generation_config"])
             prompt = asked(shape, _given(said), pictures)
-            self._teller.ask(prompt, style, feature="json_output", take=fill, failures=self.failures)
+            self._queue.ask(prompt, style, feature="json_output", take=fill, failures=self.failures)
 
     def flush(self) -> None:
         """Ask what waits, and fill in the answers."""
-        self._teller.flush()
+        self._queue.flush()
 
     def _instructions(self) -> str:
         return str(self.parameters["description_prompt"] or _PROMPT)

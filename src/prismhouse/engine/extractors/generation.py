@@ -15,7 +15,7 @@ from prismhouse.engine.inference.port import Generated, GenerativeModel, Prompt,
 from prismhouse.engine.inference.writers import writer_entry
 from prismhouse.engine.media.text import storable
 
-__all__ = ["Teller", "ask_shape", "into"]
+__all__ = ["PromptQueue", "ask_shape", "into"]
 
 _TOGETHER = 32
 """Prompts that wait to be asked together. They hold pictures."""
@@ -33,7 +33,7 @@ class _Question:
 
 
 @dataclass(slots=True)
-class Teller:
+class PromptQueue:
     """Gathers prompts, and hands the answers on as they come.
 
     Attributes:
@@ -85,9 +85,9 @@ def into(documents: list[ExtractedDocument], place: int, name: str) -> Take:
 
 
 def ask_shape(
-    teller: Teller, shape: Shape, documents: list[ExtractedDocument], field_name: str, failures: list[RowFailure]
+    queue: PromptQueue, shape: Shape, documents: list[ExtractedDocument], field_name: str, failures: list[RowFailure]
 ) -> None:
-    """Have `response_shape` filled from a field of each document: in the list, and later, as the teller is flushed."""
+    """Have `response_shape` filled from a field of each document: in the list, and later, as the queue is flushed."""
 
     def take(place: int, made: Generated) -> None:
         held = documents[place]
@@ -97,7 +97,7 @@ def ask_shape(
     for place, document in enumerate(documents):
         if document.fields[field_name].strip():
             prompt = asked(shape, document.fields[field_name])
-            teller.ask(prompt, style_of(shape), feature="response_shape", take=partial(take, place), failures=failures)
+            queue.ask(prompt, style_of(shape), feature="response_shape", take=partial(take, place), failures=failures)
 
 
 def _key(style: Style) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.multimodal.speech import speech_vector
-from prismhouse.engine.extractors.port import ErrorType, FloatArray, RowFailure
-from prismhouse.engine.extractors.writing import Spread, merged, read_lines
+from prismhouse.engine.extractors.losses import without
+from prismhouse.engine.extractors.ocr import Spread, merged, read_lines
+from prismhouse.engine.extractors.port import FloatArray, RowFailure
+from prismhouse.engine.extractors.speech import speech_vector
 from prismhouse.kit.errors import WarehouseError
 
 if TYPE_CHECKING:
@@ -108,5 +109,4 @@ def _capped(most: int) -> RowFailure:
 
 
 def _missing(code: str, message: str) -> RowFailure:
-    kind = ErrorType.PERMANENT
-    return RowFailure(stage="ocr", code=code, message=message, error_type=kind, missing_feature="ocr")
+    return without("ocr", code, message, stage="ocr")

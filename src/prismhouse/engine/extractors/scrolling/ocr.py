@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.ocr import read_lines
 from prismhouse.engine.extractors.scrolling.motion import Grey
-from prismhouse.engine.extractors.writing import read_lines
 
 if TYPE_CHECKING:
     from PIL.Image import Image

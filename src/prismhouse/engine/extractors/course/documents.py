@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.pictures import jpeg_file
 from prismhouse.engine.extractors.port import Artifact, ExtractedDocument, FloatArray
-from prismhouse.engine.extractors.worded import Worded, text_vectors
+from prismhouse.engine.extractors.text_vectors import TextVector, text_vectors
 from prismhouse.engine.inference.registry import CONSE, MINILM
 from prismhouse.engine.media.errors import MediaFault
 
@@ -59,7 +60,7 @@ def check_units(count: int, resources: Resources) -> None:
 
 def documents(units: Sequence[Unit], parameters: Mapping[str, Any], resources: Resources) -> list[ExtractedDocument]:
     """Return the documents of units."""
-    blank = [Worded(vector=None)] * len(units)
+    blank = [TextVector(vector=None)] * len(units)
     texts = [unit.words for unit in units] if parameters["run_text_embedding"] else []
     codes = [unit.code for unit in units] if parameters["run_code_embedding"] else []
     made = text_vectors([*texts, *codes], resources) if texts or codes else []
@@ -67,7 +68,7 @@ def documents(units: Sequence[Unit], parameters: Mapping[str, Any], resources: R
     return [_document(unit, *vectors) for unit, *vectors in zip(units, worded, coded, strict=True)]
 
 
-def _document(unit: Unit, words: Worded, code: Worded) -> ExtractedDocument:
+def _document(unit: Unit, words: TextVector, code: TextVector) -> ExtractedDocument:
     fields = {"doc_type": unit.doc_type, "unit_type": unit.unit_type, **unit.fields}
     if words.truncated or code.truncated:
         fields["embedding_truncated"] = True
@@ -83,11 +84,4 @@ def _document(unit: Unit, words: Worded, code: Worded) -> ExtractedDocument:
 
 def pictured(jpeg: bytes) -> Artifact:
     """Return a JPEG as the thumbnail of a unit."""
-    return Artifact(
-        field="thumbnail",
-        role="thumbnail",
-        type="image",
-        data=jpeg,
-        content_type="image/jpeg",
-        filename="thumbnail.jpg",
-    )
+    return jpeg_file("thumbnail", jpeg)

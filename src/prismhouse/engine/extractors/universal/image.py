@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.ocr import read_lines
 from prismhouse.engine.extractors.pictures import look_at, read_picture
 from prismhouse.engine.extractors.port import Part
-from prismhouse.engine.extractors.universal.made import Draft, Made
-from prismhouse.engine.extractors.writing import read_lines
+from prismhouse.engine.extractors.universal.documents import Draft, Made
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.image import thumbnail
 

@@ -12,8 +12,8 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.document_graph.blocks import Block
 from prismhouse.engine.extractors.document_graph.page import ReadPage, segment_of
 from prismhouse.engine.extractors.document_graph.parameters import VLM_MODEL
+from prismhouse.engine.extractors.generation import PromptQueue
 from prismhouse.engine.extractors.port import RowFailure
-from prismhouse.engine.extractors.telling import Teller
 from prismhouse.engine.inference.errors import WriterMissing
 from prismhouse.engine.inference.port import Generated, Prompt, Style
 from prismhouse.engine.inference.writers import writer_entry
@@ -64,11 +64,11 @@ class Corrector:
     model: str | None
     least: float
     resources: Resources
-    _teller: Teller = field(init=False)
+    _queue: PromptQueue = field(init=False)
 
     def __post_init__(self) -> None:
         """Ask nothing yet."""
-        self._teller = Teller(self.resources, model=self.model, vision=True)
+        self._queue = PromptQueue(self.resources, model=self.model, vision=True)
 
     def corrected(self, page: ReadPage, failures: list[RowFailure], *, most: int) -> dict[int, str]:
         """Return corrected texts of the first `most` blocks by their places; note in `failures` what could not be."""
@@ -78,12 +78,12 @@ class Corrector:
         for place, block in enumerate(page.blocks[:most]):
             if block.confidence < self.least and block.text.strip():
                 self._ask(page, block, partial(_take, found, place), failures)
-        self._teller.flush()
+        self._queue.flush()
         return found
 
     def _ask(self, page: ReadPage, block: Block, take: Any, failures: list[RowFailure]) -> None:
         prompt = Prompt(text=block.text, instructions=_PROMPT, images=(_jpeg(segment_of(page, block)),))
-        self._teller.ask(prompt, _STYLE, feature="text_corrected", take=take, failures=failures)
+        self._queue.ask(prompt, _STYLE, feature="text_corrected", take=take, failures=failures)
 
 
 def _take(found: dict[int, str], place: int, made: Generated) -> None:

@@ -14,24 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from prismhouse.engine.extractors.course.code_like import guessed_language, looks_like_code
+from prismhouse.engine.extractors.course.documents import Unit, pictured
 from prismhouse.engine.extractors.course.laid_out import laid_out
 from prismhouse.engine.extractors.course.plan import Planner, Span
-from prismhouse.engine.extractors.course.unit import Unit, pictured
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.multimodal.speech import Heard, transcribe, without_speech
+from prismhouse.engine.extractors.losses import lost, lost_of_film
 from prismhouse.engine.extractors.pictures import look_at
-from prismhouse.engine.extractors.port import Artifact, ErrorType, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.port import Artifact, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import check_segments
-from prismhouse.engine.extractors.worded import mean_vector
+from prismhouse.engine.extractors.speech import Heard, heard_in
+from prismhouse.engine.extractors.text_vectors import mean_vector
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import Speech, Word, WritingModel
 from prismhouse.engine.inference.registry import CONSE, PP_OCR
-from prismhouse.engine.media.container import Media, opened
-from prismhouse.engine.media.errors import MediaFault
+from prismhouse.engine.media.container import opened
 from prismhouse.engine.media.film import Film, FilmFrame
 from prismhouse.engine.media.image import thumbnail
 from prismhouse.engine.media.shots import ShotDetector
-from prismhouse.engine.media.sound import read_sound
 from prismhouse.engine.media.text import storable
 
 if TYPE_CHECKING:
@@ -194,14 +193,15 @@ def of_film(
     target, least = (parameters[f"{name}_segment_duration_ms"] / _MS for name in ("target", "min"))
     planner = Planner(target, least)
     with opened(path, "video", resources.media, threads=resources.threads) as media:
-        heard = Heard(speech=subtitles) if subtitles is not None else _listen(path, media, parameters, resources)
+        heard = Heard(speech=subtitles)
+        if subtitles is None and parameters["use_whisper_asr"]:
+            heard = heard_in(path, media, resources)
         lecture = _Lecture(part, heard, parameters, resources)
         film = Film(media)
         _watch(film, planner, lecture, parameters)
     lecture.settle(planner.close(film.end), last=True)
     watched = Watched(units=lecture.units, seconds=film.end)
-    watched.failures += [heard.failure] if heard.failure is not None else []
-    watched.failures += _losses(film, subtitles)
+    watched.failures += [*heard.failures, *lost_of_film(film), *_late(subtitles, film.end)]
     return watched
 
 
@@ -224,19 +224,6 @@ def _watch(film: Film, planner: Planner, lecture: _Lecture, parameters: Mapping[
         if wanted and frame.time + _EARLY_SECONDS >= due:
             lecture.sample(frame)
             due = frame.time + every
-
-
-def _listen(path: Path, media: Media, parameters: Mapping[str, Any], resources: Resources) -> Heard:
-    if not parameters["use_whisper_asr"]:
-        return Heard()
-    if media.audio is None:
-        return without_speech("no_audio_stream", "The video has no sound, so nothing can be transcribed.")
-    try:
-        with opened(path, "video", media.limits, threads=resources.threads) as again:
-            sound = read_sound(again)
-    except MediaFault as fault:
-        return without_speech(fault.code, fault.message)
-    return transcribe(sound, {"transcription_language": None}, resources)
 
 
 def _beginnings(words: Sequence[Word]) -> list[float]:
@@ -288,21 +275,11 @@ def _spread(samples: Sequence[_Sample], count: int) -> list[_Sample]:
     return [samples[int((place + 0.5) * len(samples) / count)] for place in range(count)]
 
 
-def _losses(film: Film, subtitles: Speech | None) -> list[RowFailure]:
-    """Return what of the files is missing from the units."""
-    late = sum(word.start >= film.end for word in subtitles.words) if subtitles is not None else 0
-    checks = (
-        (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says."),
-        (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded."),
-        (
-            late > 0,
-            "subtitles_too_late",
-            f"{late} subtitles begin after the end of the video: they are in its last unit.",
-        ),
-    )
-    kind = ErrorType.PERMANENT
+def _late(subtitles: Speech | None, end: float) -> list[RowFailure]:
+    """Return that subtitles go on after the video does."""
+    late = sum(word.start >= end for word in subtitles.words) if subtitles is not None else 0
+    if not late:
+        return []
     return [
-        RowFailure(stage="decode", code=code, message=f"{message} Upload it again.", error_type=kind)
-        for is_so, code, message in checks
-        if is_so
+        lost("subtitles_too_late", f"{late} subtitles begin after the end of the video: they are in its last unit.")
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,27 @@ from typing import Any
 import numpy as np
 
 from prismhouse.engine.extractors.definition import Resources
+from prismhouse.engine.extractors.losses import lost_of_film, lost_of_sound
+from prismhouse.engine.extractors.multimodal.description import Describer, pictures_of
+from prismhouse.engine.extractors.multimodal.ocr import FilmReader, Written
 from prismhouse.engine.extractors.multimodal.parameters import shot_threshold, silence_threshold
-from prismhouse.engine.extractors.multimodal.reading import FilmReader, Written
-from prismhouse.engine.extractors.multimodal.speech import Heard, speech_vector, transcribe, without_speech
-from prismhouse.engine.extractors.multimodal.telling import Told, pictures_of
-from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, look_at
-from prismhouse.engine.extractors.port import Artifact, ErrorType, ExtractedDocument, FloatArray, Part, RowFailure
+from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, joint_model, jpeg_file, look_at
+from prismhouse.engine.extractors.port import ExtractedDocument, FloatArray, Part, RowFailure
 from prismhouse.engine.extractors.segments import Begins, Segment, Segmenter, at_scenes, at_times, check_segments, every
+from prismhouse.engine.extractors.speech import (
+    Heard,
+    sound_of,
+    speech_vector,
+    transcribe,
+    without_speech,
+)
 from prismhouse.engine.inference.registry import MINILM
 from prismhouse.engine.media.container import Media, opened
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film, FilmFrame
 from prismhouse.engine.media.image import thumbnail
 from prismhouse.engine.media.limits import MediaLimits
-from prismhouse.engine.media.sound import Sound, pauses, read_sound
+from prismhouse.engine.media.sound import Sound, pauses
 
 __all__ = ["SAMPLES_PER_SECOND", "film_documents"]
 
@@ -66,11 +73,13 @@ class _Looked:
 class _Eye:
     """Looks at sampled pictures, some at a time, for the segment that each belongs to."""
 
-    def __init__(self, resources: Resources, *, joint: str, thumbnails: bool, told: Told, heard: Heard) -> None:
+    def __init__(
+        self, resources: Resources, *, joint: str, thumbnails: bool, describer: Describer, heard: Heard
+    ) -> None:
         self._resources = resources
         self._joint = joint
         self._thumbnails = thumbnails
-        self._told = told
+        self._describer = describer
         self._heard = heard
         self._waiting: list[tuple[int, Any]] = []
         self.seen: dict[int, _Looked] = defaultdict(_Looked)
@@ -79,7 +88,7 @@ class _Eye:
         """Note a picture of a segment."""
         picture = frame.picture(_LONGEST_SIDE)
         self._waiting.append((segment, picture))
-        if self._thumbnails or self._told.looks:
+        if self._thumbnails or self._describer.looks:
             self.seen[segment].show(thumbnail, picture)
         if len(self._waiting) >= DECODED_AT_ONCE:
             self.look()
@@ -87,10 +96,10 @@ class _Eye:
     def end(self, segment: Segment) -> None:
         """Keep the thumbnail in the middle of a segment, since its ends are where the picture changes; ask about it."""
         held = self.seen[segment.number]
-        if self._told.looks:
+        if self._describer.looks:
             said = self._heard.fields(segment.start, segment.end).get("transcription", "")
-            pictures = pictures_of(held.thumbnails, segment.end - segment.start, self._told.parameters)
-            self._told.ask(held.fields, held.vectors, pictures, said=said)
+            pictures = pictures_of(held.thumbnails, segment.end - segment.start, self._describer.parameters)
+            self._describer.ask(held.fields, held.vectors, pictures, said=said)
         if held.thumbnails and self._thumbnails:
             held.thumbnail = held.thumbnails[len(held.thumbnails) // 2]
         held.thumbnails.clear()
@@ -116,7 +125,7 @@ def film_documents(
     parameters: Mapping[str, Any],
     resources: Resources,
     cover: bytes | None,
-    told: Told,
+    describer: Describer,
 ) -> tuple[list[ExtractedDocument], list[RowFailure]]:
     """Return a document for each segment, and what of the video is missing from them.
 
@@ -127,7 +136,7 @@ def film_documents(
         parameters: as the extractor was given them.
         resources: of the process.
         cover: a JPEG to show for every segment instead of its own picture.
-        told: asks about each segment, and fills in its document later.
+        describer: asks about each segment, and fills in its document later.
 
     Raises:
         MediaFault: the video gives nothing.
@@ -136,7 +145,7 @@ def film_documents(
         sound, heard = _listen(path, media, parameters, resources)
         film, segmenter = Film(media), _segmenter(sound, parameters)
         thumbnails = parameters["enable_thumbnails"] and cover is None
-        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails, told=told, heard=heard)
+        eye = _Eye(resources, joint=joint_model(parameters), thumbnails=thumbnails, describer=describer, heard=heard)
         reader = FilmReader(resources, wanted=parameters["run_ocr"])
         segments = _watch(film, segmenter, eye, reader, resources.media)
     width, height = film.size
@@ -160,8 +169,8 @@ def film_documents(
         )
         for segment in segments
     ]
-    failures = [failure for failure in (heard.failure, reader.failure) if failure]
-    return documents, [*failures, *_losses(film, sound)]
+    unread = [reader.failure] if reader.failure else []
+    return documents, [*heard.failures, *unread, *lost_of_film(film)]
 
 
 def _watch(film: Film, segmenter: Segmenter, eye: _Eye, reader: FilmReader, limits: MediaLimits) -> list[Segment]:
@@ -196,15 +205,13 @@ def _listen(
     wanted = parameters["run_transcription"]
     if not wanted and parameters["split_method"] != "silence":
         return None, Heard()
-    if media.audio is None:
-        message = "The video has no sound, so nothing can be transcribed."
-        return None, without_speech("no_audio_stream", message) if wanted else Heard()
     try:
-        with opened(path, "video", media.limits, threads=resources.threads) as again:
-            sound = read_sound(again)
+        sound = sound_of(path, media, resources)
     except MediaFault as fault:
         return None, without_speech(fault.code, fault.message) if wanted else Heard()
-    return sound, transcribe(sound, parameters, resources) if wanted else Heard()
+    if not wanted:
+        return sound, Heard(failures=tuple(lost_of_sound(sound)))
+    return sound, transcribe(sound, parameters["transcription_language"], resources)
 
 
 def _segmenter(sound: Sound | None, parameters: Mapping[str, Any]) -> Segmenter:
@@ -261,7 +268,7 @@ def _document(
         position=(fields["modality"], segment.start, segment.end),
         fields=looked.fields,
         vectors=vectors,
-        artifacts=(_thumbnail(jpeg),) if jpeg else (),
+        artifacts=(jpeg_file("thumbnail_url", jpeg),) if jpeg else (),
         sources={"source_video_url": part.blob_id} if part.blob_id else {},
     )
 
@@ -269,29 +276,3 @@ def _document(
 def _unit(total: FloatArray) -> FloatArray:
     norm = float(np.linalg.norm(total))
     return (total / norm).astype(np.float32) if norm > 0 else total
-
-
-def _thumbnail(jpeg: bytes) -> Artifact:
-    return Artifact(
-        field="thumbnail_url",
-        role="thumbnail",
-        type="image",
-        data=jpeg,
-        content_type="image/jpeg",
-        filename="thumbnail.jpg",
-    )
-
-
-def _losses(film: Film, sound: Sound | None) -> list[RowFailure]:
-    """Return what of the file could not be read."""
-    lost: Sequence[tuple[bool, str, str]] = (
-        (film.cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says."),
-        (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded."),
-        (bool(sound and sound.damaged), "sound_damaged", "Parts of the sound could not be decoded."),
-    )
-    kind = ErrorType.PERMANENT
-    return [
-        RowFailure(stage="decode", code=code, message=f"{message} Upload it again.", error_type=kind)
-        for is_so, code, message in lost
-        if is_so
-    ]

@@ -1,4 +1,4 @@
-"""A PDF becomes a document for each page, a text one for each stretch of about a page."""
+"""A PDF becomes a document for each page."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure, page_picture
 from prismhouse.engine.extractors.pictures import look_at
 from prismhouse.engine.extractors.port import Part
-from prismhouse.engine.extractors.rows import read_text
-from prismhouse.engine.extractors.splitting import SplitRule, split
-from prismhouse.engine.extractors.universal.made import Draft, Made
-from prismhouse.engine.extractors.universal.picture import written
+from prismhouse.engine.extractors.universal.documents import Draft, Made
+from prismhouse.engine.extractors.universal.image import written
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import thumbnail
-from prismhouse.engine.media.markup import MARKUP, shown
 from prismhouse.engine.media.pdf import Pdf
 from prismhouse.engine.media.text import storable
 
-__all__ = ["of_pdf", "of_text"]
+__all__ = ["of_pdf"]
 
 _WRITTEN_CHARACTERS = 8
 """A page with less in its text layer is a scan that was stamped, or a picture."""
 
 _OCR_DPI = 150
-_PAGE_WORDS = 300
 
 
 def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool, show: bool) -> Made:
@@ -56,22 +52,3 @@ def _page(pdf: Pdf, number: int, resources: Resources, *, read: bool, show: bool
     ((vectors, labels),) = look_at([image], resources)
     shown = (thumbnail(image),) if show else ()
     return Draft(fields={**fields, "labels": labels}, text=text, picture=vectors[CONSE], shown=shown)
-
-
-def of_text(part: Part, mime: str, *, most_pages: int) -> Made:
-    """Return a document for each page, which a form feed ends, or for each 300 words of one; raise MediaFault."""
-    text = read_text(part)
-    if mime in MARKUP:
-        text = shown(text).text
-    chunks = [
-        chunk.text.strip()
-        for page in text.split("\f")
-        for chunk in split(page, SplitRule(by="words", size=_PAGE_WORDS))
-    ]
-    made = Made()
-    made.drop("pages", MOST_PAGES, len(chunks) - most_pages)
-    total = len(chunks)
-    for number, words in enumerate(chunks[:most_pages], start=1):
-        fields = {"modality": "document", "segment_index": 0, "segment_total": total, "page_number": number}
-        made.drafts.append(Draft(fields=fields, text=words))
-    return made

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.extractors.definition import Resources
-from prismhouse.engine.extractors.multimodal.speech import Heard, transcribe
+from prismhouse.engine.extractors.losses import lost_of_film, lost_of_sound, without
 from prismhouse.engine.extractors.pictures import DECODED_AT_ONCE, look_at
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.extractors.segments import Segment, Segmenter, every, spans
-from prismhouse.engine.extractors.universal.made import Draft, Made, lost, without
-from prismhouse.engine.extractors.universal.telling import spread
-from prismhouse.engine.extractors.worded import mean_vector
+from prismhouse.engine.extractors.speech import Heard, heard_in, transcribe
+from prismhouse.engine.extractors.text_vectors import mean_vector
+from prismhouse.engine.extractors.universal.description import spread
+from prismhouse.engine.extractors.universal.documents import Draft, Made
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.container import Media, opened
-from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.film import Film
 from prismhouse.engine.media.image import thumbnail
-from prismhouse.engine.media.sound import Sound, read_sound
+from prismhouse.engine.media.sound import read_sound
 
 __all__ = ["SEGMENT_SECONDS", "of_sound", "of_video"]
 
@@ -54,21 +54,11 @@ def of_video(path: Path, resources: Resources, *, most_segments: int, listen: bo
     with opened(path, "video", resources.media, threads=resources.threads) as media:
         film = Film(media)
         segments, seen, dropped = _watch(film, media, resources, most_segments, show=show)
-        has_sound = media.audio is not None
-    made = Made()
+        heard = Heard()
+        if listen and media.audio is not None:
+            heard = heard_in(path, media, resources, longest=segments[-1].end)
+    made = Made(failures=[*heard.failures, *lost_of_film(film, cut_off=film.cut_off and not dropped)])
     made.drop("segments", _CAP, dropped)
-    heard = Heard()
-    if listen and has_sound:
-        heard = _listen(path, resources, segments[-1].end)
-    if heard.failure is not None:
-        made.failures.append(heard.failure)
-    cut_off = film.cut_off and not dropped
-    made.failures += lost(
-        (
-            (cut_off, "media_cut_off", f"The video ends after {film.end:.1f} s, before its header says."),
-            (film.damaged > 0, "media_damaged", f"{film.damaged} parts of the video could not be decoded."),
-        )
-    )
     for one in segments:
         held = seen[one.number]
         picture = mean_vector(held.vectors) if held.vectors else None
@@ -86,12 +76,8 @@ def of_sound(path: Path, resources: Resources, *, most_segments: int, listen: bo
     made = Made()
     bounds = spans(sound.seconds, (), longest=SEGMENT_SECONDS)
     made.drop("segments", _CAP, math.ceil((told - longest) / SEGMENT_SECONDS - _EARLY_SECONDS))
-    heard = transcribe(sound, {"transcription_language": None}, resources) if listen else Heard()
-    if heard.failure is not None:
-        made.failures.append(heard.failure)
-    made.failures += lost(
-        ((sound.damaged > 0, "sound_damaged", f"{sound.damaged} parts of the sound could not be decoded."),)
-    )
+    heard = transcribe(sound, None, resources) if listen else Heard(failures=tuple(lost_of_sound(sound)))
+    made.failures += heard.failures
     segments = [
         Segment(number=number, start=start, end=end, start_frame=0, end_frame=0)
         for number, (start, end) in enumerate(bounds)
@@ -142,16 +128,6 @@ def _look(waiting: list[tuple[int, Any]], seen: dict[int, _Seen], resources: Res
         for label in labels:
             seen[number].labels[label["label"]] += label["confidence"]
     waiting.clear()
-
-
-def _listen(path: Path, resources: Resources, end: float) -> Heard:
-    """Return what is said up to a time; a sound that cannot be read is a missing feature of a film."""
-    try:
-        with opened(path, "video", resources.media, threads=resources.threads) as media:
-            sound: Sound = read_sound(media, longest=end)
-    except MediaFault as fault:
-        return Heard(failure=without("transcription", fault.code, fault.message))
-    return transcribe(sound, {"transcription_language": None}, resources)
 
 
 def _draft(

@@ -12,7 +12,7 @@ from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM
 
-__all__ = ["Worded", "mean_vector", "portions", "text_vectors"]
+__all__ = ["TextVector", "mean_vector", "portions", "text_vectors"]
 
 _PORTION_CHARACTERS = 700
 _MOST_PORTIONS = 16
@@ -20,19 +20,19 @@ _MOST_PORTIONS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worded:
+class TextVector:
     """The vector of a text, `(384,)` of unit length; None for a blank one. `truncated`: some of it was not read."""
 
     vector: FloatArray | None
     truncated: bool = False
 
 
-def text_vectors(texts: Sequence[str], resources: Resources) -> list[Worded]:
+def text_vectors(texts: Sequence[str], resources: Resources) -> list[TextVector]:
     """Return the vectors of texts, in their order, in MiniLM's space."""
     cut = [list(portions(text)) for text in texts]
     given = [piece for pieces in cut for piece in pieces[:_MOST_PORTIONS]]
     if not given:
-        return [Worded(vector=None) for _ in texts]
+        return [TextVector(vector=None) for _ in texts]
     model = loaded(MINILM, threads=resources.threads, cache_dir=resources.cache_dir)
     made = model.embed_texts(given)
     found, start = [], 0
@@ -41,7 +41,7 @@ def text_vectors(texts: Sequence[str], resources: Resources) -> list[Worded]:
         weights = [len(piece) for piece in pieces[: end - start]]
         vector = mean_vector(made.vectors[start:end], weights) if pieces else None
         missed = len(pieces) > _MOST_PORTIONS or bool(made.truncated[start:end].any())
-        found.append(Worded(vector=vector, truncated=missed))
+        found.append(TextVector(vector=vector, truncated=missed))
         start = end
     return found
 
