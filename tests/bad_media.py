@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import wave
 import zlib
 from collections.abc import Mapping
 from functools import cache
@@ -30,6 +31,7 @@ def bad_files() -> Mapping[str, Mapping[str, tuple[bytes, str]]]:
         "image": {
             "empty": (b"", "empty_file"),
             "bomb": (_bomb(60_000, 60_000), "image_too_large"),
+            "GIF bomb": (_wide_gif(65_535, 65_535), "image_too_large"),
             "over 100 megapixels": (_flat(10_001, 10_000), "image_too_large"),
             "one pixel": (_flat(1, 1), "image_too_small"),
             "cut off": (photo[: len(photo) // 3], "image_corrupt"),
@@ -52,6 +54,7 @@ def bad_files() -> Mapping[str, Mapping[str, tuple[bytes, str]]]:
             "empty": (b"", "empty_file"),
             "cut off": (BUNNY.read_bytes()[:3000], "media_corrupt"),
             "pictures without sound": (silent, "no_audio_stream"),
+            "a header without sound": (_without_samples(), "media_corrupt"),
             "a photo called sound": (photo, "media_type_mismatch"),
         },
         "text": {"a photo called text": (photo, "media_type_mismatch")},
@@ -77,6 +80,22 @@ def _flat(width: int, height: int) -> bytes:
     buffer = io.BytesIO()
     Image.MAX_IMAGE_PIXELS = None
     Image.new("1", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _wide_gif(width: int, height: int) -> bytes:
+    """Return a GIF of a size, with a picture of which hardly anything is there."""
+    canvas, place = struct.pack("<HHBBB", width, height, 0x80, 0, 0), struct.pack("<HHHHB", 0, 0, width, height, 0)
+    return b"GIF89a" + canvas + bytes(6) + b"," + place + b"\x02\x02\x44\x01\x00;"
+
+
+def _without_samples() -> bytes:
+    """Return a WAV file that is well-formed and holds nothing."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
     return buffer.getvalue()
 
 
