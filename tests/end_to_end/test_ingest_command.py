@@ -207,8 +207,9 @@ def test_a_dry_run_sends_nothing(server: RunningServer, ingested: Ingested) -> N
     search = run(server, "search", "x", "--namespace", f"{NAMESPACE}-dry")
 
     assert "would send coffee.jpg as image" in dry.stdout
-    assert "8 files to send (1 text, 2 markdown, 3 image, 1 video, 1 pdf), 3 skipped, 1 failed; nothing was sent" in (
-        dry.stdout
+    assert (
+        "8 files can be ingested (1 text, 2 markdown, 3 image, 1 video, 1 pdf), 3 skipped, 1 failed; nothing was sent"
+        in (dry.stdout)
     )
     assert "ingested" not in dry.stdout
     assert search.returncode == 1
