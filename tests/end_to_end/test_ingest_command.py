@@ -209,5 +209,5 @@ def test_a_dry_run_sends_nothing(server: RunningServer, ingested: Ingested) -> N
         "10 files can be ingested (1 text, 2 markdown, 4 image, 2 video, 1 pdf), 3 skipped, 1 failed; nothing was sent"
         in (dry.stdout)
     )
-    assert "ingested" not in dry.stdout
+    assert "files ingested" not in dry.stdout
     assert search.returncode == 1
