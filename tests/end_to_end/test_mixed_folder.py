@@ -136,6 +136,8 @@ def test_files_that_are_there_go_through_an_extractor_that_is_added_later(
     printed = again.stdout
     last = run(server, "ingest", str(ingested.folder), "--with", "face_identity_extractor")
     unknown = run(server, "ingest", str(ingested.folder), "--with", "nose_extractor")
+    run(server, "ingest", str(ingested.folder), "--with", "audio_fingerprint_extractor")
+    silent = run(server, "ingest", str(ingested.folder))
 
     assert "made collection sixty-image-face-identity (face_identity_extractor v1)" in printed
     assert "30 files that did not change: through the new collections" in printed
@@ -145,4 +147,6 @@ def test_files_that_are_there_go_through_an_extractor_that_is_added_later(
     assert told(printed, "FAILED").keys() == FAILURES.keys()
     assert "0 files ingested, 0 documents; 52 unchanged, 2 skipped, 6 failed" in last.stdout, last.stdout
     assert "btch_" not in last.stdout
+    assert "0 files ingested, 0 documents; 52 unchanged, 2 skipped, 6 failed" in silent.stdout, silent.stdout
+    assert told(silent.stdout, "partial")["videos/bikes.mp4"].startswith("failed in part before and is unchanged")
     assert (unknown.returncode, "face_identity_extractor" in unknown.stderr) == (1, True), unknown

@@ -140,6 +140,7 @@ def _fill(server: Server, wanted: Wanted, place: Place, files: Sequence[FileFoun
     _earlier(server, place, summary)
     there = known(server, place.bucket_id)
     work = _sorted(_with_hashes(files, wanted.uploads_at_once, summary), there, wanted)
+    _found_all_the_same(server, place, work, summary)
     if work.new:
         size = sum(file.size_bytes for file in work.new)
         summary.say(f"sending {counted(len(work.new), 'file')}, {size / 2**20:.1f} MiB, to bucket {place.bucket_name}")
@@ -210,6 +211,16 @@ def _sorted(files: Sequence[FileFound], there: Mapping[tuple[str, str], Known], 
         else:
             work.unchanged.append(file)
     return work
+
+
+def _found_all_the_same(server: Server, place: Place, work: _Work, summary: Summary) -> None:
+    """Count files as unchanged that failed in one extractor and can be found by what another made of them."""
+    for file, before in work.failed_before[:_MOST_LOOKED_AT]:
+        if server.get(f"/v1/buckets/{place.bucket_id}/objects/{before.object_id}")["document_count"]:
+            work.unchanged.append(file)
+            summary.partial_before(file.path, before.error)
+    found = set(work.unchanged)
+    work.failed_before = [(file, before) for file, before in work.failed_before if file not in found]
 
 
 def _processed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ _STEPS = {
     "extra_missing": 'pip install "prismhouse[media]", restart the server, run with --retry-failed',
     "model_missing": "prismhouse models install, restart the server, run with --retry-failed",
 }
+_STEP_OF_THE_API = re.compile(r" (?:Map the input to another field|Upload it again|Save it without one)\.$")
 _USUAL_STEP = "mend it and run the command again, or run it with --retry-failed"
 
 
@@ -79,12 +81,12 @@ class Summary:
 
     def failure(self, path: str, code: str, error: str) -> None:
         """Note a file of which no document, or not every one, was made."""
-        reason = f"[{printable(code)}] {printable(error)}"[:_LONGEST_REASON]
+        reason = f"[{printable(code)}] {_plain(error)}"[:_LONGEST_REASON]
         self._failed[path] = Left(path=path, reason=reason, next_step=_STEPS.get(code, _USUAL_STEP), failed=True)
 
     def failed_before(self, path: str, error: str) -> None:
         """Note a file that failed in an earlier run and is the same now."""
-        reason = "failed before and is unchanged" + (f": {printable(error)[:_LONGEST_REASON]}" if error else "")
+        reason = "failed before and is unchanged" + (f": {_plain(error)[:_LONGEST_REASON]}" if error else "")
         self._failed[path] = Left(path=path, reason=reason, next_step="mend it, or --retry-failed", failed=True)
 
     def empty(self, path: str) -> None:
@@ -94,7 +96,11 @@ class Summary:
 
     def partial(self, path: str, missing: str, reason: str) -> None:
         """Note a file that lacks a part, such as the transcription of a silent film."""
-        self._partial.append((path, f"no {printable(missing)}: {printable(reason)[:_LONGEST_REASON]}"))
+        self._partial.append((path, f"no {printable(missing)}: {_plain(reason)[:_LONGEST_REASON]}"))
+
+    def partial_before(self, path: str, error: str) -> None:
+        """Note a file that can be found, though an extractor failed on it in an earlier run."""
+        self._partial.append((path, f"failed in part before and is unchanged: {_plain(error)[:_LONGEST_REASON]}"))
 
     def broken(self, batch_id: str, status: str, reason: str | None) -> None:
         """Note that the batch as a whole did not end well."""
@@ -109,7 +115,7 @@ class Summary:
             self.say(f"{printable(folder)} has no files")
             return
         self.say(
-            f"{counted(len(files), 'file')} to send{_by_kind(files)},"
+            f"{counted(len(files), 'file')} can be ingested{_by_kind(files)},"
             f" {len(self._skipped)} skipped, {len(self._failed)} failed; nothing was sent"
         )
 
@@ -140,6 +146,11 @@ class Summary:
             self.say(f"skipped  {printable(each.path)}: {each.reason}")
         for each in sorted(self._failed.values(), key=lambda left: left.path):
             self.say(f"FAILED   {printable(each.path)}: {each.reason}\n         -> {each.next_step}")
+
+
+def _plain(error: str) -> str:
+    """Return an error without the next step of callers of the API: who has a folder has another."""
+    return _STEP_OF_THE_API.sub("", printable(error))
 
 
 def _by_kind(files: Sequence[FileFound]) -> str:
