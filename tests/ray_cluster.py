@@ -66,6 +66,16 @@ class TwoNodes:
             self.nodes.append(self.add())
 
 
+def on_ray(address: str, **more: str) -> dict[str, str]:
+    """Return the settings of a server that extracts on a cluster."""
+    return {
+        "PRISMHOUSE_COMPUTE__KIND": "ray",
+        "PRISMHOUSE_COMPUTE__RAY_ADDRESS": address,
+        "PRISMHOUSE_COMPUTE__PROCESSES": "2",
+        **more,
+    }
+
+
 @contextmanager
 def _environment() -> Iterator[None]:
     """Nodes import what this process can, and tell nobody of it."""

@@ -229,6 +229,12 @@ class LimitSettings(_Group):
     blob_bytes: int = Field(5 * 2**30, ge=1024, description="Largest stored file.")
     model_bytes: int = Field(5 * 2**30, ge=1024, description="Largest archive of a model that is uploaded.")
     model_unpacked_bytes: int = Field(20 * 2**30, ge=1024, description="Largest that such an archive may unpack to.")
+    form_bytes: int = Field(
+        20 * 2**30,
+        ge=1024,
+        description="Most disk that forms with such archives take together while an API process receives them; one "
+        "organization may take half of it. A single form always fits.",
+    )
     models: int = Field(50, ge=0, description="Most models that one organization keeps.")
     custom_extractors: int = Field(
         0,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.opened import Open, assert_envelope
 
-from prismhouse.server.middleware import DRAINED_BYTES
+from prismhouse.api.web.drain import DRAINED_BYTES
 
 CREATE = "/v1/namespaces"
 JSON = {"Content-Type": "application/json"}

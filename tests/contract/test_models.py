@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -11,8 +16,11 @@ import pytest
 from tests.model_archives import archive, extractor_zip, form, small_archive
 from tests.opened import Open, assert_envelope
 
+from prismhouse.api.archives import store as archives_store
 from prismhouse.api.models import store
+from prismhouse.api.web.forms import Forms, _boundary, _parse
 from prismhouse.kit.ids import NamespaceId
+from prismhouse.server.app import create_app
 
 ASKED = {"name": "mine", "version": "1.0.0", "model_format": "onnx"}
 FIELDS = (("name", "own"), ("version", "1.0.0"), ("model_format", "onnx"))
@@ -155,6 +163,7 @@ async def test_a_model_that_is_not_the_customers_stays_here(client: httpx2.Async
         (*form([*FIELDS, ("colour", "red")], b"x"), "Accepted keys"),
         (*form([("name", "a b"), *FIELDS[1:]], b"x"), "name"),
     ],
+    ids=["json", "cut off", "no boundary", "empty", "no archive", "unknown field", "bad name"],
 )
 async def test_a_form_is_refused_when_it_is_malformed(
     client: httpx2.AsyncClient, body: bytes, content_type: str, words: str
@@ -162,6 +171,77 @@ async def test_a_form_is_refused_when_it_is_malformed(
     answer = await client.post("/v1/namespaces/space/models", content=body, headers={"Content-Type": content_type})
 
     assert words in str(assert_envelope(answer, 422)["message"])
+
+
+def _is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+class TestRoomForForms:
+    """Forms of a process share a bound on disk."""
+
+    @staticmethod
+    def narrow(opened: Open, monkeypatch: pytest.MonkeyPatch, folder: Path, *, room_bytes: int) -> Forms:
+        forms = Forms(folder, file_bytes=1000, setting="X", room_bytes=room_bytes)
+        forms._form_bytes, forms._room_bytes, forms._share_bytes = 2000, room_bytes, room_bytes // 2
+        narrowed = replace(opened.house.models, forms=forms)
+        monkeypatch.setattr(opened, "app", create_app(replace(opened.house, models=narrowed)))
+        return forms
+
+    async def test_a_form_waits_for_another_time_when_others_fill_the_disk(
+        self, opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        forms = self.narrow(opened, monkeypatch, tmp_path, room_bytes=4000)
+        client = opened.client(**{"X-Namespace": client.headers["X-Namespace"]})
+        stranger = opened.client(opened.other_key)
+        await stranger.post("/v1/namespaces", json={"namespace_name": "space"})
+        mine = (await client.get("/v1/me")).json()["organization_id"]
+        body, kind = form(FIELDS, bytes(900))
+        assert 1000 < len(body) < 1900
+
+        async def in_pieces() -> AsyncIterator[bytes]:
+            yield body[:100]
+            yield body[100:]
+
+        async def send(sender: httpx2.AsyncClient, content: Any) -> httpx2.Response:
+            return await sender.post("/v1/namespaces/space/models", content=content, headers={"Content-Type": kind})
+
+        forms._taken[mine] = 1500  # what this organization's others have sent so far
+
+        for content in (body, in_pieces()):
+            refused = assert_envelope(await send(client, content), 429, "TooManyRequestsError")
+            assert "PRISMHOUSE_LIMITS__FORM_BYTES" in str(refused["message"])
+        assert_envelope(await send(stranger, body), 422)  # it came in: these zeros are no archive
+        forms._taken[mine] = 3500
+        assert_envelope(await send(stranger, body), 429)
+        assert forms._taken == {mine: 3500}
+        assert _is_empty(tmp_path)
+
+    async def test_a_form_is_too_large_whatever_room_there_is(
+        self, opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        self.narrow(opened, monkeypatch, tmp_path, room_bytes=100_000)
+        client = opened.client(**{"X-Namespace": client.headers["X-Namespace"]})
+
+        assert_envelope(await sent(client, data=bytes(3000)), 413)
+
+    async def test_a_full_disk_is_told_by_name(
+        self, opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+
+        assert_envelope(await sent(client), 507, "InsufficientStorageError")
+
+    def test_the_end_of_a_part_is_found_when_it_lies_across_two_blocks(self, tmp_path: Path) -> None:
+        for size in range(2**20 - 400, 2**20 + 60, 7):
+            body, kind = form(FIELDS, bytes(size))
+            path = tmp_path / "form"
+            path.write_bytes(body)
+            piece = _parse(path, len(body), _boundary(kind)).files["file"]
+            assert piece.end - piece.start == size
 
 
 async def test_a_namespace_uses_what_it_has_enabled_and_no_other_does(opened: Open, client: httpx2.AsyncClient) -> None:
@@ -268,6 +348,88 @@ async def test_what_a_dead_confirmation_left_is_swept_when_nobody_repeats_it(
     assert "not confirmed before" in str(refused["message"])
 
 
+async def test_later_uploads_are_forgotten_when_the_oldest_cannot_be(
+    opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = [(await client.post(UPLOADS, json={**ASKED, "version": f"7.0.{number}"})).json() for number in range(5)]
+    stuck, others = {one["s3_key"] for one in issued[:2]}, [one["upload_id"] for one in issued[2:]]
+    archives = opened.house.models.bringing._archives
+    find = archives._staging.find
+
+    async def fails_for_some(key: str) -> Any:
+        if key in stuck:
+            raise OSError("the disk does not answer")
+        return await find(key)
+
+    monkeypatch.setattr(archives._staging, "find", fails_for_some)
+    monkeypatch.setattr("prismhouse.api.archives.service._AT_A_TIME", 2)
+    async with opened.house.db.write() as tx:
+        await tx.execute(
+            """
+            UPDATE archive_uploads SET expires_at = now() - interval '1 day',
+              updated_at = now() - make_interval(days => 9 - array_position(%(ids)s::text[], upload_id))
+            WHERE upload_id = ANY(%(ids)s)""",
+            {"ids": [one["upload_id"] for one in issued]},
+        )
+
+    await archives.sweep()
+    await archives.sweep()
+
+    async with opened.house.db.read() as tx:
+        rows = await tx.fetch_all(
+            "SELECT upload_id FROM archive_uploads WHERE status = 'FAILED' AND upload_id = ANY(%(ids)s)",
+            {"ids": others},
+        )
+    assert {row["upload_id"] for row in rows} == set(others)
+
+
+async def test_later_archives_are_deleted_when_the_oldest_cannot_be(
+    opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives = opened.house.models.bringing._archives
+    organization = (await client.get("/v1/me")).json()["organization_id"]
+    hashes = [hashlib.sha256(bytes([number])).hexdigest() for number in range(4)]
+    delete = archives._blobs.delete
+
+    async def fails_for_some(place: NamespaceId, sha256: str) -> None:
+        if sha256 in hashes[:2]:
+            raise OSError("the disk does not answer")
+        await delete(place, sha256)
+
+    monkeypatch.setattr(archives._blobs, "delete", fails_for_some)
+    monkeypatch.setattr("prismhouse.api.archives.service._AT_A_TIME", 2)
+    async with opened.house.db.write() as tx:
+        for number, sha256 in enumerate(hashes):
+            await tx.execute(
+                """
+                INSERT INTO archives (organization_id, sha256, size_bytes, touched_at)
+                VALUES (%(organization)s, %(sha256)s, 1, now() - make_interval(days => 9 - %(number)s))""",
+                {"organization": organization, "sha256": sha256, "number": number},
+            )
+
+    await archives.sweep()
+
+    async with opened.house.db.read() as tx:
+        rows = await tx.fetch_all(
+            "SELECT sha256 FROM archives WHERE organization_id = %(o)s AND touched_at > now() - interval '1 h'",
+            {"o": organization},
+        )
+        count = await tx.fetch_value("SELECT count(*) FROM archives WHERE organization_id = %(o)s", {"o": organization})
+    assert ({row["sha256"] for row in rows}, count) == (set(hashes[:2]), 2)
+
+
+async def test_a_confirmation_stands_when_the_sweep_comes_late(opened: Open, client: httpx2.AsyncClient) -> None:
+    issued = (await client.post(UPLOADS, json=ASKED)).json()
+    await put(client, issued, small_archive())
+    path = f"{UPLOADS}/{issued['upload_id']}/confirm"
+    first = (await client.post(path)).json()
+
+    async with opened.house.db.write() as tx:
+        await archives_store.give_up(tx, issued["upload_id"])
+
+    assert (await client.post(path)).json() == first
+
+
 async def test_a_key_of_one_namespace_brings_no_model_for_all(opened: Open, client: httpx2.AsyncClient) -> None:
     scope = {"resource_type": "namespace", "resource_id": client.headers["X-Namespace"]}
     body = {"name": "narrow", "permissions": ["read", "write", "delete"], "scopes": [scope]}
@@ -327,6 +489,45 @@ class TestSubmissions:
         assert first.json()["status"] == "pending_review"
         assert_envelope(taken, 409, "AlreadyExistsError")
         assert_envelope(over, 403)
+
+    async def test_the_oldest_rejected_ones_go_when_there_are_more_than_the_limit(
+        self, opened: Open, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opened.house.submissions, "_limit", 2)
+        rejected = extractor_zip("mine", code="import socket\n")
+        ids = [(await self.send(client, rejected)).json()["submission_id"] for _ in range(3)]
+        waiting = (await self.send(client, extractor_zip("mine"))).json()["submission_id"]
+        at = "/v1/extractors/submissions"
+
+        listed = (await client.get(at)).json()
+        pages = [(await client.get(at, params={"limit": 1, "offset": number})).json() for number in range(3)]
+
+        assert [one["submission_id"] for one in listed["submissions"]] == [waiting, *reversed(ids[1:])]
+        assert [page["submissions"] for page in pages] == [[one] for one in listed["submissions"]]
+        assert {page["total"] for page in [listed, *pages]} == {3}
+        assert_envelope(await client.get(f"{at}/{ids[0]}"), 404)
+        assert (await client.post(f"{self.UPLOADS}/{ids[0]}/confirm")).json()["status"] == "rejected"
+
+    async def test_one_that_was_never_sent_goes_when_its_upload_is_over(
+        self, opened: Open, client: httpx2.AsyncClient
+    ) -> None:
+        issued = (await client.post(self.UPLOADS, json={"name": "mine", "version": "v1"})).json()
+        async with opened.house.db.write() as tx:
+            await archives_store.give_up(tx, issued["submission_id"])
+
+        later = (await client.post(self.UPLOADS, json={"name": "mine", "version": "v1"})).json()
+
+        listed = (await client.get("/v1/extractors/submissions")).json()["submissions"]
+        assert [one["submission_id"] for one in listed] == [later["submission_id"]]
+
+    async def test_it_is_said_what_to_leave_out_when_it_is_too_large(
+        self, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("prismhouse.api.submissions.service.LARGEST_BYTES", 100)
+
+        refused = assert_envelope(await self.send(client, extractor_zip("mine")), 413)
+
+        assert "Leave out what is no code" in str(refused["message"])
 
     async def test_wrong_feature_keys_are_at_fault(self, client: httpx2.AsyncClient) -> None:
         manifest = (

@@ -10,34 +10,10 @@ from typing import Any
 import pytest
 from conditions import eventually
 from tests.model_archives import form, minilm_archive
+from tests.users_models import collection_with, uploaded
 
 TERMINAL = {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED"}
 TEXTS = ("A recipe for bread with rye flour.", "The court dismissed the appeal.", "A cat sleeps on a warm stove.")
-
-
-def put(url: str, data: bytes, content_type: str) -> None:
-    request = urllib.request.Request(url, data=data, method="PUT", headers={"Content-Type": content_type})
-    urllib.request.urlopen(request, timeout=60).close()
-
-
-def uploaded(api: Any, data: bytes, name: str) -> dict[str, Any]:
-    body = {"name": name, "version": "1.0.0", "model_format": "onnx", "file_size_bytes": len(data)}
-    issued = api.ok("POST", "/v1/models/uploads", body)
-    put(issued["presigned_url"], data, issued["required_content_type"])
-    return api.ok("POST", f"/v1/models/uploads/{issued['upload_id']}/confirm", {})
-
-
-def collection_with(model: str, bucket: str) -> dict[str, Any]:
-    return {
-        "collection_name": "own",
-        "source": {"type": "bucket", "bucket_ids": [bucket]},
-        "feature_extractor": {
-            "feature_extractor_name": "text_extractor",
-            "version": "v1",
-            "input_mappings": {"text": "text"},
-            "parameters": {"embedding_model": model},
-        },
-    }
 
 
 def filled(api: Any, model: str) -> dict[str, Any]:

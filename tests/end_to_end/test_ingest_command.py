@@ -186,7 +186,10 @@ def test_what_is_wrong_is_said_without_a_traceback(server: RunningServer, ingest
     elsewhere = tmp_path / "files"
     elsewhere.mkdir()
     (elsewhere / "a.txt").write_text("a")
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key" / "api-key").write_text("sk_unknown")
     for done, words in (
+        (ingest(server, ingested.folder, "--data", str(tmp_path / "key")), "does not know this API key"),
         (ingest(server, ingested.folder, "--url", "http://127.0.0.1:1"), "prismhouse serve"),
         (run(server, "search", "x", "--namespace", NAMESPACE, "--url", "http://127.0.0.1:1"), "prismhouse serve"),
         (ingest(server, tmp_path / "nowhere"), "no folder"),
@@ -204,4 +207,8 @@ def test_a_dry_run_sends_nothing(server: RunningServer, ingested: Ingested) -> N
     search = run(server, "search", "x", "--namespace", f"{NAMESPACE}-dry")
 
     assert "would send coffee.jpg as image" in dry.stdout
+    assert "8 files to send (1 text, 2 markdown, 3 image, 1 video, 1 pdf), 3 skipped, 1 failed; nothing was sent" in (
+        dry.stdout
+    )
+    assert "ingested" not in dry.stdout
     assert search.returncode == 1

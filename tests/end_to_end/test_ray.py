@@ -20,7 +20,7 @@ from mixpeek.models import (
 )
 from tests.fault.flow import QUICK, Flow, kill, victims
 from tests.photos import png
-from tests.ray_cluster import TwoNodes, one_node
+from tests.ray_cluster import TwoNodes, on_ray, one_node
 from tests.running import Api, RunningServer, free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(420)]
@@ -28,15 +28,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(420)]
 TEXTS = ("The cat slept on the warm window sill.", "A diesel engine compresses air.", "Knead the dough. " * 200)
 PHOTOS = ("coffee", "chelsea", "rocket")
 SCHEMA = {"properties": {"note": {"type": "text"}, "photo": {"type": "image"}}}
-
-
-def on_ray(address: str, **more: str) -> dict[str, str]:
-    return {
-        "PRISMHOUSE_COMPUTE__KIND": "ray",
-        "PRISMHOUSE_COMPUTE__RAY_ADDRESS": address,
-        "PRISMHOUSE_COMPUTE__PROCESSES": "2",
-        **more,
-    }
 
 
 def health(running: RunningServer) -> dict[str, Any]:

@@ -223,6 +223,7 @@ async def test_a_batch_fails_with_a_reason_and_balanced_books_when_a_model_vanis
     monkeypatch.setattr(house.parts.catalogue, "check", check)
     async with house.working():
         ended = await house.ended(batch)
+        await house.idle()
 
     assert ended["status"] == "FAILED"
     assert f"The collection {second} cannot run any more" in ended["error"]
@@ -230,7 +231,6 @@ async def test_a_batch_fails_with_a_reason_and_balanced_books_when_a_model_vanis
     made, _ = await books(house, batch)
     assert made["processed"] == 2
     assert ended["documents_written"] == 2
-    await house.idle()
     again = await house.call(
         "POST", f"/v1/buckets/{house.bucket_id}/batches", {"object_ids": await house.add_objects("c")}
     )

@@ -183,6 +183,22 @@ async def test_an_unknown_extractor_source_and_collection_are_not_found(house: H
     assert extractor.json()["error"]["code"] == "feature_extractor_not_found"
 
 
+@pytest.mark.parametrize("name", ["colbert_extractor", "colqwen_extractor"])
+async def test_extractors_of_many_vectors_are_refused_by_a_message_that_names_what_is_there(
+    db: Database, name: str
+) -> None:
+    await add_tenant(db, "one")
+    service = Collections(db, catalogue=Catalogue(), buckets=FixedBuckets())
+
+    async with client_of(application([routes(service, Callers(KeysAreNames()))])) as client:
+        answer = await House(db, client, service).create("articles", feature_extractor_name=name)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "feature_extractor_not_found")
+    assert f"no feature extractor {name}_v1" in error["message"]
+    assert "Available: text_extractor_v1, image_extractor_v1" in error["message"]
+
+
 async def test_another_tenants_collection_does_not_exist(house: House, db: Database) -> None:
     made = (await house.create("articles")).json()
     stranger = {"Authorization": "Bearer sk_two"}
@@ -389,6 +405,7 @@ async def test_every_built_in_extractor_makes_a_collection_with_the_vectors_it_r
             answer = await client.post("/v1/collections", json=body)
             assert answer.status_code == 200, answer.text
             CollectionResponse.from_dict(answer.json())
+            assert answer.json()["feature_extractor"]["parameters"] == item["default_parameters"]
             features = (await client.get(f"/v1/collections/{body['collection_name']}/features")).json()
             told = DescribeCollectionFeaturesResponse.from_dict(features)
             assert told is not None

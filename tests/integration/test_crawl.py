@@ -391,6 +391,35 @@ def test_files_are_links_and_are_not_fetched(serve: Serve) -> None:
     assert not made.failures
 
 
+def test_a_file_is_shown_by_a_page_that_is_kept_when_another_named_it_first(serve: Serve) -> None:
+    hidden = page("hidden", "/download", "/secret", head="<meta name=robots content=noindex>")
+    site = serve(
+        {
+            "/": page("home", "/hidden", "/shown"),
+            "/hidden": hidden,
+            "/shown": page("shown", "/download"),
+            "/download": Answer(b"1,2", content_type="text/csv"),
+            "/secret": Answer(b"3", content_type="text/csv"),
+        }
+    )
+
+    made = came(site)
+
+    assert paths(site, made) == ["/", "/shown"]
+    assert [[(one.url.removeprefix(site.url), one.text) for one in each.assets] for each in made.pages] == [
+        [],
+        [("/download", "to /download")],
+    ]
+
+
+def test_a_document_tells_what_its_page_has_beyond_what_is_kept(serve: Serve, tmp_path: Path) -> None:
+    site = serve({"/": "<main>Many.</main>" + "".join(f"<pre>x = {number}</pre>" for number in range(1002))})
+
+    (result,) = _documents(site, tmp_path, {"generate_image_embeddings": False, "generate_text_embeddings": False})
+
+    assert [one.fields["left_out"] for one in result.documents] == [{"code_blocks": 2}]
+
+
 def _illustrated(text: str, *images: str) -> str:
     return f"<main><p>{text}</p>{''.join(f'<img src={image!r} alt=x>' for image in images)}</main>"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.pdfs import PARAGRAPHS, locked, report, scan, text_pages
+from tests.pdfs import PARAGRAPHS, locked, report, scan, text_pages, two_columns
 from tests.photos import photos
 
 from prismhouse.engine.extractors.catalogue import Catalogue
@@ -46,6 +46,19 @@ def drawn(content: bytes, folder: Path, number: int = 1) -> Image.Image:
     path.write_bytes(content)
     with opened_pdf(path, MediaLimits()) as pdf, pdf.page(number) as page:
         return page.render(150)
+
+
+@pytest.mark.parametrize("layout", [True, False])
+def test_columns_are_read_one_after_the_other_when_a_page_has_two(folder: str, layout: bool) -> None:
+    left, right = " ".join(PARAGRAPHS), " ".join(reversed(PARAGRAPHS))
+
+    result = extracted(folder, two_columns(left, right), use_layout_detection=layout)
+
+    assert [one.fields["text_raw"] for one in result.documents] == [
+        "A heading that stands across both columns of the page",
+        left,
+        right,
+    ]
 
 
 def test_blocks_come_in_reading_order_with_their_kinds_when_a_report_is_taken_apart(folder: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import threading
@@ -28,6 +29,7 @@ from prismhouse.engine.inference.endpoints.tables import OpenAIChat, OpenAIEmbed
 from prismhouse.engine.inference.errors import ModelsFileWrong
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.port import Prompt, Style
+from prismhouse.engine.inference.query import QueryEmbedder
 from prismhouse.engine.inference.registry import MINILM, default_model, entry, listed, use_models
 from prismhouse.engine.media.image import thumbnail
 from prismhouse.kit.clock import utc_now
@@ -399,6 +401,40 @@ def test_an_object_follows_the_schema_when_the_server_knows_schemas_or_not(
     assert asked == ["json_schema"] * 2 if knows_schema else ["json_schema", "json_object", "json_object"]
 
 
+def test_schemas_are_asked_for_when_the_server_refused_another_one(
+    server: OpenAIServer, chat: Callable[..., ChatEndpoint]
+) -> None:
+    other = {"type": "object", "properties": {"odd": {"type": "string"}}}
+
+    def picky(handler: Any, body: dict[str, Any]) -> bool:
+        wanted = body["response_format"]
+        if wanted["type"] != "json_schema" or "odd" not in wanted["json_schema"]["schema"]["properties"]:
+            return False
+        handler.say(400, {"error": {"message": "the schema is not supported"}})
+        return True
+
+    server.behave = picky
+    model = chat(concurrency=1)
+    for schema in (other, SCHEMA, other, SCHEMA):
+        (made,) = model.generate([Prompt(text="one two")], Style(as_object=True, schema=schema))
+        assert made.fault is None
+
+    asked = [one.body["response_format"]["type"] for one in server.asked]
+    assert asked == ["json_schema", "json_object", "json_schema", "json_object", "json_schema"]
+
+
+def test_an_object_without_a_schema_is_asked_for_once_when_the_server_refuses(
+    server: OpenAIServer, chat: Callable[..., ChatEndpoint]
+) -> None:
+    server.behave = lambda handler, _: handler.say(400, {"error": {"message": "no"}}) or True
+
+    (made,) = chat().generate([Prompt(text="one two")], Style(as_object=True))
+
+    assert isinstance(made.fault, EndpointRefused)
+    asked = [one.body.get("response_format", {}).get("type") for one in server.asked]
+    assert asked == ["json_object", None]
+
+
 def test_a_schema_that_cannot_be_sent_is_a_fault_of_its_prompt(
     server: OpenAIServer, chat: Callable[..., ChatEndpoint]
 ) -> None:
@@ -487,6 +523,7 @@ def test_an_object_is_found_in_what_surrounds_it(text: str, value: dict[str, Any
         ({"properties": {"a": {"type": ["integer", "null"]}}}, '{"a": true}'),
         (None, '{"a": ' + "[" * 40 + "]" * 40 + "}"),
         (None, '{"a": 1' + "0" * 30 + "}"),
+        (None, "```json" + "\n" * 200_000 + "{"),
     ],
 )
 def test_an_object_is_refused_when_it_does_not_follow_its_schema(schema: dict[str, Any] | None, text: str) -> None:
@@ -523,6 +560,29 @@ def test_a_table_is_refused_by_its_key_when_it_is_wrong(tmp_path: Path, change: 
     assert "secret" not in wrong.value.message
 
 
+async def test_a_refused_query_spares_those_that_run_with_it(server: OpenAIServer, tmp_path: Path) -> None:
+    table = f'[models.far]\nkind = "openai_embeddings"\nurl = "{server.url}"\nmodel = "minilm"\ndimensions = 384\n'
+    use_models(models_of(tmp_path, table))
+
+    def picky(handler: Any, body: dict[str, Any]) -> bool:
+        if "bad" not in body["input"]:
+            return False
+        handler.say(400, {"error": {"message": "not that"}})
+        return True
+
+    server.behave = picky
+    embedder = QueryEmbedder(tmp_path)
+    try:
+        texts = ["first", *(f"text {number}" for number in range(5)), "bad", "last"]
+        made = await asyncio.gather(*(embedder.embed("far", [text]) for text in texts), return_exceptions=True)
+    finally:
+        await embedder.close()
+        use_models(NO_MODELS)
+
+    assert [text for text, one in zip(texts, made, strict=True) if isinstance(one, EndpointRefused)] == ["bad"]
+    assert sum(isinstance(one, np.ndarray) for one in made) == 7
+
+
 def test_a_model_is_known_and_loaded_when_the_file_names_a_server(server: OpenAIServer, tmp_path: Path) -> None:
     use_models(
         models_of(
@@ -552,7 +612,7 @@ def test_a_model_is_known_and_loaded_when_the_file_names_a_server(server: OpenAI
         far.close()
         writer.close()
 
-        assert (vectors.shape, made.text, writer.vision) == ((1, 384), "A text of 2 words.", True)
+        assert (vectors.shape, made.text) == ((1, 384), "A text of 2 words.")
         assert default_model("generation") == "writer"
         assert entry("writer").modalities == ("text", "image")
         assert all(one.installed for one in listed() if one.name in ("far", "writer"))

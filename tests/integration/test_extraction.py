@@ -78,6 +78,21 @@ def test_chunks_are_documents_with_vectors_of_their_words_when_text_is_split(fol
     assert result.documents[1].vectors[MINILM] == pytest.approx(alone, abs=1e-5)
 
 
+def test_chunks_are_what_is_shown_when_a_file_of_html_is_split(folder: str) -> None:
+    markup = "<!doctype html><title>x</title>\n<h1>Cats</h1><p>They <b>purr</b> &amp; sleep.<p>Dogs bark."
+    parameters = {"split_by": "sentences", "chunk_size": 1}
+
+    (of_file,) = run_rows(
+        "text_extractor_v1", parameters, [row("r", text=Part(type="text", data=markup.encode()))], 1, folder
+    )
+    (of_words,) = run_rows("text_extractor_v1", {}, [row("r", text=words(markup))], 1, folder)
+
+    assert [one.fields["text"] for one in of_file.documents] == ["Cats", "They purr & sleep.", "Dogs bark."]
+    assert markup[of_file.documents[1].fields["start_char"] :].startswith("They <b>purr")
+    assert markup[: of_file.documents[1].fields["end_char"]].endswith("sleep.")
+    assert [one.fields["text"] for one in of_words.documents] == [markup], "what is given as words stays as it is"
+
+
 def test_results_keep_the_order_of_rows_when_some_are_blank_or_bad(folder: str) -> None:
     rows = [
         row("1", text=words("first")),

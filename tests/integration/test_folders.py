@@ -122,6 +122,71 @@ def test_texts_and_images_get_the_vectors_of_torch_when_a_folder_has_both_towers
     assert model.embed_queries(expected["texts"]).tolist() == model.embed(expected["texts"]).tolist()
 
 
+def _exported_for(graph: Path, **sides: int) -> None:
+    """Fix axes of a graph's inputs, as exporters do that are told of no free ones."""
+    import onnx
+
+    model = onnx.load(graph)
+    for given in model.graph.input:
+        for axis in given.type.tensor_type.shape.dim:
+            if axis.dim_param in sides:
+                axis.dim_value = sides[axis.dim_param]
+    onnx.save(model, graph)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_a_joint_model_gives_the_same_vectors_when_its_towers_take_so_many_rows(tmp_path: Path, rows: int) -> None:
+    folder = shutil.copytree(_TINY / "clip", tmp_path / "tiny")
+    _exported_for(folder / "onnx" / "text_model.onnx", batch=rows, sequence=8)
+    _exported_for(folder / "onnx" / "vision_model.onnx", batch=rows)
+    expected = _expected("clip")
+    random = [np.random.default_rng(seed) for seed in range(5)]
+    images = [Image.fromarray(one.integers(0, 255, (40, 56, 3), dtype=np.uint8), "RGB") for one in random]
+
+    model = _tiny(tmp_path, "clip")
+    made = model.embed_texts(expected["texts"])
+
+    assert _least_cosine(made.vectors[:3], expected["text"][:3]) > 0.9999
+    assert made.truncated.tolist() == [False, False, False, True]
+    assert _least_cosine(model.embed_images(images)[:3], expected["image"]) > 0.999
+    assert len(model.embed_images(images)) == 5
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_folder_gives_the_same_vectors_when_its_graph_takes_so_many_rows_of_one_length(
+    tmp_path: Path, rows: int
+) -> None:
+    folder = shutil.copytree(_TINY / "sentence", tmp_path / "tiny")
+    free = _tiny(tmp_path, "sentence").embed_texts([*_TEXTS, "the cat sat"])
+    _exported_for(folder / "onnx" / "model.onnx", batch=rows, sequence=12)
+
+    fixed = _tiny(tmp_path, "sentence").embed_texts([*_TEXTS, "the cat sat"])
+
+    assert np.abs(fixed.vectors - free.vectors)[~fixed.truncated].max() < 1e-5
+    assert fixed.truncated.any()
+
+
+def test_a_joint_model_is_not_run_when_its_graph_takes_pictures_of_another_size(tmp_path: Path) -> None:
+    folder = shutil.copytree(_TINY / "clip", tmp_path / "tiny")
+    write(
+        folder / "preprocessor_config.json",
+        {**json.loads((folder / "preprocessor_config.json").read_text()), "crop_size": {"height": 24, "width": 24}},
+    )
+
+    with pytest.raises(ModelUnfit, match="takes pictures of 32 x 32 pixels, and its folder says 24 x 24"):
+        _tiny(tmp_path, "clip")
+
+
+def test_a_picture_like_a_thread_is_seen_without_being_enlarged_whole(tmp_path: Path) -> None:
+    shutil.copytree(_TINY / "clip", tmp_path / "tiny")
+    model = _tiny(tmp_path, "clip")
+
+    made = model.embed_images([Image.new("RGB", size, "red") for size in ((2, 3_000_000), (3_000_000, 2), (40, 40))])
+
+    assert np.isfinite(made).all()
+    assert np.abs(made - made[2]).max() < 1e-5
+
+
 @pytest.mark.parametrize("table", ['path = "tiny"', 'hub = "nobody/nothing"\ndimensions = 16'])
 def test_the_extra_is_named_when_a_model_needs_torch_that_is_not_there(tmp_path: Path, table: str) -> None:
     if find_spec("sentence_transformers") is not None:

@@ -20,13 +20,14 @@ from tests.openai_server import openai_server
 from tests.opened import Open, assert_envelope
 from tests.photos import png
 
+from prismhouse.api.inference.service import Pool
 from prismhouse.api.models.errors import ModelBusy
 from prismhouse.api.models.service import QueryEmbedders, lend
 from prismhouse.engine.inference import loaded as loading
 from prismhouse.engine.inference.configured import NO_MODELS
 from prismhouse.engine.inference.minilm import MiniLM
 from prismhouse.engine.inference.query import QueryEmbedder
-from prismhouse.engine.inference.registry import MINILM, PP_OCR, all_models, use_models
+from prismhouse.engine.inference.registry import EFFICIENTNET, MINILM, PP_OCR, all_models, use_models
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.app import create_app
 from prismhouse.server.wiring import House, build
@@ -193,6 +194,62 @@ async def test_too_many_calls_are_refused_with_a_time_to_come_back(opened_with: 
     assert int(refused.headers["Retry-After"]) > 0
     assert (await first).status_code == 200
     assert (await client.post(PATH, json={"inference_name": MINILM, "inputs": {"text": "a"}})).status_code == 200
+
+
+async def test_a_file_within_the_settings_is_read_when_it_alone_fills_the_room(opened_with: Callable[..., Any]) -> None:
+    _, client = await opened_with(held_bytes=2**20)
+    large = {"image_base64": "\n".join(PICTURE["image_base64"])}
+    assert len(large["image_base64"]) > 2**20
+
+    seen = await client.post(PATH, json={"inference_name": EFFICIENTNET, "inputs": large})
+    tried = await client.post(
+        "/v1/extractors/image_extractor_v1/test", json={"inputs": {"image": {"base64": large["image_base64"]}}}
+    )
+
+    assert len(seen.json()["data"]) == 1280
+    assert tried.json()["status"] == "succeeded"
+
+
+async def test_a_failure_of_a_model_names_no_file_of_the_server(
+    opened_with: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OSError(2, "No such file", "/srv/prismhouse/secret.bin")
+
+    _, client = await opened_with()
+    monkeypatch.setattr(Pool, "run", fail)
+
+    error = assert_envelope(await client.post(PATH, json=READ), 422)
+
+    assert f"{PP_OCR} failed on it (FileNotFoundError)." in str(error["message"])
+    assert "secret" not in str(error)
+
+
+async def test_no_model_is_asked_when_the_very_text_was_answered(
+    opened_with: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[str] = []
+    embed = QueryEmbedder.embed
+
+    async def counted(self: QueryEmbedder, model: str, texts: list[str], **more: Any) -> Any:
+        embedded.extend(texts)
+        return await embed(self, model, texts, **more)
+
+    monkeypatch.setattr(QueryEmbedder, "embed", counted)
+    with openai_server(tmp_path) as server:
+        file = tmp_path / "models.toml"
+        file.write_text(f'[models.writer]\nkind = "openai_chat"\nurl = "{server.url}"\nmodel = "acme-large"\n')
+        _, client = await opened_with(models_file=file)
+        body = {"inference_name": "writer", "enable_semantic_cache": True}
+
+        first = await client.post(PATH, json={**body, "inputs": {"prompts": ["Name a fish.", "Name a tower."]}})
+        again = await client.post(PATH, json={**body, "inputs": {"prompts": ["Name a fish."]}})
+        mixed = await client.post(PATH, json={**body, "inputs": {"prompts": ["Name a tower.", "Count to three."]}})
+    use_models(NO_MODELS)
+
+    assert [one.json()["cached"] for one in (first, again, mixed)] == [False, True, False]
+    assert [first.json()["data"][0], first.json()["data"][1]] == [again.json()["data"][0], mixed.json()["data"][0]]
+    assert embedded == ["Name a fish.", "Name a tower.", "Count to three."]
 
 
 async def test_a_model_that_is_being_loaded_says_when_to_come_back(
@@ -389,6 +446,7 @@ async def test_a_custom_extractor_is_asked_itself_when_its_feature_is_meant(
         good = await client.post(PATH, json={"feature_uri": uri, "inputs": {"texts": ["aab", "b"]}})
         bad = await client.post(PATH, json={"feature_uri": uri, "inputs": {"text": "raise"}})
         picture = await client.post(PATH, json={"feature_uri": uri, "inputs": PICTURE})
+        both = await client.post(PATH, json={"feature_uri": uri, "inputs": {"text": "a", **PICTURE}})
         dead = await client.post("/v1/extractors/letters_extractor_v1/test", json={"inputs": {"text": "die"}})
     finally:
         catalogue.installed.cache_clear()
@@ -397,4 +455,5 @@ async def test_a_custom_extractor_is_asked_itself_when_its_feature_is_meant(
     assert good.json()["data"] == [[3.0, 1.0], [1.0, 1.0]]
     assert "no such letter" in str(assert_envelope(bad, 422)["message"])
     assert "reads no image" in str(assert_envelope(picture, 422)["message"])
+    assert "send one of them" in str(assert_envelope(both, 422)["message"])
     assert [one["code"] for one in dead.json()["failures"]] == ["process_killed"]

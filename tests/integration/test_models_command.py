@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.folders import models_file
 
 from prismhouse.cli import main
 from prismhouse.engine.inference import session
 from prismhouse.engine.inference.configured import NO_MODELS
-from prismhouse.engine.inference.errors import DeviceMissing
+from prismhouse.engine.inference.errors import DeviceMissing, DeviceUnusable
 from prismhouse.engine.inference.info import info_of
-from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, use_models
+from prismhouse.engine.inference.registry import CONSE, MINILM, all_models, entry, use_models
 
 _TINY = Path(__file__).parents[1] / "tiny_models"
 _CPU, _CUDA, _COREML = "CPUExecutionProvider", "CUDAExecutionProvider", "CoreMLExecutionProvider"
@@ -145,8 +147,63 @@ def test_sessions_are_given_the_chosen_provider(monkeypatch: pytest.MonkeyPatch)
     import onnxruntime
 
     opened: list[Any] = []
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda source, options, providers: opened.append(providers))
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda source, options, providers, **_: opened.append(providers)
+    )
 
     session.open_session(b"", 1)
 
     assert opened == [session.providers()]
+
+
+@pytest.fixture(params=["raises", "leaves out"])
+def listed_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have CUDA listed where there is none. Its driver raises then, or onnxruntime goes on without it."""
+    import onnxruntime
+
+    offered = onnxruntime.get_available_providers()
+    if _CUDA in offered:
+        pytest.skip("onnxruntime offers CUDA here")
+
+    class Driverless(onnxruntime.InferenceSession):
+        def __init__(self, source: Any, options: Any, *, providers: Sequence[str], **more: Any) -> None:
+            if _CUDA in providers:
+                raise RuntimeError("CUDA failure 35: driver version is insufficient")
+            super().__init__(source, options, providers=providers, **more)
+
+    monkeypatch.setattr(session, "_unusable", set())
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [_CUDA, *offered])
+    if request.param == "raises":
+        monkeypatch.setattr(onnxruntime, "InferenceSession", Driverless)
+    return str(request.param)
+
+
+_GRAPH = _TINY / "clip" / "onnx" / "text_model.onnx"
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_models_run_on_the_cpu_with_a_warning_when_the_gpu_that_is_listed_cannot_be_used(
+    listed_only: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert session.device_name(entry(MINILM)) == "cuda"
+    with capture_logs() as logs:
+        opened = session.open_session(_GRAPH, 1)
+
+    assert opened.get_providers() == [_CPU]
+    [warning] = logs
+    assert (warning["log_level"], warning["provider"]) == ("warning", _CUDA)
+    assert ("CUDA failure 35" in warning["reason"]) == (listed_only == "raises"), warning
+    assert "EP Error" not in capfd.readouterr().out
+    assert session.device_name(entry(MINILM)) == "cpu"
+    with capture_logs() as logs, pytest.raises(Exception, match=r"(?i)protobuf"):
+        session.open_session(b"no graph", 1)
+    assert logs == []
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.usefixtures("listed_only")
+def test_the_gpu_is_named_as_unusable_when_the_setting_asks_for_it() -> None:
+    use_models(replace(NO_MODELS, device="cuda"))
+
+    with pytest.raises(DeviceUnusable, match="asks for cuda, which onnxruntime offers here and cannot use"):
+        session.open_session(_GRAPH, 1)

@@ -314,7 +314,9 @@ async def test_a_bomb_is_unfolded_in_small_pieces_when_the_limit_is_large(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body"), [("br", b"x"), ("gzip", b"not gzip"), ("gzip", gzip.compress(b"x" * 99)[:20])]
+    ("encoding", "body"),
+    [("br", b"x"), ("gzip", b"not gzip"), ("gzip", gzip.compress(b"x" * 99)[:20])],
+    ids=["unknown", "no gzip", "cut off"],
 )
 async def test_an_answer_that_cannot_be_decoded_is_refused(
     server: RudeServer, fetcher: Fetcher, encoding: str, body: bytes

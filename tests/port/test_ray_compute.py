@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.folders import models_of
 from tests.ray_cluster import TwoNodes, one_node
 from tests.running import free_port
 
+from prismhouse.engine.extractors.port import Part, Row
+from prismhouse.engine.inference.errors import ModelFileGone
 from prismhouse.storage.compute.port import ComputeUnavailable, FilesTooLarge, MessageTooLarge, WorkerLost
 from prismhouse.storage.compute.ray import RayCompute, adapter
 from prismhouse.storage.compute.ray.carrying import pack
@@ -148,6 +152,23 @@ async def test_half_a_file_is_an_error_and_no_file_is_a_missing_one(
     monkeypatch.setattr(adapter, "pack", packed_and_gone)
     with pytest.raises(FileNotFoundError):
         await pool.run(f"{CALLS}:read_sizes", [file])
+
+
+async def test_the_folder_of_a_model_is_named_when_a_node_does_not_have_it(make: Make, tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "tiny_models" / "sentence", tmp_path / "tiny")
+    models = models_of(tmp_path, '[models.tiny]\nkind = "sentence_transformers"\npath = "tiny"\n')
+    rows = [Row(row_id="r", inputs={"text": Part(type="text", text="a cat")})]
+    chosen = ("text_extractor_v1", {"embedding_model": "tiny"}, rows, 1, str(tmp_path), 1_000_000, None, None, models)
+    pool = make()
+    (tmp_path / "tiny").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(ModelFileGone, match=r"The model tiny needs .*/tiny/.*, which is not on this machine") as caught:
+        await pool.run("prismhouse.engine.extractors.run:run_rows", *chosen)
+    assert "on every machine that computes" in str(caught.value.hint)
+
+    (tmp_path / "elsewhere").rename(tmp_path / "tiny")
+    (result,) = await pool.run("prismhouse.engine.extractors.run:run_rows", *chosen)
+    assert result.documents[0].vectors["tiny"].shape == (8,)
 
 
 async def test_more_bytes_than_allowed_are_refused_and_cost_no_process(

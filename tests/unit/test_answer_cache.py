@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import numpy as np
+import pytest
 
 from prismhouse.api.inference.errors import InferenceBusy
 from prismhouse.api.inference.service.cache import AnswerCache, Question
@@ -72,17 +73,34 @@ def test_nothing_is_kept_when_there_is_no_room_at_all() -> None:
 
 
 def test_half_of_the_room_is_left_for_others_when_one_asks_much() -> None:
-    room = Room(calls=4, held_bytes=100)
+    room = Room(calls=4, held_bytes=100, call_bytes=1_000)
     refused = []
 
     with ExitStack() as kept:
         for share, size in [("loud", 25)] * 3 + [("quiet", 25), ("quiet", 26), ("third", 0)]:
             try:
-                kept.enter_context(room.call(share))
-                kept.enter_context(room.hold(share, size))
+                call = kept.enter_context(room.call(share))
+                kept.enter_context(call.hold(size))
             except InferenceBusy:
                 refused.append(share)
 
     assert refused == ["loud", "quiet", "third"]
-    with room.call("loud"), room.hold("loud", 1_000):
+    with room.call("loud") as call, call.hold(1_000):
         pass  # all is given back, and who is alone may have what there is not
+
+
+def test_a_call_that_alone_holds_any_gets_what_one_file_needs() -> None:
+    room = Room(calls=4, held_bytes=100, call_bytes=180)
+
+    with room.call("large") as large, large.hold(60), large.hold(60), large.hold(60):
+        with pytest.raises(InferenceBusy), large.hold(1):
+            pass
+        for share in ("large", "other"):
+            with room.call(share) as second, pytest.raises(InferenceBusy), second.hold(1):
+                pass
+    with room.call("large") as large, large.hold(40), room.call("large") as second, second.hold(10):
+        with pytest.raises(InferenceBusy), large.hold(10):
+            pass
+        assert large.held_bytes == 40
+    with room.call("other") as call, call.hold(100):
+        pass

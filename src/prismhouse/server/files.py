@@ -19,11 +19,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from prismhouse.api.web.drain import drain
 from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, WarehouseError
 from prismhouse.kit.ids import NamespaceId
 from prismhouse.server.conditions import RangeNotSatisfiable, condition_of, http_date, range_of
-from prismhouse.server.middleware import drain
 from prismhouse.storage.blobs.disposition import disposition, sendable_type
 from prismhouse.storage.blobs.local import LocalBlobStore
 from prismhouse.storage.blobs.local_staging import FILE_PATH, BodyDiffers, BodyTooLong, LocalStaging, decoded_key

@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import Collection
 
-import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from prismhouse.api.web.drain import drain
 from prismhouse.api.web.errors import envelope
 from prismhouse.kit.errors import Code, Invalid, WarehouseError, field_fault
 from prismhouse.kit.ids import new_id
@@ -18,15 +18,12 @@ from prismhouse.server.address import reached_at
 from prismhouse.server.observed import QUIET_PATHS, observed
 from prismhouse.storage.postgres.readers import read_as
 
-__all__ = ["DRAINED_BYTES", "BodyTooLarge", "Edge", "drain"]
+__all__ = ["BodyTooLarge", "Edge"]
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _WINDOW_SECONDS = 60
 # Nothing is limited by rate; clients that read the headers see that there is room.
 _REQUESTS_PER_WINDOW = "1000000"
-# A client that is still sending does not read: the answer to a body over the limit waits for this much of the rest.
-DRAINED_BYTES = 256 * 2**20
-_DRAIN_SECONDS = 20
 _READ_ENCODINGS = frozenset({"", "identity"})
 _log = structlog.get_logger("prismhouse.access")
 
@@ -146,19 +143,6 @@ class Edge:
             return message
 
         return counted
-
-
-async def drain(headers: Headers, receive: Receive) -> None:
-    """Read and forget the rest of a body, so that its sender comes to read the answer; bounded in bytes and time."""
-    if headers.get("expect", "").lower() == "100-continue":
-        return  # the sender waits for our word and has sent nothing
-    forgotten = 0
-    with anyio.move_on_after(_DRAIN_SECONDS):
-        while forgotten < DRAINED_BYTES:
-            message = await receive()
-            forgotten += len(message.get("body", b""))
-            if not message.get("more_body", False):
-                return
 
 
 class _Broken(WarehouseError):

@@ -82,7 +82,7 @@ POINTS: tuple[Point, ...] = (
     *_both("chunk extracted", "worker", f"{_BATCHES}.service.extract:Extraction.run", _CALL, 5),
     *_both("rows in the extraction process", "extraction", "tests.fault.rounds.rows:fake_rows", _CALL, 3),
     Point("chunk, guilty row found: after", "worker", "after", f"{_BATCHES}.service.extract:_resource_failure"),
-    Point("chunk, artifact stored: after", "worker", "after", "prismhouse.storage.blobs.local:LocalBlobStore.put"),
+    Point("chunk, artifacts stored: after", "worker", "after", f"{_BATCHES}.service.compute:store_files"),
     Point("chunk, documents made: after", "worker", "after", f"{_RUN}:extract", 5),
     # A chunk is written: one transaction.
     Point("chunk locked: after", "worker", "after", f"{_STORE}.chunks:lock_chunk", 5),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.photos import png
 
-from prismhouse.cli.search.answers import Lines, answer_of, clock
+from prismhouse.cli.search.answers import Answer, Lines, answer_of, clock, told_once
 from prismhouse.cli.search.pictures import Canvas, canvas
 from prismhouse.cli.search.pictures.detect import protocol_of
 from prismhouse.cli.search.screen import excerpt, marked
@@ -54,6 +54,7 @@ def test_nothing_is_marked_when_the_words_are_not_there() -> None:
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "iterm"),
         ({"TERM": "screen-256color", "TMUX": "/tmp/x", "KITTY_WINDOW_ID": "1"}, None),
         ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, "blocks"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode", "COLORTERM": "truecolor"}, "blocks"),
         ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": "1"}, None),
         ({"TERM": "xterm-256color"}, None),
         ({"TERM": "dumb", "COLORTERM": "truecolor"}, None),
@@ -93,11 +94,35 @@ def test_sixels_cover_every_pixel_once() -> None:
 
 
 def test_blocks_have_two_pixels_in_each_letter() -> None:
-    pytest.importorskip("rich")
     sent = drawn("blocks", png("coffee"))
 
     assert sent.count("\u2580") == 36 * 12
-    assert "38;2;" in sent
+    assert re.fullmatch(r"(    (\x1b\[38;2;\d+;\d+;\d+;48;2;\d+;\d+;\d+m\u2580){36}\x1b\[0m\n){12}", sent)
+
+
+def test_a_place_is_told_once_when_several_extractors_made_something_of_it() -> None:
+    def made(file: str, collection: str, **fields: object) -> Answer:
+        found = {"document_id": f"{file}-{collection}", "path": file, "collection_id": collection, **fields}
+        return answer_of(found, 1, Lines())
+
+    told = told_once(
+        [
+            made("a.png", "one", labels=[{"label": "cup", "confidence": 0.5}]),
+            made("a.png", "two", thumbnail_url="http://x/1", labels=[{"label": "mug", "confidence": 0.5}]),
+            made("b.pdf", "one", page_number=1, total_pages=2, text_raw="first"),
+            made("b.pdf", "one", page_number=1, total_pages=2, text_raw="second"),
+            made("b.pdf", "two", page_number=1, total_pages=2, text="the page"),
+            made("c.txt", "one"),
+        ],
+        3,
+    )
+
+    assert [(one.rank, one.file, one.text) for one in told] == [
+        (1, "a.png", ""),
+        (2, "b.pdf", "first"),
+        (3, "b.pdf", "second"),
+    ]
+    assert (told[0].labels, told[0].picture) == (("cup 50%",), "http://x/1")
 
 
 def test_what_is_no_picture_is_left_out() -> None:

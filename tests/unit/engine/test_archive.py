@@ -100,6 +100,16 @@ def test_too_many_files_are_refused_before_they_are_listed(tmp_path: Path) -> No
     assert fault(tmp_path, bytes(told)) == "archive_too_many_files"
 
 
+def test_a_directory_of_64_bits_is_seen_wherever_a_reader_may_look_for_it(tmp_path: Path) -> None:
+    whole = packed({"a.py": b""})
+    end = whole.rindex(b"PK\x05\x06")
+    honest, huge = (struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, size, 0) for size in (50, 2**40))
+
+    for first, last in ((honest, huge), (huge, honest)):
+        locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+        assert fault(tmp_path, whole[:end] + first + last + locator + whole[end:]) == "archive_too_many_files"
+
+
 def test_an_encrypted_archive_says_so(tmp_path: Path) -> None:
     data = bytearray(packed({"a.py": b"secret"}, zipfile.ZIP_STORED))
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -139,6 +149,7 @@ def test_a_path_that_comes_twice_is_read_once(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(100), "archive_corrupt"),
         (b"PK\x05\x06" + bytes(10), "archive_corrupt"),
     ],
+    ids=["empty", "pdf", "gzip", "cut off", "only a header", "only an end"],
 )
 def test_what_is_no_whole_archive_fails_by_name(tmp_path: Path, data: bytes, code: str) -> None:
     assert fault(tmp_path, data) == code

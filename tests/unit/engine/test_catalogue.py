@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from prismhouse import engine
 from prismhouse.engine.extractors.catalogue import Catalogue, ExtractorNotFound
 from prismhouse.engine.extractors.usage import extractors_of
 from prismhouse.engine.inference.registry import PAGE_LAYOUT, PP_OCR, WHISPER_BASE
@@ -93,7 +96,17 @@ def test_the_discriminator_must_be_the_name_when_it_is_sent(extractor_id: str) -
         ("multimodal_extractor_v1", {"run_video_description": True}, "describes pictures.*vision = true"),
         ("multimodal_extractor_v1", {"run_multimodal_embedding": False}, "could not be found"),
         ("passthrough_extractor_v1", {"row_format": "parquet"}, "Parquet"),
+        ("text_extractor_v1", {"language": "de"}, "language: captions|captions are those of YouTube"),
+        ("text_extractor_v1", {"extract_captions": False}, "captions are those of YouTube"),
+        ("text_extractor_v1", {"embedding_task": "clustering"}, "Leave it out or set it to retrieval_document"),
+        ("multimodal_extractor_v1", {"embedding_task": "clustering"}, "retrieval_document"),
+        ("multimodal_extractor_v1", {"task_type": "CLASSIFICATION"}, "retrieval_document"),
+        ("multimodal_extractor_v2", {"output_dimensionality": 768}, "conse_minilm_l6_v2_v1 makes.*384 dimensions"),
+        ("face_identity_extractor_v1", {"detection_model": "scrfd_10g"}, "YuNet"),
+        ("course_content_extractor_v1", {"visual_embedding_use_case": "slides"}, "in one way"),
         ("universal_extractor_v1", {"output_dimensionality": 768}, "384 dimensions"),
+        ("universal_extractor_v1", {"task_type": "SEMANTIC_SIMILARITY"}, "retrieval_document"),
+        ("universal_extractor_v1", {"max_concurrency": 8}, "compute processes"),
         ("course_content_extractor_v1", {"enrich_with_llm": True}, "language model"),
         ("course_content_extractor_v1", {"use_cdn": True}, "use_cdn"),
         ("course_content_extractor_v1", {"supported_languages": ["klingon"]}, "'klingon' is not read. Known: bash"),
@@ -109,6 +122,38 @@ def test_the_message_says_what_to_do_when_a_parameter_cannot_be_served(
 ) -> None:
     with pytest.raises(Invalid, match=message):
         checked(extractor_id, parameters)
+
+
+@pytest.mark.parametrize(
+    ("extractor_id", "parameters"),
+    [
+        ("text_extractor_v1", {"embedding_task": "retrieval_document"}),
+        ("multimodal_extractor_v2", {"output_dimensionality": 384, "task_type": "RETRIEVAL_DOCUMENT"}),
+        ("universal_extractor_v1", {"output_dimensionality": 384, "task_type": "retrieval_document"}),
+    ],
+)
+def test_what_is_done_anyway_may_be_said(extractor_id: str, parameters: dict[str, Any]) -> None:
+    assert checked(extractor_id, parameters).items() >= parameters.items()
+
+
+@pytest.mark.parametrize("extractor_id", IDS)
+def test_every_parameter_has_an_effect_or_is_refused(extractor_id: str) -> None:
+    """One that no line of the engine reads must be among those that stay at their defaults."""
+    kind = CATALOGUE.definition(extractor_id).parameters
+    source = "".join(path.read_text() for path in Path(engine.__path__[0]).rglob("*.py"))
+
+    read = {name for name in kind.model_fields if re.search(rf"self\.{name}\b|\"{name}\"|}}_{name[4:]}\"", source)}
+
+    assert set(kind.model_fields) - read - set(kind.unserved) <= {"extractor_type", "generate_code_embeddings"}
+
+
+@pytest.mark.parametrize("name", ["colbert_extractor", "colqwen_extractor"])
+def test_what_is_there_is_named_when_an_extractor_of_many_vectors_is_asked_for(name: str) -> None:
+    with pytest.raises(ExtractorNotFound) as caught:
+        CATALOGUE.get(name, "v1")
+
+    assert f"no feature extractor {name}_v1" in caught.value.message
+    assert all(extractor_id in caught.value.message for extractor_id in IDS)
 
 
 def test_a_key_of_a_language_model_is_never_repeated_when_it_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -92,6 +93,13 @@ def packed(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.
     return stream.getvalue()
 
 
+def long_directory() -> bytes:
+    """Return an archive that tells of two files, and of a directory of gigabytes."""
+    data = bytearray(extractor_zip("mine"))
+    struct.pack_into("<L", data, data.rindex(b"PK\x05\x06") + 12, 2**31)
+    return bytes(data)
+
+
 def link() -> zipfile.ZipInfo:
     info = zipfile.ZipInfo("link")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -105,7 +113,8 @@ def link() -> zipfile.ZipInfo:
         (extractor_zip("mine")[:-30], "no .zip file"),
         (packed(("../evil.py", b"")), "leads out of"),
         (packed((link(), b"/etc/passwd")), "is a link"),
-        (packed(*((f"f{number}", b"") for number in range(9))), "more than 5 files"),
+        (packed(*((f"f{number}", b"") for number in range(9))), "bytes or 5 files"),
+        (long_directory(), "more than 5 files"),
         (packed(("zeros", bytes(30 << 20))), "unpacks to more"),
         (packed(("deep.py", b"(" * 5000)), "no Python"),
         (packed(("bomb.py", bytes(1 << 10)), method=zipfile.ZIP_BZIP2), "packed in a way"),

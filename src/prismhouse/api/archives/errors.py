@@ -8,6 +8,7 @@ __all__ = [
     "ArchiveDiffers",
     "ArchiveGone",
     "ArchiveMissing",
+    "ArchiveOverBound",
     "ArchiveTooLarge",
     "ArchiveUploadNotFound",
     "UploadOver",
@@ -50,6 +51,12 @@ class ArchiveTooLarge(WarehouseError):
 
     code = Code.TOO_LARGE
     hint = "Send a smaller file, or raise {setting}."
+
+
+class ArchiveOverBound(ArchiveTooLarge):
+    """The file has {found} bytes; no server takes more than {limit_bytes} here."""
+
+    hint = "Leave out what is no code, such as weights and sample data, and send it anew."
 
 
 class ArchiveGone(WarehouseError):

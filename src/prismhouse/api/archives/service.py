@@ -7,7 +7,6 @@ a crash leaves over is found: bytes without a name are swept an hour after someb
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from prismhouse.api.archives.errors import (
     ArchiveDiffers,
     ArchiveGone,
     ArchiveMissing,
+    ArchiveOverBound,
     ArchiveTooLarge,
     ArchiveUploadNotFound,
     UploadOver,
@@ -44,7 +44,6 @@ SWEEP_JOB = "archives.sweep"
 _EVERY_QUARTER = "7,22,37,52 * * * *"
 _IDLE_SECONDS = 3600.0
 _AT_A_TIME = 50
-_BLOCK_BYTES = 1 << 20
 _log = structlog.get_logger(__name__)
 
 
@@ -144,10 +143,17 @@ class Archives:
         await store.hold_limits(tx, organization_id)
 
     async def arrived(
-        self, upload: Mapping[str, Any], *, etag: str | None, size_bytes: int | None, most_bytes: int, setting: str
+        self,
+        upload: Mapping[str, Any],
+        *,
+        etag: str | None,
+        size_bytes: int | None,
+        most_bytes: int,
+        setting: str | None,
     ) -> StoredBlob:
         """Make what was put an archive and return it; the staged file stays until `discard`.
 
+        `setting` is where `most_bytes` stands; None where it is fixed.
         Raises UploadOver, ArchiveMissing, ArchiveDiffers, ArchiveTooLarge, StagedFileChanged.
         """
         named = {"upload_id": upload["upload_id"]}
@@ -187,9 +193,9 @@ class Archives:
         size_bytes = piece.end - piece.start
         if size_bytes > most_bytes:
             self._refuse(size_bytes, most_bytes, setting)
-        sha256 = await asyncio.to_thread(_digest, piece)
+        sha256 = await asyncio.to_thread(piece.digest)
         await self._touch(organization_id, StoredBlob(sha256=sha256, size_bytes=size_bytes, md5=""))
-        return await self._blobs.put(_place(organization_id), _blocks(piece))
+        return await self._blobs.put(_place(organization_id), piece.blocks())
 
     async def _touch(self, organization_id: OrganizationId, stored: StoredBlob) -> None:
         async with self._db.write() as tx:
@@ -226,57 +232,59 @@ class Archives:
 
     async def sweep(self) -> int:
         """Forget uploads that were never confirmed, and delete bytes that nothing names; return how many files."""
-        await self._forget_uploads()
+        while await self._forget_uploads():
+            pass
         deleted = 0
         while True:
             async with self._db.write() as tx:
-                gone = await store.take_unused(tx, idle_seconds=_IDLE_SECONDS, limit=_AT_A_TIME)
-                for row in gone:
-                    await self._blobs.delete(_place(row["organization_id"]), row["sha256"])
-                    if self._unpacked is not None and not await store.is_named(tx, row["sha256"]):
-                        await asyncio.to_thread(shutil.rmtree, self._unpacked / row["sha256"], ignore_errors=True)
-            deleted += len(gone)
-            if len(gone) < _AT_A_TIME:
+                unused = await store.take_unused(tx, idle_seconds=_IDLE_SECONDS, limit=_AT_A_TIME)
+                deleted += sum([await self._deleted(tx, row) for row in unused])
+            if len(unused) < _AT_A_TIME:
                 return deleted
 
-    async def _forget_uploads(self) -> None:
+    async def _deleted(self, tx: Writer, row: Record) -> bool:
+        """Delete the bytes of an archive whose row `tx` took; say whether it could be done."""
+        organization_id, sha256 = row["organization_id"], row["sha256"]
+        try:
+            await self._blobs.delete(_place(organization_id), sha256)
+        except (WarehouseError, OSError) as error:
+            # Its row comes back, an hour younger than the others: these do not wait for it.
+            await store.touch(tx, organization_id, sha256, row["size_bytes"])
+            _log.warning("an archive is left to a later sweep", sha256=sha256, exc_info=error)
+            return False
+        if self._unpacked is not None and not await store.is_named(tx, sha256):
+            await asyncio.to_thread(shutil.rmtree, self._unpacked / sha256, ignore_errors=True)
+        return True
+
+    async def _forget_uploads(self) -> bool:
+        """Forget some uploads; say whether there may be more that can be forgotten."""
         async with self._db.read() as tx:
             rows = await store.abandoned(tx, grace_seconds=2 * _IDLE_SECONDS, limit=_AT_A_TIME)
-        for row in rows:
-            try:
-                # A confirmation that died may have adopted the file: adopting it once more names the bytes.
-                if (staged := await self._staging.find(row["s3_key"])) is not None:
-                    await self._adopted(row["organization_id"], row["s3_key"], staged.etag)
-                async with self._db.write() as tx:
-                    await store.end_upload(tx, row["upload_id"], status="FAILED")
-                await self.discard(row["s3_key"])
-            except (WarehouseError, OSError) as error:
-                _log.warning("an upload is left to the next sweep", upload_id=row["upload_id"], exc_info=error)
+        forgotten = sum([await self._forgotten(row) for row in rows])
+        return len(rows) == _AT_A_TIME and forgotten > 0
+
+    async def _forgotten(self, upload: Record) -> bool:
+        try:
+            # A confirmation that died may have adopted the file: adopting it once more names the bytes.
+            if (staged := await self._staging.find(upload["s3_key"])) is not None:
+                await self._adopted(upload["organization_id"], upload["s3_key"], staged.etag)
+            async with self._db.write() as tx:
+                await store.give_up(tx, upload["upload_id"])
+            await self.discard(upload["s3_key"])
+        except (WarehouseError, OSError) as error:
+            async with self._db.write() as tx:
+                await store.put_off(tx, upload["upload_id"])
+            _log.warning("an upload is left to a later sweep", upload_id=upload["upload_id"], exc_info=error)
+            return False
+        return True
 
     @staticmethod
-    def _refuse(found: int, limit_bytes: int, setting: str) -> None:
+    def _refuse(found: int, limit_bytes: int, setting: str | None) -> None:
+        if setting is None:
+            raise ArchiveOverBound(found=found, limit_bytes=limit_bytes)
         raise ArchiveTooLarge(found=found, limit_bytes=limit_bytes, setting=setting)
 
 
 def _place(organization_id: str) -> NamespaceId:
     """Return where an organization's archives lie in the blob store: no namespace can have this id."""
     return NamespaceId(f"@archives/{organization_id}")
-
-
-def _digest(piece: Piece) -> str:
-    digest, left = hashlib.sha256(), piece.end - piece.start
-    with piece.path.open("rb") as stream:
-        stream.seek(piece.start)
-        while left and (block := stream.read(min(_BLOCK_BYTES, left))):
-            digest.update(block)
-            left -= len(block)
-    return digest.hexdigest()
-
-
-async def _blocks(piece: Piece) -> AsyncIterator[bytes]:
-    left = piece.end - piece.start
-    with await asyncio.to_thread(piece.path.open, "rb") as stream:
-        await asyncio.to_thread(stream.seek, piece.start)
-        while left and (block := await asyncio.to_thread(stream.read, min(_BLOCK_BYTES, left))):
-            left -= len(block)
-            yield block

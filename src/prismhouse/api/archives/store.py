@@ -13,10 +13,12 @@ __all__ = [
     "abandoned",
     "end_upload",
     "find_upload",
+    "give_up",
     "hold_limits",
     "insert_upload",
     "is_named",
     "lock_upload",
+    "put_off",
     "take_unused",
     "touch",
 ]
@@ -62,24 +64,42 @@ async def hold_limits(tx: Writer, organization_id: str) -> None:
     )
 
 
-async def end_upload(tx: Writer, upload_id: str, *, status: str, answer: Mapping[str, Any] | None = None) -> None:
+async def end_upload(tx: Writer, upload_id: str, *, status: str, answer: Mapping[str, Any]) -> None:
     """Settle an upload, with what is answered whenever it is confirmed again."""
     await tx.execute(
         """
         UPDATE archive_uploads SET status = %(status)s, answer = %(answer)s, updated_at = now()
         WHERE upload_id = %(upload_id)s""",
-        {"upload_id": upload_id, "status": status, "answer": None if answer is None else Jsonb(answer)},
+        {"upload_id": upload_id, "status": status, "answer": Jsonb(answer)},
     )
 
 
 async def abandoned(tx: Reader, *, grace_seconds: float, limit: int) -> list[Record]:
-    """Return uploads that nobody confirmed in time."""
+    """Return uploads that nobody confirmed in time; those that were put off come last."""
     return await tx.fetch_all(
         f"""
         SELECT {_UPLOAD} FROM archive_uploads
         WHERE status = 'PENDING' AND expires_at < now() - make_interval(secs => %(grace)s)
-        ORDER BY expires_at LIMIT %(limit)s""",
+        ORDER BY updated_at, upload_id LIMIT %(limit)s""",
         {"grace": grace_seconds, "limit": limit},
+    )
+
+
+async def give_up(tx: Writer, upload_id: str) -> None:
+    """Settle an upload as failed, unless a confirmation has settled it meanwhile."""
+    await tx.execute(
+        """
+        UPDATE archive_uploads SET status = 'FAILED', updated_at = now()
+        WHERE upload_id = %(upload_id)s AND status = 'PENDING'""",
+        {"upload_id": upload_id},
+    )
+
+
+async def put_off(tx: Writer, upload_id: str) -> None:
+    """Have all others looked at before this upload is looked at again."""
+    await tx.execute(
+        "UPDATE archive_uploads SET updated_at = now() WHERE upload_id = %(upload_id)s AND status = 'PENDING'",
+        {"upload_id": upload_id},
     )
 
 
@@ -109,7 +129,7 @@ async def take_unused(tx: Writer, *, idle_seconds: float, limit: int) -> list[Re
             AND NOT EXISTS (SELECT 1 FROM extractor_submissions s
               WHERE s.organization_id = b.organization_id AND s.sha256 = b.sha256)
           ORDER BY b.touched_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-        RETURNING organization_id, sha256""",
+        RETURNING organization_id, sha256, size_bytes""",
         {"idle": idle_seconds, "limit": limit},
     )
 

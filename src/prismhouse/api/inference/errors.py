@@ -66,10 +66,10 @@ class InferenceBusy(WarehouseError):
 
 
 class InferenceLost(WarehouseError):
-    """The process that ran {model} died (out of memory, or a crash)."""
+    """{model} ran out of memory, or its process crashed."""
 
     code = Code.INFERENCE_UNAVAILABLE
-    hint = "Another process takes the next request. Where it happens again with this file, send a smaller one."
+    hint = "The next request is not affected. Where it happens again with the same input, send a smaller one."
     wire_code = "inference_lost"
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "ModelBusy",
     "ModelEnabled",
     "ModelInUse",
+    "ModelLost",
     "ModelNameTaken",
     "ModelNotExportable",
     "ModelNotFound",
@@ -31,6 +32,14 @@ class ModelBusy(WarehouseError):
 
     code = Code.TOO_MANY
     hint = "Send the search again in a few seconds, or fewer at once."
+
+
+class ModelLost(WarehouseError):
+    """The model {model} ran out of memory, or its process crashed."""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = "Send the request again. Where it happens again, send less at once, or give the processes more memory."
+    wire_code = "inference_lost"
 
 
 class ModelNameTaken(WarehouseError):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 
-from prismhouse.api.models.schemas import ConfirmModelUpload, CreateModelUpload, EnableModel, ModelForm
+from prismhouse.api.archives.schemas import ConfirmArchive
+from prismhouse.api.models.schemas import CreateModelUpload, EnableModel, ModelForm
 from prismhouse.api.models.service import Bringing, Deployments, Keeping
-from prismhouse.api.models.service.bring import CONTENT_TYPE, SETTING
+from prismhouse.api.models.service.bring import CONTENT_TYPE
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema, faults_of
 from prismhouse.api.web.caller import Caller, Callers
-from prismhouse.api.web.forms import form_of
+from prismhouse.api.web.forms import Forms
 from prismhouse.kit.clock import iso
 from prismhouse.kit.errors import Invalid, field_fault
 
@@ -42,8 +42,7 @@ class Models:
     keeping: Keeping
     deployments: Deployments
     namespaces: Namespaces
-    forms: Path
-    form_bytes: int
+    forms: Forms
 
 
 def routes(models: Models, callers: Callers) -> APIRouter:
@@ -90,12 +89,12 @@ def _upload_routes(router: APIRouter, bringing: Bringing, callers: Callers) -> N
         operation_id="confirm_upload_models",
         tags=_TAGS,
         summary="Confirm a model's upload",
-        openapi_extra=body_schema(ConfirmModelUpload, required=False),
+        openapi_extra=body_schema(ConfirmArchive, required=False),
     )
     async def confirm_upload(
         upload_id: str,
         caller: Caller = Depends(callers.organization("write")),
-        body: ConfirmModelUpload = Depends(body_of(ConfirmModelUpload)),
+        body: ConfirmArchive = Depends(body_of(ConfirmArchive)),
     ) -> Answer:
         caller.require_unscoped()
         return answer(dict(await bringing.confirm(caller, upload_id, body)))
@@ -199,7 +198,7 @@ def _form_route(router: APIRouter, models: Models, callers: Callers) -> None:
         namespace_id: str, request: Request, caller: Caller = Depends(callers.organization("write"))
     ) -> Answer:
         inside = await models.namespaces.inside(caller, namespace_id, "write")
-        async with form_of(request, models.forms, file_bytes=models.form_bytes, setting=SETTING) as form:
+        async with models.forms.received(request, caller.organization_id) as form:
             fields = _checked(form.fields)
             if set(form.files) != {"file"}:
                 raise Invalid([field_fault(["body", "file"], "the archive is missing, or there are other files")])

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from prismhouse.api.archives.schemas import Name
 from prismhouse.api.web.body import RequestModel
 
-__all__ = ["ConfirmModelUpload", "CreateModelUpload", "EnableModel", "ModelForm", "Resources"]
+__all__ = ["CreateModelUpload", "EnableModel", "ModelForm", "Resources"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_]{2,63}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$")]
 Format = Literal["safetensors", "onnx", "pytorch", "huggingface"]
 Label = Annotated[str, StringConstraints(max_length=200)]
@@ -38,13 +38,6 @@ class CreateModelUpload(RequestModel):
     framework: Label | None = None
     task_type: Label | None = None
     source: Literal["customer", "mixpeek", "system"] = "customer"
-
-
-class ConfirmModelUpload(RequestModel):
-    """Body of a confirmation."""
-
-    etag: str | None = Field(None, max_length=200)
-    file_size_bytes: int | None = Field(None, ge=0)
 
 
 class ModelForm(RequestModel):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
-from prismhouse.api.submissions.schemas import ConfirmSubmission, CreateSubmission
+from prismhouse.api.archives.schemas import ConfirmArchive
+from prismhouse.api.submissions.schemas import CreateSubmission
 from prismhouse.api.submissions.service import CONTENT_TYPE, Submissions
 from prismhouse.api.web.answers import Answer, answer
 from prismhouse.api.web.body import body_of, body_schema
 from prismhouse.api.web.caller import Caller, Callers
+from prismhouse.api.web.paging import MAX_LIMIT, page_of
 from prismhouse.kit.clock import iso
 
 __all__ = ["routes"]
@@ -52,12 +54,12 @@ def routes(service: Submissions, callers: Callers) -> APIRouter:
         operation_id="confirm_submission_extractors_uploads",
         tags=_TAGS,
         summary="Confirm an extractor's upload",
-        openapi_extra=body_schema(ConfirmSubmission, required=False),
+        openapi_extra=body_schema(ConfirmArchive, required=False),
     )
     async def confirm_upload(
         submission_id: str,
         caller: Caller = Depends(callers.administrator()),
-        body: ConfirmSubmission = Depends(body_of(ConfirmSubmission)),
+        body: ConfirmArchive = Depends(body_of(ConfirmArchive)),
     ) -> Answer:
         return answer(dict(await service.confirm(caller, submission_id, body)))
 
@@ -65,10 +67,10 @@ def routes(service: Submissions, callers: Callers) -> APIRouter:
         _ALL, operation_id="list_submissions_extractors", tags=_TAGS, summary="List the extractors that were sent in"
     )
     async def list_submissions(
-        status: str | None = None, caller: Caller = Depends(callers.organization("read"))
+        request: Request, status: str | None = None, caller: Caller = Depends(callers.organization("read"))
     ) -> Answer:
-        found = await service.list(caller, status)
-        return answer({"success": True, "submissions": found, "total": len(found)})
+        found, total = await service.list(caller, status, page_of(request, default_limit=MAX_LIMIT))
+        return answer({"success": True, "submissions": found, "total": total})
 
     @router.get(
         f"{_ALL}/{{submission_id}}",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prismhouse.api.archives.schemas import ConfirmArchive
 from prismhouse.api.archives.service import Archives, Issued
 from prismhouse.api.submissions import store
-from prismhouse.api.submissions.schemas import LARGEST_BYTES, ConfirmSubmission, CreateSubmission
+from prismhouse.api.submissions.schemas import LARGEST_BYTES, CreateSubmission
 from prismhouse.api.web.caller import Caller
+from prismhouse.api.web.paging import Page
 from prismhouse.api.web.storable import unstorable
 from prismhouse.engine.extractors.submitted import Examined, SubmissionLimits
 from prismhouse.engine.inference.archive import ArchiveRefused
@@ -45,7 +47,7 @@ class SubmissionsOff(WarehouseError):
 
 
 class TooManySubmissions(WarehouseError):
-    """The organization has {limit} submitted extractors, and may not have more."""
+    """The organization has {limit} submitted extractors that wait to be looked at, and may not have more."""
 
     code = Code.FORBIDDEN
     hint = "The operator of this server can raise PRISMHOUSE_LIMITS__CUSTOM_EXTRACTORS."
@@ -66,7 +68,7 @@ class SubmissionNotFound(WarehouseError):
 
 
 class Submissions:
-    """Extractors sent in by organizations, as many as `limit` for each."""
+    """Extractors sent in by organizations: of each, as many as `limit` wait, and as many rejected ones are kept."""
 
     def __init__(self, db: Database, *, archives: Archives, compute: Compute, limit: int) -> None:
         self._db = db
@@ -81,6 +83,7 @@ class Submissions:
         submission_id = new_id("sub", 12)
         async with self._db.write() as tx:
             await self._check_room(tx, organization_id, request.name, version)
+            await store.forget_never_sent(tx, organization_id)
             issued = await self._archives.issue(
                 tx,
                 organization_id,
@@ -100,12 +103,11 @@ class Submissions:
                     "extractor_name": request.name,
                     "version": version,
                     "description": request.description,
-                    "s3_key": issued.s3_key,
                 },
             )
         return issued, version
 
-    async def confirm(self, caller: Caller, submission_id: str, request: ConfirmSubmission) -> Mapping[str, Any]:
+    async def confirm(self, caller: Caller, submission_id: str, request: ConfirmArchive) -> Mapping[str, Any]:
         """Look through what was put, and return what is answered.
 
         Raises Invalid for a manifest with faults, ArchiveRefused for a file that is no such archive: the right one
@@ -121,7 +123,7 @@ class Submissions:
             etag=request.etag,
             size_bytes=request.file_size_bytes,
             most_bytes=LARGEST_BYTES,
-            setting="nothing: it is fixed",
+            setting=None,
         )
         examined = await self._examined(organization_id, stored, upload["request"])
         status = "rejected" if examined.findings else "pending_review"
@@ -152,14 +154,17 @@ class Submissions:
                     asked = upload["request"]
                     await self._check_room(tx, organization_id, asked["name"], _normalized(asked["version"]))
                 await store.settle(tx, submission_id, values)
+                await store.forget_rejected(tx, organization_id, keep=self._limit)
         await self._archives.discard(upload["s3_key"])
         return answer if earlier is None else earlier
 
-    async def list(self, caller: Caller, status: str | None) -> list[dict[str, Any]]:
-        """Return the organization's submissions, newest first."""
+    async def list(self, caller: Caller, status: str | None, page: Page) -> tuple[list[dict[str, Any]], int]:
+        """Return a page of the organization's submissions, newest first, and how many there are."""
+        organization_id = caller.organization_id
         async with self._db.read() as tx:
-            rows = await store.list_all(tx, caller.organization_id, status)
-        return [_item(row) for row in rows]
+            rows = await store.list_some(tx, organization_id, status, limit=page.limit, offset=page.offset)
+            total = await store.count(tx, organization_id, status)
+        return [_item(row) for row in rows], total
 
     async def read(self, caller: Caller, submission_id: str) -> dict[str, Any]:
         """Return one of them, with a link to its archive; raise SubmissionNotFound."""
@@ -187,7 +192,7 @@ class Submissions:
     async def _check_room(self, tx: Reader, organization_id: OrganizationId, name: str, version: str) -> None:
         if await store.is_taken(tx, organization_id, name, version):
             raise SubmissionTaken(name=name, version=version)
-        if await store.count(tx, organization_id) >= self._limit:
+        if await store.count(tx, organization_id, "pending_review") >= self._limit:
             raise TooManySubmissions(limit=self._limit)
 
     def _check_on(self) -> None:

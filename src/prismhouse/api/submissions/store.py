@@ -9,7 +9,16 @@ from psycopg.types.json import Jsonb
 
 from prismhouse.storage.postgres.database import Reader, Record, Writer
 
-__all__ = ["count", "find", "insert", "is_taken", "list_all", "settle"]
+__all__ = [
+    "count",
+    "find",
+    "forget_never_sent",
+    "forget_rejected",
+    "insert",
+    "is_taken",
+    "list_some",
+    "settle",
+]
 
 _ROW = """submission_id, extractor_name, version, description, status, sha256, md5, size_bytes, manifest, findings,
   message, organization_id, submitted_at, updated_at"""
@@ -19,10 +28,9 @@ async def insert(tx: Writer, values: Mapping[str, Any]) -> None:
     """Store a submission whose file is to come."""
     await tx.execute(
         """
-        INSERT INTO extractor_submissions (submission_id, organization_id, extractor_name, version, description, status,
-          s3_key)
+        INSERT INTO extractor_submissions (submission_id, organization_id, extractor_name, version, description, status)
         VALUES (%(submission_id)s, %(organization_id)s, %(extractor_name)s, %(version)s, %(description)s,
-          'pending_upload', %(s3_key)s)""",
+          'pending_upload')""",
         values,
     )
 
@@ -38,25 +46,48 @@ async def is_taken(tx: Reader, organization_id: str, name: str, version: str) ->
     return value is not None
 
 
-async def count(tx: Reader, organization_id: str) -> int:
-    """Return how many submissions the organization has that are not rejected."""
+async def count(tx: Reader, organization_id: str, status: str | None) -> int:
+    """Return how many submissions the organization has."""
     value = await tx.fetch_value(
         """
         SELECT count(*) FROM extractor_submissions
-        WHERE organization_id = %(organization_id)s AND status = 'pending_review'""",
-        {"organization_id": organization_id},
+        WHERE organization_id = %(organization_id)s AND (%(status)s::text IS NULL OR status = %(status)s)""",
+        {"organization_id": organization_id, "status": status},
     )
     return int(value or 0)
 
 
-async def list_all(tx: Reader, organization_id: str, status: str | None) -> list[Record]:
-    """Return the organization's submissions, newest first."""
+async def list_some(tx: Reader, organization_id: str, status: str | None, *, limit: int, offset: int) -> list[Record]:
+    """Return submissions of the organization, newest first."""
     return await tx.fetch_all(
         f"""
         SELECT {_ROW} FROM extractor_submissions
         WHERE organization_id = %(organization_id)s AND (%(status)s::text IS NULL OR status = %(status)s)
-        ORDER BY submitted_at DESC, submission_id LIMIT 1000""",
-        {"organization_id": organization_id, "status": status},
+        ORDER BY submitted_at DESC, submission_id LIMIT %(limit)s OFFSET %(offset)s""",
+        {"organization_id": organization_id, "status": status, "limit": limit, "offset": offset},
+    )
+
+
+async def forget_rejected(tx: Writer, organization_id: str, *, keep: int) -> None:
+    """Delete the rejected submissions of the organization but the `keep` newest; the sweep takes their archives."""
+    await tx.execute(
+        """
+        DELETE FROM extractor_submissions WHERE submission_id IN (
+          SELECT submission_id FROM extractor_submissions
+          WHERE organization_id = %(organization_id)s AND status = 'rejected'
+          ORDER BY updated_at DESC, submission_id OFFSET %(keep)s)""",
+        {"organization_id": organization_id, "keep": keep},
+    )
+
+
+async def forget_never_sent(tx: Writer, organization_id: str) -> None:
+    """Delete the submissions of the organization whose file was not confirmed in time."""
+    await tx.execute(
+        """
+        DELETE FROM extractor_submissions s USING archive_uploads u
+        WHERE s.organization_id = %(organization_id)s AND s.status = 'pending_upload'
+          AND u.upload_id = s.submission_id AND u.status = 'FAILED'""",
+        {"organization_id": organization_id},
     )
 
 

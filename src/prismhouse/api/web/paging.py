@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from prismhouse.kit.errors import Invalid, field_fault
 
-__all__ = ["Page", "PagingKeys", "page_of", "pagination"]
+__all__ = ["MAX_LIMIT", "Page", "PagingKeys", "page_of", "pagination"]
 
 MAX_LIMIT = 1000
 MAX_OFFSET = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -52,6 +53,13 @@ class NotFound(Refused):
     hint = "`prismhouse batch list` shows what there is."
 
 
+class UnknownKey(Refused):
+    """The server at {url} does not know this API key."""
+
+    code = Code.UNAUTHORIZED
+    hint = "Name the data folder of that server with --data, set PRISMHOUSE_API_KEY, or name another server with --url."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """An event of a stream."""
@@ -78,6 +86,8 @@ class Server:
         host = _EVERYWHERE.get(settings.server.host, settings.server.host)
         shown = f"[{host}]" if ":" in host else host
         at = (named or f"http://{shown}:{settings.server.port}").rstrip("/").removesuffix("/v1")
+        if "://" not in at:
+            at = f"http://{at}"
         try:
             return cls(at, _key(settings), namespace=namespace)
         except httpx2.InvalidURL as error:
@@ -181,11 +191,16 @@ def _refusal(answer: httpx2.Response) -> WarehouseError:
         reason = str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         reason = "an answer that is not of this product"
+    url = str(answer.request.url.copy_with(raw_path=b"/")).rstrip("/")
     if answer.status_code in {503, 429}:
-        return Unreachable(url=str(answer.request.url.copy_with(raw_path=b"/")).rstrip("/"), reason=reason)
+        return Unreachable(url=url, reason=reason)
+    if answer.status_code == Code.UNAUTHORIZED.status:
+        return UnknownKey(url=url)
     kind = NotFound if answer.status_code == Code.NOT_FOUND.status else Refused
     return kind(status=answer.status_code, reason=reason)
 
 
 def _reason(error: httpx2.HTTPError) -> str:
-    return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
+    if isinstance(error, httpx2.TimeoutException):
+        return "no answer in time"
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

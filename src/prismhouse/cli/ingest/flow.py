@@ -30,7 +30,7 @@ _AGAIN = "Broken off. Run the same command again: it goes on where it stopped."
 
 
 class NoFolder(WarehouseError):
-    """{folder} is no folder that can be read."""
+    """{folder} is no folder that can be read: {reason}."""
 
     code = Code.BAD_REQUEST
     hint = "Name a folder with files."
@@ -79,9 +79,7 @@ def ingest(server: Server, wanted: Wanted) -> int:
     files = _of_a_kind(walked, usable)
     summary.left(walked.left)
     if wanted.dry_run or not files:
-        for file in files:
-            summary.say(f"would send {printable(file.path)} as {file.kind}")
-        summary.end(namespace=wanted.namespace, files=files, documents=0, unchanged=0)
+        summary.dry(files, folder)
         return summary.code
     try:
         place = settle(
@@ -106,7 +104,7 @@ def _walked(wanted: Wanted) -> tuple[Path, Walked]:
         folder = wanted.folder.resolve(strict=True)
         walked = walk(folder, limit_bytes=wanted.limit_bytes)
     except OSError as error:
-        raise NoFolder(folder=wanted.folder) from error
+        raise NoFolder(folder=wanted.folder, reason=error.strerror or error) from error
     if len(walked.files) > _MOST_FILES:
         raise TooMany(folder=folder, number=len(walked.files), limit=_MOST_FILES)
     return folder, walked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from shlex import quote
 from typing import TextIO
 
@@ -99,10 +100,37 @@ class Summary:
         """Note that the batch as a whole did not end well."""
         self._broken = f"Batch {batch_id} is {status}: {printable(reason or 'no reason given')}"
 
+    def dry(self, files: Sequence[FileFound], folder: Path) -> None:
+        """Show what would be sent, in place of the sum."""
+        for file in files:
+            self.say(f"would send {printable(file.path)} as {file.kind}")
+        self._each(files)
+        if not (files or self._skipped or self._failed):
+            self.say(f"{printable(folder)} has no files")
+            return
+        self.say(
+            f"{counted(len(files), 'file')} to send{_by_kind(files)},"
+            f" {len(self._skipped)} skipped, {len(self._failed)} failed; nothing was sent"
+        )
+
     def end(
         self, *, namespace: str, files: Sequence[FileFound], documents: int, unchanged: int, replaced: int = 0
     ) -> None:
         """Show the sum."""
+        self._each(files)
+        if self._broken:
+            self.say(self._broken)
+        done = [file for file in files if file.path not in self._failed and file.path not in self._empty]
+        self.say(
+            f"{counted(len(done), 'file')} ingested{_by_kind(done)}, {counted(documents, 'document')};"
+            f" {unchanged} unchanged{f', {replaced} replaced' if replaced else ''},"
+            f" {len(self._skipped)} skipped, {len(self._failed)} failed"
+        )
+        if done or unchanged:
+            self.say(f'Now: prismhouse search "..." --namespace {quote(namespace)}')
+
+    def _each(self, files: Sequence[FileFound]) -> None:
+        """Show the files that need a word."""
         for file in files:
             if file.disguise:
                 self.say(f"note     {printable(file.path)}: {file.disguise}")
@@ -112,16 +140,9 @@ class Summary:
             self.say(f"skipped  {printable(each.path)}: {each.reason}")
         for each in sorted(self._failed.values(), key=lambda left: left.path):
             self.say(f"FAILED   {printable(each.path)}: {each.reason}\n         -> {each.next_step}")
-        if self._broken:
-            self.say(self._broken)
-        done = [file for file in files if file.path not in self._failed and file.path not in self._empty]
-        kinds = Counter(file.kind for file in done)
-        listed = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
-        self.say(
-            f"{counted(len(done), 'file')} ingested{f' ({listed})' if listed else ''},"
-            f" {counted(documents, 'document')};"
-            f" {unchanged} unchanged{f', {replaced} replaced' if replaced else ''},"
-            f" {len(self._skipped)} skipped, {len(self._failed)} failed"
-        )
-        if done or unchanged:
-            self.say(f'Now: prismhouse search "..." --namespace {quote(namespace)}')
+
+
+def _by_kind(files: Sequence[FileFound]) -> str:
+    kinds = Counter(file.kind for file in files)
+    listed = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
+    return f" ({listed})" if listed else ""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import httpx2
 
 from prismhouse.engine.media.sniff import encoding
 
-__all__ = ["Answer", "Lines", "answer_of", "clock"]
+__all__ = ["Answer", "Lines", "answer_of", "clock", "told_once"]
 
 _TEXTS = (
     "text",
@@ -49,6 +49,10 @@ class Answer:
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         return asdict(self) | {"labels": list(self.labels)}
+
+    def is_same_place(self, other: Answer) -> bool:
+        """Whether two extractors made them of the same place of a file: one alone has its reasons for two."""
+        return (self.file, self.place) == (other.file, other.place) and self.collection_id != other.collection_id
 
 
 class Lines:
@@ -92,6 +96,26 @@ def answer_of(document: Mapping[str, Any], rank: int, lines: Lines) -> Answer:
         document_id=str(document["document_id"]),
         collection_id=str(document.get("collection_id") or ""),
     )
+
+
+def told_once(answers: Iterable[Answer], limit: int) -> list[Answer]:
+    """Return the first answers, numbered anew, without what a further extractor made of a place that is there.
+
+    The better answer takes over what it lacks: its text, its labels or its picture.
+    """
+    kept: list[Answer] = []
+    for answer in answers:
+        at = next((number for number, one in enumerate(kept) if one.is_same_place(answer)), None)
+        if at is None:
+            kept.append(answer)
+        else:
+            kept[at] = replace(
+                kept[at],
+                text=kept[at].text or answer.text,
+                labels=kept[at].labels or answer.labels,
+                picture=kept[at].picture or answer.picture,
+            )
+    return [replace(answer, rank=rank) for rank, answer in enumerate(kept[:limit], start=1)]
 
 
 def clock(seconds: float) -> str:

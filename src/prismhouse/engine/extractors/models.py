@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from prismhouse.engine.inference.lent import lent_entries
-from prismhouse.engine.inference.registry import all_models, default_model
+from prismhouse.engine.inference.registry import all_models, default_model, entry
 
-__all__ = ["chosen_model"]
+__all__ = ["SENT_DIMENSIONS", "check_dimensions", "chosen_model"]
+
+SENT_DIMENSIONS = 3072
+"""What clients send as the length of vectors where nothing was chosen."""
 
 
 def chosen_model(name: str | None, task: str) -> str | None:
@@ -24,3 +27,13 @@ def chosen_model(name: str | None, task: str) -> str | None:
             " (see docs/custom-models.md)."
         )
     return name
+
+
+def check_dimensions(given: int, model: str) -> None:
+    """Raise ValueError for a length of vectors that is neither the model's nor what clients send anyway."""
+    made = entry(model).dimensions
+    if given not in (made, SENT_DIMENSIONS):
+        raise ValueError(
+            f"output_dimensionality: {model} makes vectors of {made} dimensions, and they lose their meaning when they"
+            f" are cut. Leave it out or set it to {made}."
+        )

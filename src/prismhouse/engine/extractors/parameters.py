@@ -12,7 +12,14 @@ from prismhouse.engine.inference.errors import WriterMissing
 from prismhouse.engine.inference.writers import writer_entry
 from prismhouse.kit.errors import FieldFault, Invalid, field_fault
 
-__all__ = ["KEYS_STAND_ELSEWHERE", "NEEDS_LANGUAGE_MODEL", "Parameters", "check_provider", "validate"]
+__all__ = [
+    "KEYS_STAND_ELSEWHERE",
+    "NEEDS_LANGUAGE_MODEL",
+    "Parameters",
+    "check_provider",
+    "check_task",
+    "validate",
+]
 
 NEEDS_LANGUAGE_MODEL = "needs a language model in the file of models (PRISMHOUSE_INFERENCE__MODELS_FILE)"
 KEYS_STAND_ELSEWHERE = (
@@ -20,6 +27,7 @@ KEYS_STAND_ELSEWHERE = (
     " api_key_env, the environment variable that holds the key of a model"
 )
 _PROVIDER = "openai"
+_TASK = "retrieval_document"
 
 _WHERE = ("body", "feature_extractor", "parameters")
 
@@ -71,6 +79,15 @@ def check_provider(name: str, provider: str | None) -> None:
         raise ValueError(
             f"{name}: models are asked in the protocol of {_PROVIDER}, wherever they run. Leave it out, and name a"
             " model of the file of models."
+        )
+
+
+def check_task(name: str, task: str | None) -> None:
+    """Raise ValueError for vectors that are to be made for anything else than documents that queries find."""
+    if task is not None and task.lower() != _TASK:
+        raise ValueError(
+            f"{name}: vectors of documents are made to be found by queries, with every model here. Leave it out or set"
+            f" it to {_TASK}."
         )
 
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from prismhouse.engine.inference.archive import ArchiveRefused, checked_name
+from prismhouse.engine.media.zipped import directory_bytes, most_directory_bytes
 
 __all__ = ["Examined", "SubmissionLimits", "examine"]
 
-_END = b"PK\x05\x06"
-_END_BYTES = 22 + 65_535
 _SOURCE_BYTES = 1 << 20
 _SMALL_BYTES = 16 << 20
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -106,11 +105,8 @@ def examine(path: Path, limits: SubmissionLimits) -> Examined:
 
 def _check_count(path: Path, limits: SubmissionLimits) -> None:
     """Refuse a long directory before it is read."""
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - _END_BYTES))
-        tail = stream.read()
-    at = tail.rfind(_END)
-    if at < 0 or int.from_bytes(tail[at + 10 : at + 12], "little") > limits.files:
+    told = directory_bytes(path)
+    if told is None or told > most_directory_bytes(limits.files):
         raise SubmissionRefused(reason=f"it is no .zip file, or holds more than {limits.files} files.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self
@@ -17,10 +17,12 @@ from prismhouse.engine.extractors.parameters import (
     NEEDS_LANGUAGE_MODEL,
     Parameters,
     check_provider,
+    check_task,
 )
 from prismhouse.engine.extractors.port import (
     ExtractedDocument,
     ExtractorRecord,
+    Part,
     Row,
     RowFailure,
     RowResult,
@@ -34,12 +36,17 @@ from prismhouse.engine.extractors.telling import Teller, ask_shape
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import MINILM, entry
 from prismhouse.engine.inference.writers import writer_entry
+from prismhouse.engine.media.markup import MARKUP, shown
+from prismhouse.engine.media.sniff import sniff
 
 __all__ = ["DEFINITION", "SplitBy", "TextParameters"]
 
 _NAME, _VERSION = "text_extractor", "v1"
 _EMBED_CHUNKS = 4096
 """Chunks embedded at a time: bounds the memory of vectors on the way."""
+
+_HEAD_CHARS = 8192
+_NO_CAPTIONS = "captions are those of YouTube videos, which are not fetched; texts are read in every language"
 
 
 def _field(kind: str, description: str) -> dict[str, str]:
@@ -91,6 +98,8 @@ class TextParameters(Parameters):
 
     unserved: ClassVar[Mapping[str, str]] = {
         "source_type": "YouTube videos are not fetched; upload the transcript as text",
+        "language": _NO_CAPTIONS,
+        "extract_captions": _NO_CAPTIONS,
         "normalize": "the vectors are always of unit length",
         "llm_api_key": KEYS_STAND_ELSEWHERE,
     }
@@ -111,8 +120,8 @@ class TextParameters(Parameters):
         " time_segments: seconds.",
     )
     segment_length_seconds: int = Field(120, ge=30, le=600, description="Length of a segment of time_segments.")
-    language: str = Field("en", description="Language of captions. Has no effect on texts.")
-    extract_captions: bool = Field(True, description="Whether captions are read. Has no effect on texts.")
+    language: str = Field("en", description="Language of captions of YouTube, which are not fetched.")
+    extract_captions: bool = Field(True, description="Whether captions of YouTube are read, which are not fetched.")
     normalize: bool = Field(True, description="Vectors are of unit length.")
     response_shape: str | dict[str, Any] | None = Field(
         None,
@@ -131,7 +140,7 @@ class TextParameters(Parameters):
         description=f"Text model of the vector. Unset: the default of the file of models, else {MINILM}.",
     )
     embedding_task: str | None = Field(
-        None, description="What the vectors are for. The built-in model has one mode for all tasks."
+        None, description="Vectors are made for `retrieval_document`, whether it is left out or says so."
     )
 
     @field_validator("embedding_model")
@@ -140,8 +149,9 @@ class TextParameters(Parameters):
         return chosen_model(name, "text_embedding")
 
     @model_validator(mode="after")
-    def _has_a_shape(self) -> Self:
+    def _asks_for_what_there_is(self) -> Self:
         check_provider("llm_provider", self.llm_provider)
+        check_task("embedding_task", self.embedding_task)
         check_shape("response_shape", self.response_shape, _OUTPUT_SCHEMA["properties"])
         return self
 
@@ -217,7 +227,7 @@ class _TextExtractor:
         given = parts(row, "text")
         pieces = []
         for number, part in enumerate(given):
-            chunks = split(read_text(part), rule)
+            chunks = _chunks(part, rule)
             inputs = {"input_index": number} if len(given) > 1 else {}
             pieces += [
                 _Piece(chunk.text, index, _fields(chunk, index, len(chunks)) | inputs)
@@ -249,6 +259,19 @@ class _TextExtractor:
             results[place] = RowResult(row_id=rows[place].row_id, documents=documents, partial_failures=failures)
 
 
+def _chunks(part: Part, rule: SplitRule) -> list[Chunk]:
+    """Return the chunks of a text; of a file of HTML those of what it shows, with their places in the file."""
+    text = read_text(part)
+    is_file = part.data is not None or part.path is not None
+    if not is_file or sniff(text[:_HEAD_CHARS].encode()).mime not in MARKUP:
+        return split(text, rule)
+    page = shown(text)
+    return [
+        replace(chunk, start=page.place(chunk.start), end=page.place(chunk.end - 1) + 1)
+        for chunk in split(page.text, rule)
+    ]
+
+
 def _fields(chunk: Chunk, index: int, total: int) -> dict[str, Any]:
     return {
         "text": chunk.text,
@@ -268,7 +291,7 @@ _RECORD = ExtractorRecord(
     icon="text",
     input_schema={
         "type": "object",
-        "properties": {"text": _field("string", "Text, or a stored text file in UTF-8.")},
+        "properties": {"text": _field("string", "Text, or a stored text file in UTF-8; of HTML, what it shows.")},
         "required": ["text"],
     },
     output_schema=_OUTPUT_SCHEMA,

@@ -35,7 +35,7 @@ class ModelEntry:
         `face_embedding`, `sound_embedding`, `transcription`, `text_recognition` (writing in pictures),
         `page_layout` (parts of a page) or `generation` (texts by instruction).
         dimensions: of its vectors; 0 where it makes none.
-        languages: ISO 639-1 codes that it knows; empty where it knows many, or they do not matter.
+        languages: ISO 639 codes that it knows; empty where they do not matter.
         files: weight files by role; `needs` names models that are loaded along with this one.
         loader: `module:function`, called with (entry, threads, cache_dir), returns the model.
         imports: Python packages the loader needs; `extra` is the extra of ours that brings them.

@@ -6,6 +6,7 @@ from prismhouse.kit.errors import Code, WarehouseError
 
 __all__ = [
     "DeviceMissing",
+    "DeviceUnusable",
     "ExtraMissing",
     "HubUnreachable",
     "InstallFailed",
@@ -107,6 +108,15 @@ class DeviceMissing(WarehouseError):
 
     code = Code.INFERENCE_UNAVAILABLE
     hint = "Install onnxruntime-gpu instead of onnxruntime, or set it to auto or cpu."
+
+
+class DeviceUnusable(WarehouseError):
+    """PRISMHOUSE_INFERENCE__DEVICE asks for {device}, which onnxruntime offers here and cannot use: {reason}"""
+
+    code = Code.INFERENCE_UNAVAILABLE
+    hint = (
+        "See that its driver and libraries fit this onnxruntime and that the GPU has memory, or set it to auto or cpu."
+    )
 
 
 class WriterMissing(WarehouseError):

@@ -167,12 +167,7 @@ class Generated:
 
 
 class GenerativeModel(Protocol):
-    """A model that follows instructions on texts and, where `vision` says so, pictures."""
-
-    @property
-    def vision(self) -> bool:
-        """Whether it looks at pictures."""
-        ...
+    """A model that follows instructions on texts and, where its entry's modalities say so, pictures."""
 
     def generate(self, prompts: Sequence[Prompt], style: Style = ...) -> list[Generated]:
         """Return one result for each prompt, in order: a prompt that fails spares the others."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,6 +16,7 @@ import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.coalesce import Coalescer
+from prismhouse.engine.inference.endpoints.errors import EndpointFault
 from prismhouse.engine.inference.errors import ModelWarming
 from prismhouse.engine.inference.loaded import is_loaded, loaded
 from prismhouse.engine.inference.port import ImageModel, TextModel
@@ -34,6 +35,7 @@ _REMEMBERED_TEXTS = 2048
 _REMEMBERED_CHARS = 1000
 _THREADS = 2
 _REMOTE_THREADS = 8
+_LOADER_THREADS = 8
 _TEXTS_PER_RUN = 64
 _CHARS_PER_RUN = 8_192
 _READ_CHARS = 1_200
@@ -80,7 +82,7 @@ class QueryEmbedder:
         self._image_pixels = image_pixels
         self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="query-embedder")
         self._remote = ThreadPoolExecutor(max_workers=_REMOTE_THREADS, thread_name_prefix="endpoint-embedder")
-        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-loader")
+        self._loader = ThreadPoolExecutor(max_workers=_LOADER_THREADS, thread_name_prefix="model-loader")
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._texts: Coalescer[str, FloatArray] = Coalescer(
             self._read,
@@ -119,6 +121,8 @@ class QueryEmbedder:
         if remember:
             found = {text: vector for text in set(wanted) if (vector := self._recall((model, text))) is not None}
         missing = [text for text in dict.fromkeys(wanted) if text not in found]
+        if missing:
+            await self._ready(model)
         made = dict(zip(missing, await self._texts.call(model, missing, share=share), strict=True))
         if remember:
             self._remember(model, made)
@@ -139,6 +143,7 @@ class QueryEmbedder:
         """
         _serving(model, "image")
         self._check_open()
+        await self._ready(model)
         return (await self._images.call(model, [data], share=share))[0]
 
     async def warm(self, model: str, *, patience_seconds: float) -> None:
@@ -148,19 +153,8 @@ class QueryEmbedder:
             ModelWarming: it takes longer than the patience.
             ModelNotFound, ModelMissing, ModelDamaged, ExtraMissing: as for `embed`.
         """
-        if is_loaded(model, threads=self._threads, cache_dir=self._cache_dir):
-            return
-        self._check_open()
-        loading = self._loading.get(model)
-        if loading is None:
-            loop = asyncio.get_running_loop()
-            loading = loop.run_in_executor(self._loader, self._load, model)
-            self._loading[model] = loading
-            loading.add_done_callback(lambda done: self._loaded(model, done))
-        done, _ = await asyncio.wait([loading], timeout=patience_seconds)
-        if not done:
+        if not await self._ready(model, patience_seconds=patience_seconds):
             raise ModelWarming(model=model)
-        loading.result()
 
     async def close(self) -> None:
         """Refuse further queries, fail the waiting ones, and wait for the runs that are under way."""
@@ -174,6 +168,26 @@ class QueryEmbedder:
     def _check_open(self) -> None:
         if self._closed:
             raise EmbedderClosed
+
+    async def _ready(self, model: str, *, patience_seconds: float | None = None) -> bool:
+        """Return whether the model is loaded in time; raise what loading it raises.
+
+        Models are loaded in threads of their own: those that embed are few, and others wait for them.
+        """
+        if is_loaded(model, threads=self._threads, cache_dir=self._cache_dir):
+            return True
+        self._check_open()
+        loading = self._loading.get(model)
+        if loading is None:
+            loading = asyncio.get_running_loop().run_in_executor(self._loader, self._load, model)
+            self._loading[model] = loading
+            loading.add_done_callback(lambda done: self._loaded(model, done))
+        done, _ = await asyncio.wait([loading], timeout=patience_seconds)
+        if not done:
+            return False
+        loading.result()
+        self._check_open()
+        return True
 
     def _executor_of(self, model: str) -> ThreadPoolExecutor:
         """Return threads for a model: those who wait for another server take none from those who compute."""
@@ -190,7 +204,7 @@ class QueryEmbedder:
     def _read(self, model: str, texts: list[str]) -> list[FloatArray | Exception]:
         found = loaded(model, threads=self._threads, cache_dir=self._cache_dir)
         embed = getattr(found, "embed_queries", None) or cast("TextModel", found).embed
-        return list(embed(texts))
+        return _embedded(embed, texts)
 
     def _look(self, model: str, files: list[bytes]) -> list[FloatArray | Exception]:
         """Return a vector for each file, or why there is none. Decoded pictures are few at a time: they are large."""
@@ -200,8 +214,8 @@ class QueryEmbedder:
         for place, data in enumerate(files):
             try:
                 picture = decode_image(data, max_pixels=self._image_pixels, draft_side=_DRAFT_SIDE).image
-            except MediaFault as error:
-                made[place] = QueryImageRejected(reason=error.message)
+            except Exception as error:  # noqa: BLE001 - handed to who sent the picture
+                made[place] = _told(error)
                 continue
             group[place] = picture
             if sum(one.width * one.height for one in group.values()) > _PIXELS_PER_RUN:
@@ -231,13 +245,31 @@ def _serving(model: str, modality: str) -> ModelEntry:
     return item
 
 
+def _embedded(embed: Callable[[list[str]], FloatArray], texts: list[str]) -> list[FloatArray | Exception]:
+    """Return the vectors of texts; where a server refuses some of them, only who sent these is told so."""
+    try:
+        return list(embed(texts))
+    except EndpointFault as fault:
+        if not fault.of_input:
+            raise
+        if len(texts) == 1:
+            return [fault]
+    half = len(texts) // 2
+    return [*_embedded(embed, texts[:half]), *_embedded(embed, texts[half:])]
+
+
 def _seen(model: ImageModel, pictures: dict[int, Image]) -> dict[int, FloatArray | Exception]:
-    """Return the vectors of pictures by place; where the model finds one of them unfit, each is asked alone."""
+    """Return the vectors of pictures by place; where the model fails on one of them, each is asked alone."""
     if not pictures:
         return {}
     try:
         return dict(zip(pictures, model.embed_images(list(pictures.values())), strict=True))
-    except MediaFault as error:
+    except Exception as error:  # noqa: BLE001 - handed to who sent the picture
         if len(pictures) == 1:
-            return dict.fromkeys(pictures, QueryImageRejected(reason=error.message))
+            return dict.fromkeys(pictures, _told(error))
     return {place: made for one in pictures.items() for place, made in _seen(model, dict([one])).items()}
+
+
+def _told(error: Exception) -> Exception:
+    """Return what who sent a picture is told."""
+    return QueryImageRejected(reason=error.message) if isinstance(error, MediaFault) else error

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import DeviceMissing, ExtraMissing
+from prismhouse.engine.inference.errors import DeviceMissing, DeviceUnusable, ExtraMissing
 from prismhouse.engine.inference.registry import device
 
 __all__ = ["device_name", "open_session", "providers", "require"]
@@ -25,6 +27,10 @@ _DEVICES = {
 """Execution providers by what they run on, the first that onnxruntime offers is taken."""
 
 _ERRORS_ONLY = 3
+_REASON_CHARACTERS = 500
+_log = structlog.get_logger(__name__)
+_unusable: set[str] = set()
+"""Providers that onnxruntime offers, and that could not be used when a model was opened in this process."""
 
 
 def require(packages: Sequence[str], *, extra: str, needed_for: str) -> None:
@@ -56,13 +62,17 @@ def providers(wanted: str | None = None) -> list[str]:
 
 
 def device_name(item: ModelEntry) -> str:
-    """Return where a model runs in this process: cpu, cuda, coreml...; of one behind an address, `remote`."""
+    """Return where a model runs in this process: cpu, cuda, coreml...; of one behind an address, `remote`.
+
+    A GPU that cannot be used is known as such once a model was opened.
+    """
     if item.options.get("url"):
         return "remote"
     if "onnxruntime" not in item.imports or find_spec("onnxruntime") is None:
         return "cpu" if device() == "cpu" or "sentence_transformers" not in item.imports else device()
     try:
-        return _DEVICES[providers()[0]]
+        best = providers()[0]
+        return _DEVICES[_CPU if best in _unusable else best]
     except DeviceMissing as missing:
         return f"none: {missing.message}"
 
@@ -85,4 +95,32 @@ def open_session(model: Path | bytes, threads: int, *, unpack: bool = False) -> 
     if unpack:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers=providers())
+    chosen = providers()
+    if chosen == [_CPU]:
+        return onnxruntime.InferenceSession(source, options, providers=chosen, enable_fallback=0)
+    return _on_gpu(source, options, chosen)
+
+
+def _on_gpu(source: bytes | str, options: Any, chosen: list[str]) -> Any:
+    """Return a session on the GPU that was chosen, or on the CPU where it is listed and cannot be used.
+
+    Raises DeviceUnusable instead where the setting asks for it. onnxruntime's own way back prints, or says nothing:
+    libraries that are missing take the provider from the session without an error.
+    """
+    import onnxruntime
+
+    opened, reason = None, "its libraries cannot be loaded"
+    try:
+        opened = onnxruntime.InferenceSession(source, options, providers=chosen, enable_fallback=0)
+    except Exception as error:  # noqa: BLE001 - told below; a model that is broken itself raises once more on the CPU
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_REASON_CHARACTERS]
+    if opened is not None and chosen[0] in opened.get_providers():
+        if device() == "auto":
+            opened.enable_fallback()  # for what a GPU fails at only as it runs
+        return opened
+    session = opened or onnxruntime.InferenceSession(source, options, providers=[_CPU], enable_fallback=0)
+    if device() != "auto":
+        raise DeviceUnusable(device=device(), reason=reason)
+    _unusable.add(chosen[0])
+    _log.warning("a GPU cannot be used, a model runs on the CPU", provider=chosen[0], reason=reason)
+    return session

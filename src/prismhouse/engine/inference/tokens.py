@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,11 +63,15 @@ def padded(rows: Sequence[list[int]], padding: int = 0, *, length: int | None = 
     return TokenBatch(tokens, mask)
 
 
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield places, shortest first, so that a batch holds texts of about one length."""
+def batches(lengths: Sequence[int], *, rows: int | None = None) -> Iterator[list[int]]:
+    """Yield places, shortest first, so that a batch holds texts of about one length.
+
+    `rows` is how many a graph takes that was exported for so many.
+    """
+    most_tokens = _BATCH_TOKENS if rows is None else math.inf
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) == _BATCH_ROWS or (len(batch) + 1) * lengths[place] > _BATCH_TOKENS):
+        if batch and (len(batch) == (rows or _BATCH_ROWS) or (len(batch) + 1) * lengths[place] > most_tokens):
             yield batch
             batch = []
         batch.append(place)

@@ -15,21 +15,13 @@ from pathlib import Path, PurePosixPath
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.limits import MediaLimits
 from prismhouse.engine.media.sniff import sniff
+from prismhouse.engine.media.zipped import directory_bytes, most_directory_bytes
 
 __all__ = ["Archive", "Member", "opened_archive"]
 
 _HEAD_BYTES = 8192
 _PIECE_BYTES = 1 << 16
-_END_BYTES = 22
-_LONGEST_COMMENT = 65_535
 _END = b"PK\x05\x06"
-_END_64 = b"PK\x06\x06"
-_LOCATOR_64 = b"PK\x06\x07"
-_LOCATOR_64_BYTES = 20
-_UNKNOWN = 0xFFFFFFFF
-_ENTRY_BYTES = 1024
-"""What an entry of the directory takes with a long name; the directory may be as large as the files times that."""
-
 _IS_ENCRYPTED = 0x1
 _LONGEST_NAME = 1024
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -126,7 +118,7 @@ def opened_archive(path: Path, limits: MediaLimits) -> Iterator[Archive]:
     if size > limits.archive_bytes:
         message = f"The archive has {size} bytes; the limit is {limits.archive_bytes}."
         raise MediaFault("archive_too_large", f"{message} Split it, or raise PRISMHOUSE_MEDIA__ARCHIVE_BYTES.")
-    _check_directory(path, size, limits)
+    _check_directory(path, limits)
     try:
         packed = zipfile.ZipFile(path)
     except (*_DAMAGED, OSError) as error:
@@ -150,30 +142,12 @@ def _refusal(entry: zipfile.ZipInfo, path: PurePosixPath, limits: MediaLimits) -
     return "file_too_large" if entry.file_size > limits.archive_file_bytes else None
 
 
-def _check_directory(path: Path, size: int, limits: MediaLimits) -> None:
-    """Refuse a directory of millions of entries before it is read: each takes half a kilobyte of memory."""
-    with path.open("rb") as file:
-        start = max(0, size - _END_BYTES - _LONGEST_COMMENT - _LOCATOR_64_BYTES)
-        file.seek(start)
-        tail = file.read()
-        place = tail.rfind(_END)
-        if place < 0 or place + _END_BYTES > len(tail):
-            raise MediaFault("archive_corrupt", "The archive is cut off: it has no directory. Pack it again.")
-        (told,) = struct.unpack_from("<L", tail, place + 12)
-        locator = place - _LOCATOR_64_BYTES
-        if locator >= 0 and tail[locator : locator + 4] == _LOCATOR_64:
-            (record,) = struct.unpack_from("<Q", tail, locator + 8)
-            file.seek(min(record, size))
-            told = max(told if told != _UNKNOWN else 0, _told_64(file.read(56)))
-    if told > limits.archive_files * _ENTRY_BYTES:
+def _check_directory(path: Path, limits: MediaLimits) -> None:
+    told = directory_bytes(path)
+    if told is None:
+        raise MediaFault("archive_corrupt", "The archive is cut off: it has no directory. Pack it again.")
+    if told > most_directory_bytes(limits.archive_files):
         raise _crowd(limits)
-
-
-def _told_64(record: bytes) -> int:
-    if len(record) < 56 or not record.startswith(_END_64):
-        return 0
-    (told,) = struct.unpack_from("<Q", record, 40)
-    return int(told)
 
 
 def _crowd(limits: MediaLimits) -> MediaFault:

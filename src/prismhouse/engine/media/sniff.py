@@ -53,6 +53,9 @@ _OFFICE_MIME = {
 }
 _MPEG_AUDIO = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 _BMP = re.compile(rb"BM.{4}\x00\x00\x00\x00", re.DOTALL)
+_HTML = re.compile(
+    r"(?:\s|<\?xml[^>]*>|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body)[\s>]", re.DOTALL | re.IGNORECASE
+)
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -137,7 +140,7 @@ def _text_type(data: bytes) -> str | None:
     if not data or _CONTROLS.search(head):
         return None
     begin = head.lstrip()[:64].lower()
-    if begin.startswith(("<!doctype html", "<html")):
+    if _HTML.match(head):
         return "text/html"
     if begin.startswith("<svg") or (begin.startswith("<?xml") and "<svg" in head):
         return "image/svg+xml"

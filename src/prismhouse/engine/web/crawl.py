@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prismhouse.engine.extractors.port import ErrorType, RowFailure
 from prismhouse.engine.web.address import identity, normalized
@@ -37,7 +37,6 @@ class _Wanted:
     url: str
     depth: int
     parent: str | None = None
-    text: str = ""
 
 
 @dataclass(slots=True)
@@ -50,7 +49,9 @@ class _State:
     pages: list[Page] = field(default_factory=list)
     copies: dict[bytes, str] = field(default_factory=dict)
     failures: list[RowFailure] = field(default_factory=list)
-    late_assets: list[tuple[str, Asset]] = field(default_factory=list)
+    named: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The first page kept that names an address, and the text of its link."""
+    late_assets: list[tuple[str, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     untold: int = 0
     size: int = 0
@@ -102,7 +103,7 @@ async def _walk(state: _State, browser: Browser, rules: CrawlRules, settings: We
         if reason is not None:
             state.dropped[reason] += len(state.waiting)
             return
-        at_once = 1 if await _is_slow(browser, state.waiting[0].url) else settings.connections
+        at_once = 1 if await browser.is_slow(state.waiting[0].url) else settings.connections
         group = [state.waiting.popleft() for _ in range(min(at_once, most - visits, len(state.waiting)) or 1)]
         visits += len(group)
         answers = await asyncio.gather(*(_visited(wanted, state, browser, settings) for wanted in group))
@@ -128,13 +129,6 @@ def _enough(
     if state.size >= settings.crawl_bytes:
         return "crawl_bytes_cap"
     return None if has_visits else "visits_cap"
-
-
-async def _is_slow(browser: Browser, url: str) -> bool:
-    try:
-        return await browser.is_slow(url)
-    except WebFault:
-        return True
 
 
 async def _visited(
@@ -178,7 +172,7 @@ def _read(state: _State, rules: CrawlRules, wanted: _Wanted, answer: Answer, set
         if is_first:
             kind = answer.content_type or "bytes without a type"
             raise WebFault("not_html", f"{answer.url[:_SHOWN_CHARS]} is {kind}, not a page. Upload the file itself.")
-        state.late_assets.append((wanted.parent or "", Asset(offset=0, url=answer.url, text=wanted.text)))
+        state.late_assets.append((identity(wanted.url), answer.url))
         return
     if answer.is_cut:
         raise WebFault("page_too_large", f"It has more than {settings.page_bytes} bytes (PRISMHOUSE_WEB__PAGE_BYTES).")
@@ -216,8 +210,12 @@ def _keep(state: _State, wanted: _Wanted, url: str, read: Parsed) -> None:
             code_blocks=read.code_blocks,
             images=read.images,
             assets=read.assets,
+            left_out=read.left_out,
         )
     )
+    for link in read.links:
+        if (known := identity(link.url)) in state.seen:
+            state.named.setdefault(known, (url, link.text))
 
 
 def _follow(state: _State, rules: CrawlRules, wanted: _Wanted, url: str, read: Parsed) -> None:
@@ -232,7 +230,7 @@ def _follow(state: _State, rules: CrawlRules, wanted: _Wanted, url: str, read: P
             state.dropped["links_cap"] += 1
             continue
         state.seen.add(identity(link.url))
-        state.waiting.append(_Wanted(url=link.url, depth=wanted.depth + 1, parent=url, text=link.text))
+        state.waiting.append(_Wanted(url=link.url, depth=wanted.depth + 1, parent=url))
 
 
 def _failed(state: _State, fault: WebFault, url: str) -> None:
@@ -256,25 +254,17 @@ def _empty(url: str, read: Parsed) -> WebFault:
 
 
 def _with_assets(state: _State) -> list[Page]:
-    """Return the pages with the files that turned out to be none when they were fetched."""
+    """Return the pages with the files that turned out to be none when they were fetched.
+
+    A file goes with the first page kept that names it. One that only pages name that are not kept is left with them, as
+    files are whose name tells what they are.
+    """
     late: dict[str, list[Asset]] = {}
-    for parent, asset in state.late_assets:
-        late.setdefault(parent, []).append(asset)
-    return [
-        page
-        if page.url not in late
-        else Page(
-            url=page.url,
-            title=page.title,
-            content=page.content,
-            depth=page.depth,
-            parent=page.parent,
-            code_blocks=page.code_blocks,
-            images=page.images,
-            assets=[*page.assets, *late[page.url]],
-        )
-        for page in state.pages
-    ]
+    for known, url in state.late_assets:
+        if known in state.named:
+            page, text = state.named[known]
+            late.setdefault(page, []).append(Asset(offset=0, url=url, text=text))
+    return [replace(page, assets=[*page.assets, *late[page.url]]) if page.url in late else page for page in state.pages]
 
 
 def _told(state: _State, missing: list[RowFailure]) -> list[RowFailure]:

@@ -50,7 +50,10 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page that was read. `parent` is the address of the page that named it first; None for the first one."""
+    """A page that was read. `parent` is the address of the page that named it first; None for the first one.
+
+    `left_out` counts what the lists lack, by the name of the field: a page may have more than is kept of it.
+    """
 
     url: str
     title: str
@@ -60,6 +63,7 @@ class Page:
     code_blocks: Sequence[Code] = ()
     images: Sequence[Shown] = ()
     assets: Sequence[Asset] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,6 @@ __all__ = ["Link", "Parsed", "parse"]
 
 _MOST_LINKS = 10_000
 _MOST_NODES = 1_000_000
-_MOST_IMAGES = 500
-_MOST_ASSETS = 1000
 _TITLE_CHARS = 500
 _LABEL_CHARS = 300
 _SMALL_SIDE = 32
@@ -64,7 +62,7 @@ class Link:
 
 @dataclass(slots=True, kw_only=True)
 class Parsed:
-    """What was read. `canonical` is where the author says that the page really stands."""
+    """What was read. `canonical` is where the author says that the page really stands; `left_out`: see Page."""
 
     title: str = ""
     content: str = ""
@@ -73,6 +71,7 @@ class Parsed:
     assets: list[Asset] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     left_links: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     canonical: str | None = None
     is_indexed: bool = True
     is_followed: bool = True
@@ -200,6 +199,12 @@ def _content(body: LexborNode, base: str, made: Parsed) -> None:
     made.assets = chosen.assets
     kept = {asset.url for asset in made.assets}
     made.assets += [Asset(offset=0, url=asset.url, text=asset.text) for asset in whole.assets if asset.url not in kept]
+    left_out = {
+        "code_blocks": chosen.left_code,
+        "images": chosen.left_images,
+        "asset_links": len(whole.assets) + whole.left_assets - len(made.assets),
+    }
+    made.left_out = {name: count for name, count in left_out.items() if count > 0}
 
 
 def _only(nodes: list[LexborNode]) -> list[LexborNode]:
@@ -260,10 +265,9 @@ def _entered(node: LexborNode, tag: str, base: str, out: Writing) -> LexborNode 
         out.gap(1)
     elif tag == "img":
         _picture(node, base, out)
-    elif tag == "a" and len(out.assets) < _MOST_ASSETS:
+    elif tag == "a":
         address = _attribute(node, "href")
-        link = joined(base, address) if "." in address.rpartition("/")[2] else None
-        if link is not None and is_asset(link):
+        if _is_asset(address) and out.takes_asset(address) and (link := joined(base, address)) and is_asset(link):
             out.asset(link, _squeezed(node.text(deep=True))[:_LABEL_CHARS])
     if tag in _APART:
         out.gap(2)
@@ -291,11 +295,22 @@ def _is_left_out(node: LexborNode, tag: str, *, around: bool, inside: int) -> bo
 
 
 def _picture(node: LexborNode, base: str, out: Writing) -> None:
-    if len(out.images) >= _MOST_IMAGES or any(_is_small(_attribute(node, side)) for side in ("width", "height")):
+    if any(_is_small(_attribute(node, side)) for side in ("width", "height")):
         return
-    link = joined(base, _attribute(node, "src") or _attribute(node, "data-src"))
+    address = _attribute(node, "src") or _attribute(node, "data-src")
+    if not address or address[:5].lower() == "data:" or not out.takes_image(address):
+        return
+    link = joined(base, address)
     if link is not None and all(image.url != link for image in out.images):
         out.image(link, _squeezed(_attribute(node, "alt"))[:_LABEL_CHARS])
+
+
+def _is_asset(address: str) -> bool:
+    """Whether a link as it stands may lead to a file: for most that do not, this is all that is asked."""
+    try:
+        return "." in address and is_asset(address.strip())
+    except ValueError:
+        return False
 
 
 def _is_small(side: str) -> bool:

@@ -38,7 +38,7 @@ async def with_pictures(
     failures: list[RowFailure] = []
     urls, size = list(chosen), 0
     while urls and browser.left_seconds > 0 and size < room_bytes:
-        group = urls[: 1 if await _is_slow(browser, urls[0]) else settings.connections]
+        group = urls[: 1 if await browser.is_slow(urls[0]) else settings.connections]
         urls = urls[len(group) :]
         made = await asyncio.gather(*(_small(url, browser, settings.image_bytes, pixels) for url in group))
         for url, picture in zip(group, made, strict=True):
@@ -53,13 +53,6 @@ async def with_pictures(
     return [
         replace(page, images=[replace(image, data=had.get(image.url)) for image in page.images]) for page in pages
     ], failures
-
-
-async def _is_slow(browser: Browser, url: str) -> bool:
-    try:
-        return await browser.is_slow(url)
-    except WebFault:
-        return True
 
 
 async def _small(url: str, browser: Browser, most_bytes: int, pixels: int) -> bytes | RowFailure | None:

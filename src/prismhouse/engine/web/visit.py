@@ -79,8 +79,11 @@ class Browser:
         return self._deadline - time.monotonic()
 
     async def is_slow(self, url: str) -> bool:
-        """Whether there are pauses between requests to an address."""
-        return (await self._delay(url)) > 0
+        """Whether there are pauses between requests to an address, or nobody knows: its robots.txt is not to be had."""
+        try:
+            return (await self._delay(url)) > 0
+        except WebFault:
+            return True
 
     async def visit(self, url: str, *, most_bytes: int, is_picture: bool = False, site: str | None = None) -> Answer:
         """Return the page at an address, after redirects.

@@ -10,17 +10,26 @@ from prismhouse.engine.web.found import Asset, Code, Shown
 __all__ = ["Writing"]
 
 _MOST_CODE = 1000
+_MOST_IMAGES = 500
+_MOST_ASSETS = 1000
 _SPACE = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 
 
 @dataclass(slots=True)
 class Writing:
-    """Words, one after the other; white space is one blank, or the line ends that were asked for."""
+    """Words, one after the other; white space is one blank, or the line ends that were asked for.
+
+    Of code, pictures and files the first ones are kept; `left_...` count the others.
+    """
 
     code: list[Code] = field(default_factory=list)
     images: list[Shown] = field(default_factory=list)
     assets: list[Asset] = field(default_factory=list)
+    left_code: int = 0
+    left_images: int = 0
+    left_assets: int = 0
     text: str = ""
+    _known: set[tuple[str, str]] = field(default_factory=set)
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
     _gap: int = 0
@@ -58,8 +67,27 @@ class Writing:
         self._space()
         if len(self.code) < _MOST_CODE:
             self.code.append(Code(offset=self._length, code=body, language=language))
+        else:
+            self.left_code += 1
         self._add(body)
         self.gap(2)
+
+    def takes_image(self, address: str) -> bool:
+        """Say whether to go on with a picture; one too many is counted, by its address as it stands, and left."""
+        is_new, is_full = self._is_new("image", address), len(self.images) >= _MOST_IMAGES
+        self.left_images += is_new and is_full
+        return is_new and not is_full
+
+    def takes_asset(self, address: str) -> bool:
+        """Say the same of a link to a file."""
+        is_new, is_full = self._is_new("asset", address), len(self.assets) >= _MOST_ASSETS
+        self.left_assets += is_new and is_full
+        return is_new and not is_full
+
+    def _is_new(self, kind: str, address: str) -> bool:
+        before = len(self._known)
+        self._known.add((kind, address))
+        return len(self._known) > before
 
     def image(self, url: str, alt: str) -> None:
         """Note a picture."""

@@ -8,8 +8,10 @@ from prismhouse.api.archives.service import Archives
 from prismhouse.api.batches.service.parts import ExtractorSettings
 from prismhouse.api.models.routes import Models
 from prismhouse.api.models.service import Bringing, Deployments, Keeping, Lender
+from prismhouse.api.models.service.bring import SETTING
 from prismhouse.api.namespaces.service import Namespaces
 from prismhouse.api.submissions.service import Submissions
+from prismhouse.api.web.forms import Forms
 from prismhouse.api.web.links import Downloads
 from prismhouse.engine.inference.uploaded import FOLDER
 from prismhouse.server import adapters
@@ -75,8 +77,12 @@ def users_models(
             cache_dir=extraction.cache_dir,
         ),
         namespaces=namespaces,
-        forms=settings.data_dir / "copies",
-        form_bytes=settings.limits.model_bytes,
+        forms=Forms(
+            settings.data_dir / "copies",
+            file_bytes=settings.limits.model_bytes,
+            setting=SETTING,
+            room_bytes=settings.limits.form_bytes,
+        ),
     )
     submissions = Submissions(db, archives=archives, compute=compute, limit=settings.limits.custom_extractors)
     return UsersModels(lender=lender, models=models, submissions=submissions)

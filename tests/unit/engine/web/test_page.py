@@ -42,6 +42,24 @@ def test_a_page_is_its_own_text_without_what_stands_around_it() -> None:
     assert read.canonical == "http://x.test/docs/real"
 
 
+def test_what_is_left_out_is_counted_when_a_page_has_more_than_is_kept() -> None:
+    images = "".join(f"<img src=i{number}.png><img src=i{number}.png>" for number in range(503))
+    files = "".join(f"<a href=f{number}.pdf>f</a> <a href=f0.pdf>f</a>" for number in range(1004))
+    code = "".join(f"<pre>x = {number}</pre>" for number in range(1005))
+
+    read = parse(f"<main>{images}{files}{code}<img src=data:image/png;base64,AA></main>", "http://x.test/")
+
+    assert (len(read.images), len(read.assets), len(read.code_blocks)) == (500, 1000, 1000)
+    assert read.left_out == {"images": 3, "asset_links": 4, "code_blocks": 5}
+    assert parse(_PAGE, "http://x.test/a/b").left_out == {}
+
+
+def test_a_picture_that_links_to_itself_is_a_picture_and_a_file() -> None:
+    read = parse("<main>Look: <a href=cat.png><img src=cat.png></a></main>", "http://x.test/")
+
+    assert [one.url for one in (*read.images, *read.assets)] == ["http://x.test/cat.png"] * 2
+
+
 def test_a_page_that_is_all_menu_keeps_its_text() -> None:
     read = parse("<body><nav><a href=a>The first chapter</a> <a href=b>The second one</a></nav>", "http://x.test/")
 

@@ -44,7 +44,12 @@ async def gathered(
         async with parts.gathering_turns.turn(namespace_id):
             return await _one(parts, record, parameters, row)
 
-    made = await asyncio.gather(*(in_turn(row) for row in rows))
+    try:
+        async with asyncio.TaskGroup() as group:  # where one raises, no other goes on unseen for minutes
+            tasks = [group.create_task(in_turn(row)) for row in rows]
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+    made = [task.result() for task in tasks]
     return [one for one in made if isinstance(one, Row)], [one for one in made if isinstance(one, RowResult)]
 
 

@@ -18,7 +18,7 @@ from prismhouse.api.batches.service.cutting import (
     undo_begin,
     undo_owed,
 )
-from prismhouse.api.batches.service.files import abandon_files
+from prismhouse.api.batches.service.files import abandon_files, settle_files
 from prismhouse.api.batches.service.models import check_able, indexes_of, lent_to
 from prismhouse.api.batches.service.parts import Parts
 from prismhouse.api.batches.service.sources import load_documents, load_objects
@@ -135,6 +135,7 @@ async def _run(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:
         await abandon_files(parts, namespace_id, work.written)
         raise
     tally(work.collection.extractor_id, work.counts, work.failed, seconds=(utc_now() - work.began_at).total_seconds())
+    await settle_files(parts, namespace_id, work.written)
 
 
 async def _work_off(parts: Parts, namespace_id: NamespaceId, work: Work) -> None:

@@ -36,8 +36,15 @@ class Question:
     @classmethod
     def of(cls, namespace_id: str, model: str, parameters: Mapping[str, Any], kind: str, content: bytes) -> Question:
         """Return the question; `kind` tells a text from a file of the same bytes."""
+        return cls.of_digest(namespace_id, model, parameters, kind, hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def of_digest(
+        cls, namespace_id: str, model: str, parameters: Mapping[str, Any], kind: str, sha256: str
+    ) -> Question:
+        """Return the question about content of this digest."""
         chosen = json.dumps(dict(sorted(parameters.items()))).decode()
-        return cls(namespace_id, model, chosen, f"{kind}:{hashlib.sha256(content).hexdigest()}")
+        return cls(namespace_id, model, chosen, f"{kind}:{sha256}")
 
     @property
     def group(self) -> tuple[str, str, str]:
@@ -111,7 +118,9 @@ class AnswerCache:
             self._drop(next(one for one in self._entries if one.namespace_id == space))
         while self._held.total() + size > self._most_bytes:
             self._drop(next(iter(self._entries)))
-        self._entries[question] = _Entry(answer, size, self._clock() + self._seconds, vector)
+        # A row of an array would keep the whole array.
+        own = vector.copy() if vector is not None else None
+        self._entries[question] = _Entry(answer, size, self._clock() + self._seconds, own)
         self._held[space] += size
         if vector is not None:
             near = self._groups.setdefault(question.group, OrderedDict())

@@ -30,13 +30,13 @@ class Pool:
         """Return what `module:function` returns, or raise what it raises.
 
         Raises:
-            InferenceLost: the process died.
+            InferenceLost: the process died, or had no memory left.
             InferenceTimedOut: it took too long, and was killed.
         """
         async with self._turns.turn(share):
             try:
                 return await self._compute.run(function, *arguments, group=model)
-            except WorkerLost as error:
+            except (WorkerLost, MemoryError) as error:
                 raise InferenceLost(model=model) from error
             except ComputeTimedOut as error:
                 raise InferenceTimedOut(model=model, timeout_seconds=error.details["timeout_seconds"]) from error

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from prismhouse.api.batches.service.extract import Extracted
 from prismhouse.api.inference.schemas import TestExtractor
-from prismhouse.api.inference.service.room import Room
+from prismhouse.api.inference.service.room import Call, Room, size_of
 from prismhouse.api.inference.service.sources import Sent, Sources
 from prismhouse.api.models.service import Lender
 from prismhouse.api.web.caller import Scope
@@ -59,13 +59,14 @@ class Samples:
         record: ExtractorRecord,
         parameters: Mapping[str, Any],
         samples: Sequence[Mapping[str, Any]],
+        *,
+        call: Call,
     ) -> list[RowResult]:
         """Return what becomes of each sample, in order; raise Invalid for parameters or inputs that do not fit."""
         chosen, _ = await self.chosen(scope, record, parameters)
-        share = str(scope.namespace_id)
         async with AsyncExitStack() as files:
             rows = [
-                Row(row_id=f"sample {number}", inputs=await self._inputs(files, record, sample, share))
+                Row(row_id=f"sample {number}", inputs=await self._inputs(files, record, sample, call))
                 for number, sample in enumerate(samples)
             ]
             made = await self.extract(scope.namespace_id, record.extractor_id, chosen, rows)
@@ -89,7 +90,7 @@ class Samples:
             raise Invalid([_moved(fault) for fault in error.details["validation_errors"]]) from error
 
     async def _inputs(
-        self, files: AsyncExitStack, record: ExtractorRecord, sample: Mapping[str, Any], share: str
+        self, files: AsyncExitStack, record: ExtractorRecord, sample: Mapping[str, Any], call: Call
     ) -> dict[str, Part | Sequence[Part]]:
         made: dict[str, Part | Sequence[Part]] = {}
         for name, value in sample.items():
@@ -101,12 +102,12 @@ class Samples:
             values = value if isinstance(value, list) else [value]
             if not values or len(values) > _MOST_VALUES:
                 raise Invalid([field_fault(where, f"Give one value, or a list of 1 to {_MOST_VALUES}.")])
-            parts = [await self._part(files, one, tuple(kinds or ()), where, share) for one in values]
+            parts = [await self._part(files, one, tuple(kinds or ()), where, call) for one in values]
             made[name] = parts if isinstance(value, list) else parts[0]
         return made
 
     async def _part(
-        self, files: AsyncExitStack, value: Any, kinds: tuple[str, ...], where: list[str], share: str
+        self, files: AsyncExitStack, value: Any, kinds: tuple[str, ...], where: list[str], call: Call
     ) -> Part:
         form, given, filename = _form(value, kinds, where)
         if form == "text":
@@ -115,9 +116,7 @@ class Samples:
             return Part(type=kinds[0] if kinds else "json", value=given)
         key = ".".join(where[2:])
         source = (
-            self.sources.of_url(given, key=key, share=share)
-            if form == "url"
-            else self.sources.of_base64(given, key=key, share=share)
+            self.sources.of_url(given, key=key, call=call) if form == "url" else self.sources.of_base64(given, key=key)
         )
         sent = await files.enter_async_context(source)
         return _of_file(sent, kinds, name=where[-1], filename=filename)
@@ -144,10 +143,9 @@ class Trials:
         """
         started = time.perf_counter()
         record = self.samples.catalogue.by_id(extractor)
-        share = str(scope.namespace_id)
-        with self.room.call(share), self.room.hold(share, _size(body.inputs)):
+        with self.room.call(str(scope.namespace_id)) as call, call.hold(size_of(body.inputs)):
             parameters, record = await self.samples.chosen(scope, record, body.parameters)
-            (result,) = await self.samples.run(scope, record, body.parameters, [body.inputs])
+            (result,) = await self.samples.run(scope, record, body.parameters, [body.inputs], call=call)
         told = [_document(record, one, with_vectors=body.return_vectors) for one in result.documents[: body.limit]]
         failures = [result.failure] if result.failure else [*result.partial_failures]
         return {
@@ -163,15 +161,6 @@ class Trials:
             "dropped": {kind: dict(reasons) for kind, reasons in result.dropped.items()},
             "latency_ms": round((time.perf_counter() - started) * 1000, 3),
         }
-
-
-def _size(value: Any) -> int:
-    """Return about how many bytes a value of the request holds."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_size, value.values()))
-    return sum(map(_size, value)) if isinstance(value, list) else 8
 
 
 def _form(value: Any, kinds: tuple[str, ...], where: list[str]) -> tuple[str, Any, str | None]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prismhouse.api.archives.schemas import ConfirmArchive
 from prismhouse.api.archives.service import Archives, Issued
 from prismhouse.api.models import store
 from prismhouse.api.models.errors import ModelNameTaken, TooManyModels
-from prismhouse.api.models.schemas import ConfirmModelUpload, CreateModelUpload, ModelForm
+from prismhouse.api.models.schemas import CreateModelUpload, ModelForm
 from prismhouse.api.web.caller import Caller, NamespaceCaller
 from prismhouse.api.web.forms import Piece
 from prismhouse.engine.inference.archive import ArchiveLimits, ArchiveRefused, Contents
@@ -64,7 +65,7 @@ class Bringing:
                 request=request.model_dump(mode="json"),
             )
 
-    async def confirm(self, caller: Caller, upload_id: str, request: ConfirmModelUpload) -> Mapping[str, Any]:
+    async def confirm(self, caller: Caller, upload_id: str, request: ConfirmArchive) -> Mapping[str, Any]:
         """Make a model of what was put, and return what is answered; a file that is none is settled as failed.
 
         Raises ModelNameTaken or TooManyModels where others came first: the upload stays, to be confirmed again.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prismhouse.api.archives.service import Archives
 from prismhouse.api.models import store
-from prismhouse.api.models.errors import ModelBusy, ModelNotFound
+from prismhouse.api.models.errors import ModelBusy, ModelLost, ModelNotFound
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.archive import ArchiveLimits
 from prismhouse.engine.inference.lent import LentModel
@@ -20,7 +20,7 @@ from prismhouse.engine.inference.registry import all_models, is_remote
 from prismhouse.engine.inference.uploaded import FOLDER
 from prismhouse.kit.errors import Invalid, field_fault
 from prismhouse.kit.ids import NamespaceId
-from prismhouse.storage.compute.port import Compute
+from prismhouse.storage.compute.port import Compute, WorkerLost
 from prismhouse.storage.postgres.database import Database, NamespaceReader, Record
 
 __all__ = ["EMBED_QUERIES", "PREFIX", "Lender", "QueryEmbedders"]
@@ -128,7 +128,7 @@ class Lender:
         """Give a model that can be loaded: unpacked on this machine, or with its archive where others compute.
 
         A copy of a remote archive is held only while it is unpacked, so that who holds one never waits for another.
-        Raises ArchiveRefused, ArchiveGone.
+        Raises ArchiveRefused, ArchiveGone, ModelLost.
         """
         lent = self._lent(row)
         archive = self._archives.held(row["organization_id"], row["sha256"], row["size_bytes"])
@@ -139,7 +139,8 @@ class Lender:
         if not await asyncio.to_thread((self._unpacked_at / FOLDER / lent.sha256).is_dir):
             async with archive as path:
                 with_archive = replace(lent, archive=path)
-                await self._compute.run(_PREPARE, with_archive, str(self._unpacked_at.absolute()), group=lent.name)
+                with _telling(lent.title):
+                    await self._compute.run(_PREPARE, with_archive, str(self._unpacked_at.absolute()), group=lent.name)
         yield lent
 
     def _lent(self, row: Record) -> LentModel:
@@ -150,6 +151,15 @@ class Lender:
             sha256=row["sha256"],
             limits=self._limits,
         )
+
+
+@contextmanager
+def _telling(model: str) -> Iterator[None]:
+    """Raise ModelLost for what compute says of rows: who asks for a model's vectors has none."""
+    try:
+        yield
+    except (WorkerLost, MemoryError) as error:
+        raise ModelLost(model=model) from error
 
 
 def _names(row: Record) -> tuple[str, ...]:
@@ -175,11 +185,15 @@ class QueryEmbedders:
         return _NamespaceEmbedder(self, tx, common)
 
     async def embed(self, tx: NamespaceReader, model: str, texts: Sequence[str]) -> FloatArray:
-        """Return `(n, d)` float32, rows of unit length, made by a model of the namespace; raise ModelNotFound."""
+        """Return `(n, d)` float32, rows of unit length, made by a model of the namespace.
+
+        Raises ModelNotFound or ModelLost.
+        """
         async with self._lender.model(tx, model) as lent:
-            vectors: FloatArray = await self._compute.run(
-                EMBED_QUERIES, lent, list(texts), self._threads, self._cache_dir, group=model
-            )
+            with _telling(lent.title):
+                vectors: FloatArray = await self._compute.run(
+                    EMBED_QUERIES, lent, list(texts), self._threads, self._cache_dir, group=model
+                )
         return vectors
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from prismhouse.api.models import store
-from prismhouse.api.models.errors import ModelNotFound
+from prismhouse.api.models.errors import ModelLost, ModelNotFound
 from prismhouse.api.models.service.lend import Lender
 from prismhouse.api.web.caller import NamespaceCaller
 from prismhouse.engine.inference.uploaded import Probed
@@ -90,7 +90,7 @@ class Deployments:
             dimensions = (await self._probe(row)).dimensions
         except (ComputeUnavailable, DatabaseUnavailable):
             raise
-        except (WorkerLost, MemoryError):
+        except (WorkerLost, ModelLost, MemoryError):
             message = _KILLED
         except ComputeTimedOut as error:
             message = f"Loading it took longer than {error.details['timeout_seconds']} s."

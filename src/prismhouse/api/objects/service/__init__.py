@@ -135,6 +135,17 @@ class Objects:
         await store.hold_bytes(tx)
         return await store.generation(tx) == since and not await store.is_garbage(tx, hashes)
 
+    async def expect_bytes(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> bool:
+        """Tell a later sweep of bytes before they are stored; say False where the namespace is gone.
+
+        Whoever dies between storing bytes and committing rows leaves nothing then that no sweep knows.
+        """
+        return await self._bytes.expect(namespace_id, hashes)
+
+    async def settle_bytes(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
+        """Have the sweep forget expected bytes, now that rows name them."""
+        await self._bytes.settle(namespace_id, hashes)
+
     async def abandon(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
         """Leave stored bytes, whose rows could not be written, to the sweep."""
         await self._bytes.abandon(namespace_id, hashes)

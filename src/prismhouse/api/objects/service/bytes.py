@@ -17,6 +17,7 @@ from prismhouse.storage.postgres.database import Database, NamespaceWriter
 
 __all__ = ["BytesOfDrafts", "hashes_of"]
 
+_GRACE_SECONDS = 3600
 _log = structlog.get_logger(__name__)
 
 
@@ -58,6 +59,23 @@ class BytesOfDrafts:
         await store.hold_bytes(tx)
         if await store.generation(tx) != generation or await store.is_garbage(tx, hashes_of(drafts)):
             await self._gatherer.store(tx.namespace_id, pending)
+
+    async def expect(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> bool:
+        """List bytes before they are stored; say False where the namespace is gone."""
+        try:
+            async with self._db.write() as tx:
+                await store.expect(tx.within(namespace_id), hashes, grace_seconds=_GRACE_SECONDS)
+        except ForeignKeyViolation:
+            return False
+        return True
+
+    async def settle(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
+        """Take bytes that rows name off the list, or leave that to the sweep when no database answers."""
+        try:
+            async with self._db.write() as tx:
+                await store.settle(tx.within(namespace_id), hashes)
+        except WarehouseError as error:
+            _log.info("a sweep will look at bytes that are in use", namespace_id=namespace_id, reason=error.message)
 
     async def abandon(self, namespace_id: NamespaceId, hashes: Sequence[str]) -> None:
         """Leave stored bytes to the next sweep, or delete them where the namespace is gone."""

@@ -3,12 +3,14 @@
 from prismhouse.api.objects.store.aggregate import aggregate
 from prismhouse.api.objects.store.bytes import (
     add_garbage,
+    expect,
     generation,
     hold_bytes,
     hold_garbage,
     is_garbage,
     namespaces_with_garbage,
     raise_generation,
+    settle,
     take_garbage,
 )
 from prismhouse.api.objects.store.lists import Selection, page, select_ids, total
@@ -47,6 +49,7 @@ __all__ = [
     "by_unique_values",
     "delete",
     "delete_some",
+    "expect",
     "generation",
     "hide",
     "hold",
@@ -65,6 +68,7 @@ __all__ = [
     "remove_blobs",
     "replace",
     "select_ids",
+    "settle",
     "source_details",
     "take_garbage",
     "total",

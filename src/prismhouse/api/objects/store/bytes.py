@@ -9,12 +9,14 @@ from prismhouse.storage.postgres.database import NamespaceReader, NamespaceWrite
 
 __all__ = [
     "add_garbage",
+    "expect",
     "generation",
     "hold_bytes",
     "hold_garbage",
     "is_garbage",
     "namespaces_with_garbage",
     "raise_generation",
+    "settle",
     "take_garbage",
 ]
 
@@ -34,10 +36,38 @@ async def generation(tx: NamespaceReader) -> int:
 async def is_garbage(tx: NamespaceReader, hashes: Iterable[str]) -> bool:
     """Say whether some of the bytes wait for a sweep, and may be gone if one was cut short."""
     value = await tx.fetch_value(
-        "SELECT 1 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b) LIMIT 1",
+        """
+        SELECT 1 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b)
+          AND created_at <= now() LIMIT 1""",
         {"hashes": [*hashes]},
     )
     return value is not None
+
+
+async def expect(tx: NamespaceWriter, hashes: Iterable[str], *, grace_seconds: int) -> None:
+    """Have a sweep look at bytes that are about to be stored, unless they are settled before `grace_seconds` pass.
+
+    Their time lies ahead: until then they are no garbage, and afterwards they are like any other.
+    """
+    await tx.execute(
+        """
+        INSERT INTO blob_garbage (namespace_id, sha256, created_at)
+        SELECT %(namespace_id)s, h, now() + make_interval(secs => %(grace_seconds)s)
+        FROM unnest(%(hashes)b::text[]) AS h ORDER BY h
+        ON CONFLICT DO NOTHING""",
+        {"hashes": sorted(set(hashes)), "grace_seconds": grace_seconds},
+    )
+
+
+async def settle(tx: NamespaceWriter, hashes: Iterable[str]) -> None:
+    """Take bytes that were expected off the list; those that somebody else works on are left to the sweep."""
+    await tx.execute(
+        """
+        DELETE FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 IN (
+          SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b)
+            AND created_at > now() FOR UPDATE SKIP LOCKED)""",
+        {"hashes": [*hashes]},
+    )
 
 
 async def add_garbage(tx: NamespaceWriter, hashes: Iterable[str]) -> None:
@@ -55,7 +85,7 @@ async def hold_garbage(tx: NamespaceWriter, limit: int) -> list[str]:
     """Lock up to `limit` listed hashes; waits for deletions that are listing one of them again."""
     rows = await tx.fetch_all(
         """
-        SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s
+        SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND created_at <= now()
         ORDER BY sha256 LIMIT %(limit)s FOR UPDATE""",
         {"limit": limit},
     )
@@ -94,4 +124,5 @@ async def raise_generation(tx: NamespaceWriter) -> None:
 
 async def namespaces_with_garbage(tx: Reader) -> list[NamespaceId]:
     """Return the namespaces in which a sweep has something to look at."""
-    return [row["namespace_id"] for row in await tx.fetch_all("SELECT DISTINCT namespace_id FROM blob_garbage")]
+    statement = "SELECT DISTINCT namespace_id FROM blob_garbage WHERE created_at <= now()"
+    return [row["namespace_id"] for row in await tx.fetch_all(statement)]

@@ -16,7 +16,8 @@ __all__ = ["canvas", "protocol_of"]
 
 _ANSWER_SECONDS = 0.3
 _KITTY = {"ghostty"}
-_ITERM = {"iTerm.app", "WezTerm", "mintty", "vscode"}
+# VS Code is not among them: it takes such pictures only where a setting says so, and then says that it has sixels.
+_ITERM = {"iTerm.app", "WezTerm", "mintty"}
 _SIXEL_ATTRIBUTE = b"4"
 
 
@@ -27,9 +28,7 @@ def canvas(stream: TextIO, keyboard: TextIO) -> Canvas | None:
     protocol = protocol_of(os.environ)
     if protocol in {None, "blocks"} and keyboard.isatty() and _says_sixel(stream, keyboard):
         protocol = "sixel"
-    if protocol is None or (protocol == "blocks" and find_spec("rich") is None):
-        return None
-    return Canvas(stream, protocol)
+    return None if protocol is None else Canvas(stream, protocol)
 
 
 def protocol_of(environment: Mapping[str, str]) -> str | None:

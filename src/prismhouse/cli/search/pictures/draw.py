@@ -57,23 +57,15 @@ class Canvas:
 
     def _blocks(self, image: Image) -> str:
         """Return two rows of pixels for each line: the upper half of a letter and what is behind it."""
-        from rich.console import Console
-        from rich.style import Style
-        from rich.text import Text
-
         rows = max(2, round(image.height * _COLUMNS / image.width / 2) * 2)
         small = image.resize((_COLUMNS, min(rows, _COLUMNS)))
         data, width = small.tobytes(), small.width
-        lines = Text()
+        lines = []
         for top in range(0, small.height - 1, 2):
-            lines.append("\n    " if top else "    ")
-            for column in range(width):
-                upper, lower = (_hex(data, 3 * (row * width + column)) for row in (top, top + 1))
-                lines.append("\u2580", Style(color=upper, bgcolor=lower))
-        console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=_COLUMNS + 8)
-        with console.capture() as drawn:
-            console.print(lines, end="")
-        return drawn.get()
+            pairs = [[3 * (row * width + column) for row in (top, top + 1)] for column in range(width)]
+            letters = (f"\x1b[38;2;{_rgb(data, one)};48;2;{_rgb(data, other)}m\u2580" for one, other in pairs)
+            lines.append(f"    {''.join(letters)}\x1b[0m")
+        return "\n".join(lines)
 
 
 def sixel(image: Image) -> str:
@@ -113,5 +105,5 @@ def _png(image: Image) -> bytes:
     return buffer.getvalue()
 
 
-def _hex(data: bytes, at: int) -> str:
-    return f"#{data[at : at + 3].hex()}"
+def _rgb(data: bytes, at: int) -> str:
+    return ";".join(str(value) for value in data[at : at + 3])

@@ -20,6 +20,7 @@ class CourseParameters(Parameters):
 
     unserved: ClassVar[Mapping[str, str]] = {
         "use_cdn": "there is no content delivery network; files are served here",
+        "visual_embedding_use_case": "pictures are embedded by one model, in one way",
     }
     written: ClassVar[Mapping[str, bool]] = {"enrich_with_llm": False}
 
@@ -65,7 +66,7 @@ class CourseParameters(Parameters):
         True, description="Whether code has a vector. It is that of the text model: no model of code is built in."
     )
     run_visual_embedding: bool = Field(False, description="Whether segments of videos have a vector of their pictures.")
-    visual_embedding_use_case: str = Field("lecture", description="The built-in model has one mode for all cases.")
+    visual_embedding_use_case: str = Field("lecture", description="Cannot be changed: the model has one mode.")
     extract_screen_text: bool = Field(True, description="Whether the writing on pictures of videos is read.")
     generate_thumbnails: bool = Field(True, description="Whether JPEGs of segments, screens and pages are kept.")
     use_cdn: bool = Field(False, description="False: files are served by this server.")

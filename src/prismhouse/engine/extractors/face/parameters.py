@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,11 +15,14 @@ __all__ = ["FaceParameters"]
 class FaceParameters(Parameters):
     """Which faces count, and what is kept of them."""
 
+    unserved: ClassVar[Mapping[str, str]] = {
+        "detection_model": "one detector is built in, YuNet, which documents name in detection_model",
+    }
+
     extractor_type: Literal["face_identity_extractor"] = "face_identity_extractor"
     detection_model: Literal["scrfd_500m", "scrfd_2.5g", "scrfd_10g"] = Field(
         "scrfd_2.5g",
-        description="Accepted for clients that send it. One detector is built in, YuNet, and runs for each of these; "
-        "documents name it in `detection_model`.",
+        description="Left as it is: YuNet finds the faces, the one detector that is built in. The others are refused.",
     )
     min_face_size: int = Field(20, ge=10, le=200, description="Pixels of the shorter side; smaller faces do not count.")
     detection_threshold: float = Field(0.5, ge=0.0, le=1.0, description="Faces less sure than this do not count.")

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from prismhouse.engine.extractors.models import chosen_model
-from prismhouse.engine.extractors.parameters import Parameters
+from prismhouse.engine.extractors.models import SENT_DIMENSIONS, check_dimensions, chosen_model
+from prismhouse.engine.extractors.parameters import Parameters, check_task
 from prismhouse.engine.extractors.shapes import check_shape
 from prismhouse.engine.inference.registry import CONSE
 
@@ -109,16 +109,21 @@ class MultimodalParameters(Parameters):
     generation_config: GenerationConfig | None = Field(
         None, description="How it is written; `response_schema` and `application/json` fill json_output."
     )
-    output_dimensionality: Literal[384, 768, 1536, 3072] = Field(
-        3072, description="Has no effect: the built-in model has 384 dimensions."
+    output_dimensionality: int = Field(
+        SENT_DIMENSIONS,
+        ge=1,
+        description="Vectors have the dimensions of their model, 384 for the built-in one, whether it is left as it is"
+        " or says so.",
     )
-    task_type: str = Field("RETRIEVAL_DOCUMENT", description="The built-in model has one mode for all tasks.")
+    task_type: str = Field("RETRIEVAL_DOCUMENT", description="Vectors are made for this task alone.")
     response_shape: str | dict[str, Any] | None = Field(
         None,
         description="What json_output is to hold of each document, in words or as a JSON schema of an object. It"
         f" {_NEEDS_VISION}.",
     )
-    embedding_task: str | None = Field(None, description="The built-in model has one mode for all tasks.")
+    embedding_task: str | None = Field(
+        None, description="Vectors are made for `retrieval_document`, whether it is left out or says so."
+    )
 
     embedding_model: str | None = Field(
         None,
@@ -145,6 +150,13 @@ class MultimodalParameters(Parameters):
         used = self.run_video_description or self.response_shape is not None or config.response_schema is not None
         if not used and config.response_mime_type != "application/json":
             raise ValueError("generation_config: nothing is written. Set run_video_description or response_shape.")
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_as_they_are(self) -> Self:
+        check_dimensions(self.output_dimensionality, self.embedding_model or CONSE)
+        check_task("task_type", self.task_type)
+        check_task("embedding_task", self.embedding_task)
         return self
 
     @model_validator(mode="after")

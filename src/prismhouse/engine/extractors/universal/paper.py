@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 from prismhouse.engine.extractors.definition import Resources
 from prismhouse.engine.extractors.pages import MOST_PAGES, UNREAD_PAGES, opened_part, page_failure, page_picture
 from prismhouse.engine.extractors.pictures import look_at
@@ -15,6 +13,7 @@ from prismhouse.engine.extractors.universal.picture import written
 from prismhouse.engine.inference.registry import CONSE
 from prismhouse.engine.media.errors import MediaFault
 from prismhouse.engine.media.image import thumbnail
+from prismhouse.engine.media.markup import MARKUP, shown
 from prismhouse.engine.media.pdf import Pdf
 from prismhouse.engine.media.text import storable
 
@@ -25,13 +24,6 @@ _WRITTEN_CHARACTERS = 8
 
 _OCR_DPI = 150
 _PAGE_WORDS = 300
-_MARKUP = frozenset({"text/html", "image/svg+xml"})
-_UNSEEN = frozenset({"script", "style", "template", "title"})
-"""Not the whole head: its end may be left out, and then it would have no end."""
-
-_BLOCKS = frozenset(
-    {"article", "blockquote", "br", "dd", "div", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "pre", "tr"}
-)
 
 
 def of_pdf(part: Part, resources: Resources, *, most_pages: int, read: bool, show: bool) -> Made:
@@ -69,8 +61,8 @@ def _page(pdf: Pdf, number: int, resources: Resources, *, read: bool, show: bool
 def of_text(part: Part, mime: str, *, most_pages: int) -> Made:
     """Return a document for each page, which a form feed ends, or for each 300 words of one; raise MediaFault."""
     text = read_text(part)
-    if mime in _MARKUP:
-        text = _seen(text)
+    if mime in MARKUP:
+        text = shown(text).text
     chunks = [
         chunk.text.strip()
         for page in text.split("\f")
@@ -83,35 +75,3 @@ def of_text(part: Part, mime: str, *, most_pages: int) -> Made:
         fields = {"modality": "document", "segment_index": 0, "segment_total": total, "page_number": number}
         made.drafts.append(Draft(fields=fields, text=words))
     return made
-
-
-def _seen(markup: str) -> str:
-    reader = _Reader()
-    reader.feed(markup)
-    reader.close()
-    return "".join(reader.pieces)
-
-
-class _Reader(HTMLParser):
-    """Keeps what a browser would show as text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._hidden: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - the base's signature
-        if self._hidden is None and tag in _UNSEEN:
-            self._hidden = tag
-        if tag in _BLOCKS:
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._hidden:
-            self._hidden = None
-        if tag in _BLOCKS:
-            self.pieces.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden is None:
-            self.pieces.append(data)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from prismhouse.engine.extractors.parameters import Parameters
+from prismhouse.engine.extractors.models import SENT_DIMENSIONS, check_dimensions
+from prismhouse.engine.extractors.parameters import Parameters, check_task
+from prismhouse.engine.inference.registry import CONSE
 
 __all__ = ["UniversalParameters"]
-
-_MADE = 384
-_SENT = 3072
-"""What clients send where nothing was chosen."""
 
 
 class UniversalParameters(Parameters):
     """How much of a file is read, and what is told of it."""
 
+    unserved: ClassVar[Mapping[str, str]] = {
+        "max_concurrency": "how many files are read at once is decided by the compute processes",
+    }
+
     extractor_type: Literal["universal_extractor"] = "universal_extractor"
     output_dimensionality: int = Field(
-        _SENT,
+        SENT_DIMENSIONS,
         ge=256,
         le=3072,
-        description=f"Vectors have {_MADE} dimensions, whether it is left at {_SENT} or set to {_MADE}.",
+        description=f"Vectors have the dimensions of {CONSE}, 384, whether it is left as it is or says so.",
     )
-    task_type: str = Field("RETRIEVAL_DOCUMENT", description="The built-in model has one mode for all tasks.")
+    task_type: str = Field("RETRIEVAL_DOCUMENT", description="Vectors are made for this task alone.")
     generate_description: bool = Field(
         True,
         description="Whether a model with vision = true in the file of models writes a `description` of each document."
@@ -44,14 +47,11 @@ class UniversalParameters(Parameters):
     )
     max_file_download_mb: int = Field(500, ge=1, le=1024, description="Larger files fail, in MiB.")
     max_concurrency: int = Field(
-        4, ge=1, le=32, description="Has no effect: the compute processes decide how many files are read at once."
+        4, ge=1, le=32, description="Cannot be changed: the compute processes decide how many files are read at once."
     )
 
     @model_validator(mode="after")
     def _vectors_as_they_are(self) -> Self:
-        if self.output_dimensionality not in (_MADE, _SENT):
-            raise ValueError(
-                f"output_dimensionality: the built-in model makes vectors of {_MADE} dimensions, and they lose their"
-                f" meaning when they are cut. Leave it out or set it to {_MADE}."
-            )
+        check_dimensions(self.output_dimensionality, CONSE)
+        check_task("task_type", self.task_type)
         return self

@@ -161,6 +161,8 @@ class WebExtractor:
             "crawl_depth": page.depth,
             "parent_url": page.parent,
         }
+        if page.left_out:
+            fields["left_out"] = dict(page.left_out)
         vectors: dict[str, FloatArray] = {}
         if text is not None:
             vectors[MINILM] = text[0]

@@ -48,6 +48,12 @@ OUTPUT_SCHEMA = {
             },
         },
         "asset_links": _list("Files linked to, which were not fetched.", url="Address.", text="Text of the link."),
+        "left_out": {
+            "type": "object",
+            "description": "How many the lists of the page lack, by their names; only where it has more than 1000 "
+            "blocks of code, 500 pictures or 1000 links to files.",
+            "properties": {name: {"type": "integer"} for name in ("code_blocks", "images", "asset_links")},
+        },
         "page_index": _field("integer", "Place of the page in the crawl, from 0."),
         "chunk_index": _field("integer", "Place of the chunk in its page, from 0."),
         "total_chunks": _field("integer", "Chunks of the page."),

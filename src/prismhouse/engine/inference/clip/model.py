@@ -10,7 +10,8 @@ import numpy as np
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import ModelUnfit
+from prismhouse.engine.inference.errors import DeviceUnusable, ModelUnfit
+from prismhouse.engine.inference.graph import fixed_length, fixed_rows, run_rows
 from prismhouse.engine.inference.port import TextVectors
 from prismhouse.engine.inference.session import open_session, require
 from prismhouse.engine.inference.tokens import GROUP_TEXTS, Tokens, batches, padded
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["JointModel", "load"]
 
 _BATCH_IMAGES = 4
+_LONGEST = 77
 _TEXT_OUTPUTS = ("text_embeds", "pooler_output")
 _IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
 _VECTOR_AXES = 2
+_MOST_ASPECT = 16
 
 
 class _Tower:
@@ -44,11 +47,12 @@ class _Tower:
             )
         self._output = fitting[0]
         self._name = name
+        self.rows = fixed_rows(session)
 
     def __call__(self, given: Mapping[str, Any], dimensions: int) -> FloatArray:
         kinds = {"tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(float16)": np.float16}
         fed = {one: given[one].astype(kinds.get(kind, given[one].dtype)) for one, (kind, _) in self.inputs.items()}
-        made: FloatArray = self._session.run([self._output], fed)[0].astype(np.float32)
+        made = run_rows(self._session, self._output, fed)
         if made.shape[1] != dimensions:
             reason = f"its graph gives {made.shape[1]} dimensions, and its folder says {dimensions}"
             raise ModelUnfit(model=self._name, reason=f"{reason}. Set dimensions")
@@ -66,10 +70,8 @@ class JointModel:
         accepted = ("input_ids", "attention_mask", "position_ids")
         self._text = _Tower(entry.name, text, accepted=accepted, outputs=_TEXT_OUTPUTS)
         self._vision = _Tower(entry.name, vision, accepted=("pixel_values",), outputs=_IMAGE_OUTPUTS)
-        length = self._text.inputs["input_ids"][1][-1]
-        self._length = (
-            length if isinstance(length, int) else entry.max_tokens if entry.options["fixed_length"] else None
-        )
+        self._length = fixed_length(text) or (entry.max_tokens if entry.options["fixed_length"] else None)
+        _check_sides(entry, self._vision.inputs["pixel_values"][1])
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return `(n, d)` float32, rows of unit length, in the order of the texts."""
@@ -82,7 +84,7 @@ class JointModel:
         for start in range(0, len(texts), GROUP_TEXTS):
             encoded = [self._tokens.encode(text.strip()) for text in texts[start : start + GROUP_TEXTS]]
             truncated[start : start + len(encoded)] = [cut for _, cut in encoded]
-            for batch in batches([self._length or len(ids) for ids, _ in encoded]):
+            for batch in batches([self._length or len(ids) for ids, _ in encoded], rows=self._text.rows):
                 rows = [encoded[place][0] for place in batch]
                 vectors[[start + place for place in batch]] = self._read(rows)
         return TextVectors(vectors=vectors, truncated=truncated)
@@ -95,8 +97,7 @@ class JointModel:
     def embed_images(self, images: Sequence[Image]) -> FloatArray:
         """Return `(n, d)` float32 of RGB images, rows of unit length."""
         vectors = np.zeros((len(images), self.dimensions), np.float32)
-        fixed = self._vision.inputs["pixel_values"][1][0]
-        step = min(fixed, _BATCH_IMAGES) if isinstance(fixed, int) else _BATCH_IMAGES
+        step = self._vision.rows or _BATCH_IMAGES
         for start in range(0, len(images), step):
             pixels = np.stack([_pixels(image, self._options["picture"]) for image in images[start : start + step]])
             vectors[start : start + step] = self._vision({"pixel_values": pixels}, self.dimensions)
@@ -109,10 +110,23 @@ class JointModel:
         return self._text(given, self.dimensions)
 
 
+def _check_sides(entry: ModelEntry, shape: Sequence[Any]) -> None:
+    """Raise ModelUnfit where the graph was exported for pictures of another size than its folder says."""
+    made = entry.options["picture"]["crop"] or entry.options["picture"]["size"]
+    taken = [side for side in shape[2:] if isinstance(side, int)]
+    if made and len(taken) == len(made) and taken != list(made):
+        reason = (
+            f"its graph takes pictures of {taken[1]} x {taken[0]} pixels, and its folder says {made[1]} x {made[0]}"
+        )
+        raise ModelUnfit(model=entry.name, reason=reason)
+
+
 def _pixels(image: Image, how: Mapping[str, Any]) -> FloatArray:
     """Return `(3, height, width)` float32, as the processor of the model makes it."""
     from PIL.Image import Resampling
 
+    if how["crop"]:
+        image = _near_middle(image)
     width, height = image.size
     if how["shortest"]:
         ratio = how["shortest"] / min(width, height)
@@ -130,6 +144,18 @@ def _pixels(image: Image, how: Mapping[str, Any]) -> FloatArray:
     return ready
 
 
+def _near_middle(image: Image) -> Image:
+    """Return a picture without what lies far from its middle, and would be cut off once it was enlarged.
+
+    One of 2 x 50,000,000 pixels, whose shorter side is to have 224 of them, would take terabytes first.
+    """
+    most = min(image.size) * _MOST_ASPECT
+    if max(image.size) <= most:
+        return image
+    left, top = (max(0, side - most) // 2 for side in image.size)
+    return image.crop((left, top, min(left + most, image.width), min(top + most, image.height)))
+
+
 def load(entry: ModelEntry, threads: int, cache_dir: Path) -> JointModel:  # noqa: ARG001 - the loader's signature
     """Return the model; raise ExtraMissing, ModelFileGone, ModelFileChanged or ModelUnfit."""
     require(entry.imports, extra=entry.extra, needed_for=entry.title)
@@ -137,7 +163,10 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> JointModel:  # noq
     graphs = {role: verified(file, entry.name) for role, file in entry.files.items() if role != "tokenizer"}
     try:
         text, vision = (open_session(graphs[role], threads) for role in ("text", "vision"))
-        tokens = Tokens(tokenizer, entry.max_tokens or 77)
+        longest = entry.max_tokens or _LONGEST
+        tokens = Tokens(tokenizer, min(longest, fixed_length(text) or longest))
+    except DeviceUnusable:
+        raise
     except Exception as error:
         # Whatever onnxruntime and tokenizers raise is about these files.
         raise ModelUnfit(model=entry.name, reason=f"{type(error).__name__}: {error}") from error

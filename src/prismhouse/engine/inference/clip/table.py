@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from prismhouse.engine.inference.entry import ModelEntry
+from prismhouse.engine.inference.folder import read_json, told_length
 from prismhouse.engine.inference.kind import Table, WrongKey, fingerprint_of
 from prismhouse.engine.inference.weights import FolderFile, file_in_folder
 
@@ -18,6 +18,7 @@ __all__ = ["Clip"]
 _MIB = 2**20
 _TEXT, _VISION = "onnx/text_model.onnx", "onnx/vision_model.onnx"
 _LENGTHS = {"clip": 77, "siglip": 64, "siglip2": 64}
+_USUAL_LENGTH = 77
 _LARGEST_LENGTH = 32_768
 _RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 
@@ -40,7 +41,9 @@ class Clip(Table):
             raise WrongKey("path", f"{folder} is no folder")
         config = _config(folder)
         family = str(config.get("model_type", "clip"))
-        max_tokens = self.max_tokens or _longest(folder, config, family)
+        told_tokens = (config.get("text_config") or {}).get("max_position_embeddings")
+        longest = told_length(folder, told_tokens, largest=_LARGEST_LENGTH)
+        max_tokens = self.max_tokens or longest or _LENGTHS.get(family, _USUAL_LENGTH)
         options = {
             "family": family,
             "picture": _picture(folder),
@@ -91,27 +94,19 @@ class Clip(Table):
 def _config(folder: Path) -> Mapping[str, Any]:
     """Return `config.json`, or what open_clip writes in its place."""
     if (folder / "config.json").is_file() or not (folder / "open_clip_config.json").is_file():
-        config: Mapping[str, Any] = _json(folder / "config.json")
+        config: Mapping[str, Any] = read_json(folder / "config.json")
         return config
-    told: Mapping[str, Any] = _json(folder / "open_clip_config.json").get("model_cfg", {})
+    told: Mapping[str, Any] = read_json(folder / "open_clip_config.json").get("model_cfg", {})
     length = (told.get("text_cfg") or {}).get("context_length")
     return {"embed_dim": told.get("embed_dim"), "text_config": {"max_position_embeddings": length}}
 
 
-def _longest(folder: Path, config: Mapping[str, Any], family: str) -> int:
-    tokenizer = _json(folder / "tokenizer_config.json", needed=False)
-    text = config.get("text_config") or {}
-    lengths = [tokenizer.get("model_max_length"), text.get("max_position_embeddings")]
-    usable = [int(length) for length in lengths if length and 0 < length <= _LARGEST_LENGTH]
-    return min(usable, default=_LENGTHS.get(family, 77))
-
-
 def _padding(folder: Path, config: Mapping[str, Any]) -> int:
     """Return the token that fills a text up; networks without a mask were trained with it."""
-    tokenizer = _json(folder / "tokenizer.json")
+    tokenizer = read_json(folder / "tokenizer.json")
     if (told := tokenizer.get("padding")) and "pad_id" in told:
         return int(told["pad_id"])
-    token = _json(folder / "tokenizer_config.json", needed=False).get("pad_token")
+    token = read_json(folder / "tokenizer_config.json", needed=False).get("pad_token")
     name = token.get("content") if isinstance(token, dict) else token
     for added in tokenizer.get("added_tokens") or ():
         if added.get("content") == name:
@@ -123,8 +118,8 @@ def _picture(folder: Path) -> dict[str, Any]:
     """Return how a picture is made ready: its size, whether it is cropped, how its colours are scaled."""
     path = folder / "preprocessor_config.json"
     if not path.is_file() and (folder / "open_clip_config.json").is_file():
-        return _of_open_clip(_json(folder / "open_clip_config.json"))
-    told = _json(path)
+        return _of_open_clip(read_json(folder / "open_clip_config.json"))
+    told = read_json(path)
     size = told.get("size", 224)
     shortest = size.get("shortest_edge") if isinstance(size, dict) else (size if "crop_size" in told else None)
     fitted = None if shortest else _sides(size)
@@ -162,12 +157,3 @@ def _sides(size: Any) -> list[int] | None:
     if isinstance(size, dict):
         return [int(size["height"]), int(size["width"])] if {"height", "width"} <= size.keys() else None
     return [int(size), int(size)] if isinstance(size, int) else None
-
-
-def _json(path: Path, *, needed: bool = True) -> Any:
-    if not needed and not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WrongKey("path", f"{path} cannot be read as JSON: {error}") from error

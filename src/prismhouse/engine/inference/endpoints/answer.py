@@ -10,7 +10,9 @@ from typing import Any
 
 __all__ = ["BadAnswer", "object_in"]
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
+_FENCED = re.compile(r"```(?:json)?[^\S\n]*\n(.*?)```", re.DOTALL)
+"""Takes time in proportion to the text: writers that get stuck write empty lines by the ten thousands."""
+
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),

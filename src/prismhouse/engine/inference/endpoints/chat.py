@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ __all__ = ["ChatEndpoint", "load"]
 _ANSWER_BYTES = 8 << 20
 _CANNOT_SCHEMA = (400, 404, 415, 422, 501)
 _NEXT: dict[JSONMode, JSONMode] = {"schema": "object", "object": "none"}
+_REMEMBERED_SCHEMAS = 256
 _PLAIN = Style()
 
 
@@ -30,12 +33,7 @@ class ChatEndpoint:
     def __init__(self, place: Place, clock: Clock | None = None) -> None:
         self._place = place
         self._client = Client(place, clock)
-        self._json_mode = place.json_mode
-
-    @property
-    def vision(self) -> bool:
-        """Whether it looks at pictures."""
-        return self._place.vision
+        self._modes: OrderedDict[bytes, JSONMode] = OrderedDict()
 
     def generate(self, prompts: Sequence[Prompt], style: Style = _PLAIN) -> list[Generated]:
         """Return what is written for each prompt, or why nothing is; as many at once as the place allows."""
@@ -73,21 +71,34 @@ class ChatEndpoint:
         raise AssertionError("the second answer is returned or raised")
 
     async def _asked(self, prompt: Prompt, style: Style) -> Any:
-        mode = self._json_mode
+        mode = self._mode(style)
         while True:
             try:
                 body = self._body(prompt, style, mode)
                 answer = await self._client.post("/chat/completions", body, answer_bytes=_ANSWER_BYTES)
             except EndpointFault as fault:
-                # A server that knows no such response_format says so of every input.
                 status = fault.details["status"]
                 if not style.as_object or mode not in _NEXT or status not in _CANNOT_SCHEMA or fault.passes:
                     raise
                 mode = _NEXT[mode]
             else:
                 if style.as_object:
-                    self._json_mode = mode
+                    self._learned(style, mode)
                 return answer
+
+    def _mode(self, style: Style) -> JSONMode:
+        """Return what this schema was last answered for, else what the table says; there is none without a schema."""
+        known = self._modes.get(_digest(style.schema)) if style.as_object else None
+        mode = known or self._place.json_mode
+        return "object" if mode == "schema" and style.schema is None else mode
+
+    def _learned(self, style: Style, mode: JSONMode) -> None:
+        """Keep what a schema was answered for: a server may know schemas, and refuse this one for what it says."""
+        key = _digest(style.schema)
+        self._modes[key] = mode
+        self._modes.move_to_end(key)
+        while len(self._modes) > _REMEMBERED_SCHEMAS:
+            self._modes.popitem(last=False)
 
     def _body(self, prompt: Prompt, style: Style, mode: JSONMode) -> dict[str, Any]:
         most = self._place.max_characters
@@ -135,6 +146,10 @@ class ChatEndpoint:
         if content is not None and not isinstance(content, str):
             raise self._client.wrong("the `content` of its message is no text")
         return content or "", choice.get("finish_reason") == "length"
+
+
+def _digest(schema: Mapping[str, Any] | None) -> bytes:
+    return hashlib.sha256(json.dumps(schema).encode()).digest()
 
 
 def _data_url(jpeg: bytes) -> str:

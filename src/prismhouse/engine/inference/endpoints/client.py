@@ -30,6 +30,7 @@ _DOWN_SECONDS = 5.0
 """After an input was given up on, for so long others fail at once: each would wait as long as it did."""
 
 _NOT_FINITE = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity)\b")
+_starting = threading.Lock()
 _PASSING = frozenset({408, 409, 425, 429})
 _OF_THE_WHOLE = frozenset({401, 402, 403, 404, 405, 407, 410, 426, 451})
 
@@ -284,4 +285,6 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def _wait(work: Coroutine[Any, Any, R]) -> R:
-    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+    with _starting:  # two threads that ask first at the same time would get a loop each
+        loop = _loop()
+    return asyncio.run_coroutine_threadsafe(work, loop).result()

@@ -108,7 +108,7 @@ class OpenAIChat(_Endpoint):
         vision: whether it looks at pictures.
         max_characters: of what is sent it reads so much, and documents say when that was not all.
         json_mode: what of `response_format` is asked for: `json_schema`, `json_object`, or nothing. A server that
-            refuses the first is asked for the next.
+            refuses the first of them for a schema is asked for the next.
         max_tokens: that it may write where a collection does not say; `max_tokens_field` is what the server calls them.
     """
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prismhouse.engine.inference.folder import read_json, told_length
 from prismhouse.engine.inference.kind import WrongKey
 
 __all__ = ["DenseLayer", "Layout", "read_layout"]
@@ -23,7 +23,6 @@ _QUERY_PROMPTS = ("query", "search_query", "s2p_query")
 _PASSAGE_PROMPTS = ("passage", "document", "search_document", "corpus")
 _ACTIVATIONS = {"Identity": "identity", "Tanh": "tanh", "ReLU": "relu", "GELU": "gelu"}
 _LARGEST_LENGTH = 1_000_000
-"""Tokenizers without a limit say a number of thirty digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +56,24 @@ def read_layout(folder: Path) -> Layout:
     """
     modules = _modules(folder)
     transformer = next((path for kind, path in modules if kind == "Transformer"), "")
-    config = _json(folder / transformer / "config.json")
+    config = read_json(folder / transformer / "config.json")
     hidden = int(config.get("hidden_size") or config.get("dim") or config.get("d_model") or 0)
     pooling_at = next((path for kind, path in modules if kind == "Pooling"), None)
-    pooled = {} if pooling_at is None else _json(folder / pooling_at / "config.json")
+    pooled = {} if pooling_at is None else read_json(folder / pooling_at / "config.json")
     pooling = _pooling(pooled)
     width = int(pooled.get("word_embedding_dimension") or pooled.get("embedding_dimension") or hidden) * len(pooling)
     dense = tuple(_dense(folder, path) for kind, path in modules if kind == "Dense")
-    told = _json(folder / transformer / "sentence_bert_config.json", needed=False)
-    prompts = _json(folder / "config_sentence_transformers.json", needed=False)
+    told = read_json(folder / transformer / "sentence_bert_config.json", needed=False)
+    prompts = read_json(folder / "config_sentence_transformers.json", needed=False)
     return Layout(
         transformer=transformer,
         dimensions=dense[-1].dimensions if dense else width,
         pooling=pooling,
         pools_prompt=bool(pooled.get("include_prompt", True)),
         dense=dense,
-        max_tokens=told.get("max_seq_length") or _longest(folder / transformer, config),
+        # Where no length is set, sentence-transformers takes it from these too.
+        max_tokens=told.get("max_seq_length")
+        or told_length(folder / transformer, config.get("max_position_embeddings"), largest=_LARGEST_LENGTH),
         lower_case=bool(told.get("do_lower_case", False)),
         query_prompt=_prompt(prompts, _QUERY_PROMPTS),
         passage_prompt=_prompt(prompts, _PASSAGE_PROMPTS),
@@ -81,7 +82,7 @@ def read_layout(folder: Path) -> Layout:
 
 def _modules(folder: Path) -> list[tuple[str, str]]:
     """Return kind and folder of each module in order; raise WrongKey for one that is not known."""
-    listed = _json(folder / "modules.json", needed=False) or []
+    listed = read_json(folder / "modules.json", needed=False) or []
     modules = [(str(one["type"]).rpartition(".")[2], str(one.get("path", ""))) for one in listed]
     known = ("Transformer", "Pooling", "Dense", "Normalize")
     if unknown := [kind for kind, _ in modules if kind not in known]:
@@ -105,7 +106,7 @@ def _pooling(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _dense(folder: Path, path: str) -> DenseLayer:
-    config = _json(folder / path / "config.json")
+    config = read_json(folder / path / "config.json")
     activation = str(config.get("activation_function", "Tanh")).rpartition(".")[2]
     if activation not in _ACTIVATIONS:
         raise WrongKey("path", f"{path} has the activation {activation}. Accepted: {', '.join(_ACTIVATIONS)}")
@@ -116,24 +117,7 @@ def _dense(folder: Path, path: str) -> DenseLayer:
     )
 
 
-def _longest(folder: Path, config: Mapping[str, Any]) -> int | None:
-    """Return what sentence-transformers takes where no length is set: the shorter of network's and tokenizer's."""
-    tokenizer = _json(folder / "tokenizer_config.json", needed=False)
-    lengths = [tokenizer.get("model_max_length"), config.get("max_position_embeddings")]
-    usable = [int(length) for length in lengths if length and 0 < length < _LARGEST_LENGTH]
-    return min(usable, default=None)
-
-
 def _prompt(config: Mapping[str, Any], names: Sequence[str]) -> str:
     prompts = config.get("prompts") or {}
     fallback = prompts.get(config.get("default_prompt_name")) or ""
     return str(next((prompts[name] for name in names if prompts.get(name)), fallback))
-
-
-def _json(path: Path, *, needed: bool = True) -> Any:
-    if not needed and not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WrongKey("path", f"{path} cannot be read as JSON: {error}") from error

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from prismhouse.engine.extractors.port import FloatArray
 from prismhouse.engine.inference.entry import ModelEntry
-from prismhouse.engine.inference.errors import ModelUnfit
+from prismhouse.engine.inference.errors import DeviceUnusable, ModelUnfit
+from prismhouse.engine.inference.graph import fixed_length, fixed_rows, run_rows
 from prismhouse.engine.inference.port import TextVectors
 from prismhouse.engine.inference.session import open_session, require
 from prismhouse.engine.inference.tokens import GROUP_TEXTS, TokenBatch, Tokens, batches, padded
@@ -49,6 +50,7 @@ class SentenceModel:
         self._session = session
         self._tokens = tokens
         self._dense = dense
+        self._rows, self._length = fixed_rows(session), fixed_length(session)
         self._inputs = {one.name: one.type for one in session.get_inputs()}
         if unknown := [name for name in self._inputs if name not in _INPUTS]:
             reason = f"its graph asks for {', '.join(unknown)}, and is given {', '.join(_INPUTS)}"
@@ -78,7 +80,7 @@ class SentenceModel:
         for start in range(0, len(texts), GROUP_TEXTS):
             encoded = [self._tokens.encode(self._written(prompt + text)) for text in texts[start : start + GROUP_TEXTS]]
             truncated[start : start + len(encoded)] = [cut for _, cut in encoded]
-            for batch in batches([len(ids) for ids, _ in encoded]):
+            for batch in batches([len(ids) for ids, _ in encoded], rows=self._rows):
                 rows = [encoded[place][0] for place in batch]
                 vectors[[start + place for place in batch]] = self._run(rows, unpooled)
         return TextVectors(vectors=vectors, truncated=truncated)
@@ -94,8 +96,8 @@ class SentenceModel:
         return max(0, len(self._tokens.encode(self._written(prompt))[0]) - 1)
 
     def _run(self, rows: Sequence[list[int]], unpooled: int) -> FloatArray:
-        batch = padded(rows)
-        made = self._session.run([self._output], self._given(batch))[0].astype(np.float32)
+        batch = padded(rows, length=self._length)
+        made = run_rows(self._session, self._output, self._given(batch))
         if not self._is_pooled:
             mask = batch.mask.copy()
             mask[:, :unpooled] = 0
@@ -173,7 +175,10 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> SentenceModel:  # 
     ]
     try:
         session = open_session(graph, threads)
-        tokens = Tokens(tokenizer, entry.max_tokens or _LONGEST)
+        longest = entry.max_tokens or _LONGEST
+        tokens = Tokens(tokenizer, min(longest, fixed_length(session) or longest))
+    except DeviceUnusable:
+        raise
     except Exception as error:
         # Whatever onnxruntime and tokenizers raise is about these files.
         raise ModelUnfit(model=entry.name, reason=f"{type(error).__name__}: {error}") from error

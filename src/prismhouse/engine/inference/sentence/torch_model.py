@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = ["TorchModel", "load"]
 
 _BATCH_TEXTS = 8
 _TIMEOUT_SECONDS = 10
+_making = Lock()
+"""While transformers makes a model, it changes torch for the whole process: two at once end up without weights."""
 
 
 class TorchModel:
@@ -82,13 +85,14 @@ def load(entry: ModelEntry, threads: int, cache_dir: Path) -> TorchModel:  # noq
     place = hub or next(file.folder for file in entry.files.values() if isinstance(file, FolderFile))
     silence = None if hub is None else _silence_of_hub(hub, entry.options.get("revision"))
     try:
-        model = SentenceTransformer(
-            place,
-            revision=entry.options.get("revision"),
-            device=None if device() == "auto" else device(),
-            local_files_only=hub is None or silence is not None,
-            trust_remote_code=False,
-        )
+        with _making:
+            model = SentenceTransformer(
+                place,
+                revision=entry.options.get("revision"),
+                device=None if device() == "auto" else device(),
+                local_files_only=hub is None or silence is not None,
+                trust_remote_code=False,
+            )
         # The older name of it, which is deprecated in the newer versions.
         dimensions = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
         found = int(dimensions() or 0)

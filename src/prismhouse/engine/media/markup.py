@@ -1,0 +1,123 @@
+"""HTML becomes the text that a browser would show, and each stretch of it knows where it stands in the file.
+
+A file of strangers is read in one pass, in a time that grows with its size alone: `html.parser` of some Python versions
+that are in use needs the square of it for tags and comments that nobody ends.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from html import unescape
+
+__all__ = ["MARKUP", "Shown", "shown"]
+
+MARKUP = frozenset({"text/html", "image/svg+xml"})
+"""What types of files are read so."""
+
+_TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]*+)(?:[^>\"']|\"[^\"]*+\"|'[^']*+')*+>?"
+    r"|<[!?/][^>]*+>?"
+    r"|(?P<reference>&(?:#\d{1,7}+|#[xX][0-9a-fA-F]{1,6}+|[a-zA-Z][a-zA-Z0-9]{1,40}+);?)"
+    r"|(?P<text>[^<&]++|[<&])",
+    re.DOTALL,
+)
+_UNSEEN = frozenset({"script", "style", "template", "title"})
+"""Not the whole head: its end may be left out, and then it would have no end."""
+
+_BLOCK_NAMES = (
+    "address article aside blockquote body caption dd details div dl dt fieldset figcaption figure footer form"
+    " h1 h2 h3 h4 h5 h6 head header hr li main nav ol p pre section summary table tbody tfoot thead tr ul"
+)
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_CELLS = frozenset({"td", "th"})
+_KEPT = "pre"
+_WORDS = re.compile(r"(\S+(?: \S+)*)|(\s+)")
+"""Words with one space between them are copied as they are; other white space is one space, as browsers have it."""
+
+
+class Shown:
+    """What is seen of a page, made up of stretches. `place` tells where a character of `text` stands in the file."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._pieces: list[str] = []
+        self._starts: list[int] = []
+        self._sources: list[int] = []
+        self._length = 0
+        self._gap = ""
+
+    def place(self, number: int) -> int:
+        """Return the place in the file of a character of the text, both from 0."""
+        at = bisect_right(self._starts, number) - 1
+        return self._sources[at] + number - self._starts[at]
+
+    def part(self, gap: str) -> None:
+        """Part what comes from what was: by the widest gap that is asked for."""
+        if gap.count("\n") >= self._gap.count("\n"):
+            self._gap = gap
+
+    def write(self, text: str, source: int) -> None:
+        """Add text that stands at a place of the file. Nothing goes before the first one."""
+        if self._pieces and self._gap:
+            self._put(self._gap, source)
+        self._gap = ""
+        self._put(text, source)
+
+    def finished(self) -> Shown:
+        """Return itself with its text."""
+        self.text = "".join(self._pieces)
+        return self
+
+    def _put(self, text: str, source: int) -> None:
+        self._starts.append(self._length)
+        self._sources.append(source)
+        self._pieces.append(text)
+        self._length += len(text)
+
+
+def shown(markup: str) -> Shown:
+    """Return what is seen of a page, however broken. Blocks are parted by blank lines, so sentences end with them."""
+    page = Shown()
+    kept = at = 0
+    while (token := _TOKEN.match(markup, at)) is not None:
+        at = token.end()
+        if token["tag"]:
+            tag = token["tag"].lower()
+            if tag in _UNSEEN and not token["end"]:
+                at = _behind(tag, markup, at)
+            elif tag == _KEPT:
+                kept = max(0, kept + (-1 if token["end"] else 1))
+            _part(tag, page)
+        elif token["reference"]:
+            page.write(unescape(token["reference"]), token.start())
+        elif token["text"]:
+            _write(token["text"], token.start(), page, keep=kept > 0)
+    return page.finished()
+
+
+def _behind(tag: str, markup: str, at: int) -> int:
+    """Return the place of the end of what is not seen; without one, nothing after it is."""
+    end = re.compile(rf"</{tag}", re.IGNORECASE).search(markup, at)
+    return len(markup) if end is None else end.start()
+
+
+def _part(tag: str, page: Shown) -> None:
+    if tag == "br":
+        page.part("\n")
+    elif tag in _BLOCKS:
+        page.part("\n\n")
+    elif tag in _CELLS:
+        page.part(" ")
+
+
+def _write(text: str, source: int, page: Shown, *, keep: bool) -> None:
+    if keep:
+        page.write(text, source)
+        return
+    for match in _WORDS.finditer(text):
+        if match[1]:
+            page.write(match[1], source + match.start())
+        else:
+            page.part(" ")
