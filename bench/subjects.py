@@ -82,7 +82,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "text": _TEXTS,
     "multimodal_text": replace(_TEXTS, extractor=("multimodal_extractor", "v1")),
     "image": _PHOTOS,
-    "multimodal_image": replace(_PHOTOS, extractor=("multimodal_extractor", "v1")),
+    "multimodal_image": replace(_PHOTOS, extractor=("multimodal_extractor", "v1"), count=600),
     "face": Subject(
         extractor=("face_identity_extractor", "v1"),
         inputs={"image": "image"},
@@ -98,6 +98,7 @@ SUBJECTS: Mapping[str, Subject] = {
         _PHOTOS,
         extractor=("sight_extractor", "v1"),
         bare=loops.custom,
+        count=600,
         most_memory_mb=1200,
         setting=installed,
     ),
