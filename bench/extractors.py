@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import os
 import tempfile
 import time
@@ -118,8 +119,8 @@ class Side:
         found: str = sniff(data).kind
         kind = found if found in self._subject.inputs else next(reversed(self._subject.inputs))
         if given is not None:
-            return {"blobs": [{"property": kind, "type": kind, "data": given(path)}]}
-        shown = data.decode() if kind == "text" else {"base64": base64.b64encode(data).decode()}
+            return {kind: given(path)}
+        shown: Any = data.decode() if kind == "text" else {"base64": base64.b64encode(data).decode()}
         return {"blobs": [{"property": kind, "type": kind, "data": shown}]}
 
 
@@ -149,9 +150,8 @@ def _measured(part: Part, subject: Subject, *, count: int, rounds: int, processe
             with patch.dict(os.environ, setting.environment):
                 house.start()
             side = Side(house, subject, setting)
-            warm = _written(subject.files(max(4, count // WARM_PARTS), 0), folder / "warm")
-            # Every process sees every kind of file.
-            loop.warm(warm[: subject.bare_files + 1] if len(subject.inputs) == 1 else warm)
+            warm = _written(subject.files(max(4, count // WARM_PARTS, processes * subject.kinds), 0), folder / "warm")
+            loop.warm(warm[: max(subject.bare_files + 1, subject.kinds)])
             side.seconds(side.draft(warm))
             pairs = [_round(subject, side, loop, count, folder / str(number)) for number in range(1, rounds + 1)]
             peaks = side.peak_mb(side.draft(_written(subject.files(count // 2, rounds + 1), folder / "last")))
@@ -203,8 +203,7 @@ def _calls(objects: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
     size = 0
     for each in objects:
-        data = each["blobs"][0]["data"]
-        length = len(data if isinstance(data, str) else data["base64"])
+        length = len(json.dumps(each))
         if group and (size + length > MOST_CALL_BYTES or len(group) == MOST_CALL_OBJECTS):
             yield group
             group, size = [], 0

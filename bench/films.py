@@ -25,8 +25,9 @@ from bench.texts import sentences
 __all__ = ["SLIDE_SECONDS", "TICKER", "lectures", "noted", "tickers"]
 
 SLIDE_SECONDS = 10
-_SLIDES = 3
+_SLIDES = 2
 _FPS = 25
+_LECTURE = (854, 480)
 _RATE = 16_000
 _LINES, _LETTERS_OF_A_LINE = 7, 48
 
@@ -45,12 +46,12 @@ TICKER = _Ticker(width=640, height=360, top=300, bottom=340, speed=160)
 
 
 def lectures(count: int, seed: int) -> list[bytes]:
-    """Return MP4 of half a minute, 1280 x 720, 25 pictures a second: three slides, and English speech."""
+    """Return MP4 of 20 s, 854 x 480, 25 pictures a second: two slides, and English speech."""
     return [noted(_lecture(number % 2), f"{seed}-{number}") for number in range(count)]
 
 
 def tickers(count: int, seed: int) -> list[bytes]:
-    """Return MP4 of about 20 s, 640 x 360, 25 pictures a second: a photo, a name that stands, and a ticker."""
+    """Return MP4 of about 15 s, 640 x 360, 25 pictures a second: a photo, a name that stands, and a ticker."""
     return [noted(_broadcast(number % 3), f"{seed}-{number}") for number in range(count)]
 
 
@@ -63,7 +64,7 @@ def noted(film: bytes, note: str) -> bytes:
 @cache
 def _broadcast(kind: int) -> bytes:
     shown = list(photos().values())[kind]
-    words = " ".join(sentences()[200 * kind + 5 :][:12])[:150].rpartition(" ")[0]
+    words = " ".join(sentences()[200 * kind + 5 :][:12])[:100].rpartition(" ")[0]
     ticker = Ticker(words=words, speed=TICKER.speed, top=TICKER.top)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "broadcast.mp4"
@@ -80,7 +81,7 @@ def _lecture(kind: int) -> bytes:
         path = Path(folder) / "lecture.mp4"
         with av.open(str(path), "w") as out:
             seen = out.add_stream("libx264", rate=_FPS, options={"preset": "veryfast"})
-            seen.width, seen.height, seen.pix_fmt = 1280, 720, "yuv420p"
+            seen.width, seen.height, seen.pix_fmt = *_LECTURE, "yuv420p"
             heard = out.add_stream("aac", rate=_RATE, layout="mono")
             for number in range(_SLIDES * SLIDE_SECONDS * _FPS):
                 frame = av.VideoFrame.from_ndarray(slides[number // (SLIDE_SECONDS * _FPS)], format="rgb24")
@@ -96,7 +97,7 @@ def _lecture(kind: int) -> bytes:
 def _slide(number: int) -> Any:
     words = " ".join(sentences()[40 * number :][:30])
     lines = [words[start : start + _LETTERS_OF_A_LINE] for start in range(0, len(words), _LETTERS_OF_A_LINE)]
-    return np.asarray(slide(*lines[:_LINES], size=(1280, 720), letters=44))
+    return np.asarray(slide(*lines[:_LINES], size=_LECTURE, letters=30))
 
 
 def _spoken(kind: int) -> Sequence[Any]:

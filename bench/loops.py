@@ -149,8 +149,8 @@ def everything(paths: Sequence[Path], folder: Path) -> None:
 
 def courses(paths: Sequence[Path], folder: Path) -> None:
     """Lectures: decoding every picture, PP-OCR on one picture of each slide, Whisper base on the sound; PDFs: as for
-    `document`; archives: their files divided into functions by a grammar; MiniLM on all words of a file, in pieces of
-    700 characters."""
+    `document`; archives: their files divided into functions by a grammar; MiniLM on all words of a file, those of
+    comments apart from code, in pieces of 700 characters."""
     from prismhouse.engine.extractors.course.code import parts_of
 
     for path in paths:
@@ -159,12 +159,12 @@ def courses(paths: Sequence[Path], folder: Path) -> None:
             words = [block for blocks in _blocks(path, folder) for block in blocks]
         elif data[:2] == b"PK":
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                sources = [archive.read(name).decode() for name in archive.namelist()]
-            words = [
-                "\n".join(source.split("\n")[part.first - 1 : part.last])
-                for source in sources
-                for part in parts_of(source, "python")
-            ]
+                sources = {name: archive.read(name).decode() for name in archive.namelist()}
+            words = []
+            for name, source in sources.items():
+                for part in parts_of(source, "python"):
+                    code = "\n".join(source.split("\n")[part.first - 1 : part.last])
+                    words += [f"{name}: {part.title}\n{code}", part.told]
         else:
             slides = _sampled(path, every=SLIDE_SECONDS, start=SLIDE_SECONDS / 2, longest=1600)
             screens = [_written(image, folder) for image in slides]

@@ -80,8 +80,8 @@ def everything(count: int, seed: int) -> list[bytes]:
 
 
 def course(count: int, seed: int) -> list[bytes]:
-    """Return files of courses by turns: of five one is a lecture, two are PDFs, two archives of source code."""
-    kinds = (lectures, papers, _archives, papers, _archives)
+    """Return files of courses by turns: of four one is a lecture, two are PDFs, one is an archive of source code."""
+    kinds = (lectures, papers, _archives, papers)
     made = {kind: iter(kind(count, seed)) for kind in dict.fromkeys(kinds)}
     return [next(made[kinds[number % len(kinds)]]) for number in range(count)]
 

@@ -30,6 +30,7 @@ class Subject:
         each: what a file is; its first word is the unit of rates.
         bare: the loop without the product, on some paths; its docstring says what it does.
         bare_files: how many files the loop takes at once.
+        kinds: how many files, from the first on, show every kind: what each process sees before the clock runs.
         least_ratio: the product's files a second to the loop's.
         most_memory_mb: of all processes of the server.
         parameters: of the extractor; its defaults are left out.
@@ -43,6 +44,7 @@ class Subject:
     each: str
     bare: Callable[[Sequence[Path], Path], None]
     bare_files: int = 1
+    kinds: int = 1
     least_ratio: float
     most_memory_mb: float
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +82,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "text": _TEXTS,
     "multimodal_text": replace(_TEXTS, extractor=("multimodal_extractor", "v1")),
     "image": _PHOTOS,
-    "multimodal_image": replace(_PHOTOS, extractor=("multimodal_extractor", "v1")),
+    "multimodal_image": replace(_PHOTOS, extractor=("multimodal_extractor", "v1"), count=600),
     "face": Subject(
         extractor=("face_identity_extractor", "v1"),
         inputs={"image": "image"},
@@ -96,6 +98,7 @@ SUBJECTS: Mapping[str, Subject] = {
         _PHOTOS,
         extractor=("sight_extractor", "v1"),
         bare=loops.custom,
+        count=600,
         most_memory_mb=1200,
         setting=installed,
     ),
@@ -111,7 +114,7 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "web": Subject(
         extractor=("web_scraper", "v1"),
-        inputs={"text": "url"},
+        inputs={"string": "url"},
         files=material.sites,
         count=24,
         each="sites of twelve pages of 220 words, with a photo each",
@@ -157,7 +160,7 @@ SUBJECTS: Mapping[str, Subject] = {
         inputs={"video": "video"},
         files=films.tickers,
         count=4,
-        each="videos of about 20 s with a ticker",
+        each="videos of about 15 s with a ticker",
         bare=loops.tickers,
         least_ratio=_HEARD,
         most_memory_mb=1800,
@@ -166,9 +169,10 @@ SUBJECTS: Mapping[str, Subject] = {
         extractor=("course_content_extractor", "v1"),
         inputs={"video": "video", "pdf": "pdf", "binary": "code_archive"},
         files=material.course,
-        count=10,
-        each="files: lectures of 30 s, PDFs of three pages, archives of two modules",
+        count=8,
+        each="files: lectures of 20 s, PDFs of three pages, archives of two modules",
         bare=loops.courses,
+        kinds=4,
         least_ratio=_HEARD,
         most_memory_mb=2400,
     ),
@@ -179,6 +183,7 @@ SUBJECTS: Mapping[str, Subject] = {
         count=16,
         each="files: photos, texts, PDFs, videos of 10 s, sounds of 12 s of speech",
         bare=loops.everything,
+        kinds=8,
         least_ratio=_HEARD,
         most_memory_mb=2400,
     ),
