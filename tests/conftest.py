@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,14 @@ def _ctrl_c_reaches_children() -> None:
     """A shell's background job ignores SIGINT, and so would every program that the tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _models_go() -> Iterator[None]:
+    """A process keeps the models it has loaded; those of all tests together would be several gigabytes."""
+    yield
+    if (module := sys.modules.get("prismhouse.engine.inference.loaded")) is not None:
+        module._models.clear()
 
 
 @pytest.fixture(scope="session")
