@@ -52,7 +52,7 @@ def test_the_documented_extractor_runs_when_a_package_brings_it(private_server, 
 
     assert ended["status"].upper() == "COMPLETED_WITH_ERRORS"
     documents = api.pages("/v1/collections/colour_extractor/documents/list")
-    assert [one["picture_index"] for one in documents] == [0, 0]
+    assert [one["input_index"] for one in documents] == [0, 0]
     assert all(len(one["mean_colour"]) == 3 for one in documents)
     bad = api.ok("GET", f"/v1/buckets/{bucket}/objects/{objects[-1]}")
     assert (bad["status"], "image" in bad["error"]) == ("FAILED", True)
