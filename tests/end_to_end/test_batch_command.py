@@ -150,7 +150,7 @@ def test_what_is_wrong_is_said_without_a_traceback(server: RunningServer, api: A
     for done, words in (
         (missing, "No batch btch_nobody/../x"),
         (no_key, "There is no API key"),
-        (wrong_key, "401"),
+        (wrong_key, "does not know this API key"),
         (elsewhere, "does not answer"),
         (nowhere, "not a URL"),
     ):
