@@ -30,6 +30,9 @@ def test_places_are_times_or_pages() -> None:
     assert place(start_time=61.2, end_time=64.1) == "01:01-01:05"
     assert place(page_number=3, total_pages=9) == "page 3 of 9"
     assert place(page_number=1, total_pages=1) == ""
+    assert place(page_number=3) == "page 3"
+    assert place(start_time_s=10, end_time_s=20) == place(start_time_sec=10, end_time_sec=20) == "00:10-00:20"
+    assert place(timestamp=300.2) == "05:00"
     assert clock(3725) == "1:02:05"
 
 
@@ -103,6 +106,7 @@ def test_blocks_have_two_pixels_in_each_letter() -> None:
 def test_a_place_is_told_once_when_several_extractors_made_something_of_it() -> None:
     def made(file: str, collection: str, **fields: object) -> Answer:
         found = {"document_id": f"{file}-{collection}", "path": file, "collection_id": collection, **fields}
+        found["_internal"] = {"lineage": {"root_object_id": f"obj-{fields.pop('of', file)}"}}
         return answer_of(found, 1, Lines())
 
     told = told_once(
@@ -111,16 +115,20 @@ def test_a_place_is_told_once_when_several_extractors_made_something_of_it() -> 
             made("a.png", "two", thumbnail_url="http://x/1", labels=[{"label": "mug", "confidence": 0.5}]),
             made("b.pdf", "one", page_number=1, total_pages=2, text_raw="first"),
             made("b.pdf", "one", page_number=1, total_pages=2, text_raw="second"),
-            made("b.pdf", "two", page_number=1, total_pages=2, text="the page"),
+            made("b.pdf", "two", page_number=1, total_pages=2, text="of the page, the first"),
+            made("b.pdf", "two", page_number=1, total_pages=2, text="a third"),
+            made("a.png", "three", of="another"),
             made("c.txt", "one"),
         ],
-        3,
+        5,
     )
 
     assert [(one.rank, one.file, one.text) for one in told] == [
         (1, "a.png", ""),
-        (2, "b.pdf", "first"),
+        (2, "b.pdf", "of the page, the first"),
         (3, "b.pdf", "second"),
+        (4, "b.pdf", "a third"),
+        (5, "a.png", ""),
     ]
     assert (told[0].labels, told[0].picture) == (("cup 50%",), "http://x/1")
 

@@ -164,7 +164,7 @@ class Forms:
 
 async def _receive(request: Request, path: Path, grow: Callable[[int], None]) -> int:
     size_bytes, more = 0, True
-    with await asyncio.to_thread(path.open, "wb") as stream:
+    with full_disk_named(), await asyncio.to_thread(path.open, "wb") as stream:  # closing writes what is left
         while more:
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):

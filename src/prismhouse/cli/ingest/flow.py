@@ -214,9 +214,12 @@ def _sorted(files: Sequence[FileFound], there: Mapping[tuple[str, str], Known], 
 
 
 def _found_all_the_same(server: Server, place: Place, work: _Work, summary: Summary) -> None:
-    """Count files as unchanged that failed in one extractor and can be found by what another made of them."""
+    """Count files as unchanged that failed in a further extractor, and can be found by what their own made of them."""
     for file, before in work.failed_before[:_MOST_LOOKED_AT]:
-        if server.get(f"/v1/buckets/{place.bucket_id}/objects/{before.object_id}")["document_count"]:
+        collection = place.collections.get(file.kind)
+        of_it = {"AND": [{"field": "root_object_id", "operator": "eq", "value": before.object_id}]}
+        body = {"filters": of_it, "limit": 1}
+        if collection and server.post(f"/v1/collections/{collection}/documents/list", body)["results"]:
             work.unchanged.append(file)
             summary.partial_before(file.path, before.error)
     found = set(work.unchanged)

@@ -25,6 +25,7 @@ _TEXTS = (
     "content",
     "description",
 )
+_TIMES = (("start_time", "end_time"), ("start_time_s", "end_time_s"), ("start_time_sec", "end_time_sec"))
 _LEAST_CONFIDENCE = 0.03
 _LABELS_SHOWN = 3
 _TIMEOUT = httpx2.Timeout(10, connect=3)
@@ -45,14 +46,20 @@ class Answer:
     picture: str | None
     document_id: str
     collection_id: str
+    object_id: str
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         return asdict(self) | {"labels": list(self.labels)}
 
-    def is_same_place(self, other: Answer) -> bool:
-        """Whether two extractors made them of the same place of a file: one alone has its reasons for two."""
-        return (self.file, self.place) == (other.file, other.place) and self.collection_id != other.collection_id
+    def is_told_by(self, other: Answer) -> bool:
+        """Whether two extractors made them of the same place of an object, and one has nothing to say beyond the other.
+
+        One extractor alone has its reasons for two.
+        """
+        same = (self.object_id, self.place) == (other.object_id, other.place)
+        told = self.text in other.text or other.text in self.text
+        return same and told and self.collection_id != other.collection_id
 
 
 class Lines:
@@ -95,23 +102,26 @@ def answer_of(document: Mapping[str, Any], rank: int, lines: Lines) -> Answer:
         ),
         document_id=str(document["document_id"]),
         collection_id=str(document.get("collection_id") or ""),
+        object_id=str(
+            ((document.get("_internal") or {}).get("lineage") or {}).get("root_object_id") or document["document_id"]
+        ),
     )
 
 
 def told_once(answers: Iterable[Answer], limit: int) -> list[Answer]:
     """Return the first answers, numbered anew, without what a further extractor made of a place that is there.
 
-    The better answer takes over what it lacks: its text, its labels or its picture.
+    The better answer takes over what it lacks: the longer text, labels, a picture.
     """
     kept: list[Answer] = []
     for answer in answers:
-        at = next((number for number, one in enumerate(kept) if one.is_same_place(answer)), None)
+        at = next((number for number, one in enumerate(kept) if one.is_told_by(answer)), None)
         if at is None:
             kept.append(answer)
         else:
             kept[at] = replace(
                 kept[at],
-                text=kept[at].text or answer.text,
+                text=max(kept[at].text, answer.text, key=len),
                 labels=kept[at].labels or answer.labels,
                 picture=kept[at].picture or answer.picture,
             )
@@ -126,13 +136,16 @@ def clock(seconds: float) -> str:
 
 
 def _place(document: Mapping[str, Any], lines: Lines) -> str:
-    start, end = document.get("start_time"), document.get("end_time")
-    if isinstance(start, (int, float)) and isinstance(end, (int, float)):
-        return f"{clock(start)}-{clock(math.ceil(end))}"
+    for first, last in _TIMES:
+        start, end = document.get(first), document.get(last)
+        if isinstance(start, (int, float)) and isinstance(end, (int, float)):
+            return f"{clock(start)}-{clock(math.ceil(end))}"
+    if isinstance(document.get("timestamp"), (int, float)):
+        return clock(document["timestamp"])
     if document.get("file_path") and isinstance(document.get("start_line"), int):
         return f"{document['file_path']}, lines {document['start_line']}-{document['end_line']}"
-    if isinstance(document.get("page_number"), int) and (document.get("total_pages") or 0) > 1:
-        return f"page {document['page_number']} of {document['total_pages']}"
+    if isinstance(page := document.get("page_number"), int) and document.get("total_pages") != 1:
+        return f"page {page} of {document['total_pages']}" if document.get("total_pages") else f"page {page}"
     if found := lines.of(document):
         return f"line {found[0]}" if found[0] == found[1] else f"lines {found[0]}-{found[1]}"
     return ""

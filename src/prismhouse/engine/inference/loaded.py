@@ -50,8 +50,9 @@ def is_loaded(name: str, *, threads: int, cache_dir: Path) -> bool:
 
 
 def _keep_newest(key: tuple[str, str, int, str]) -> None:
+    if key in _lent:
+        _lent.remove(key)
     _lent.append(key)
     while len(_lent) > _MOST_LENT:
         oldest = _lent.pop(0)
-        _models.pop(oldest)
-        _locks.pop(oldest)
+        _models.pop(oldest, None)

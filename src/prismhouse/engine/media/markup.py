@@ -16,13 +16,14 @@ MARKUP = frozenset({"text/html", "image/svg+xml"})
 """What types of files are read so."""
 
 _TOKEN = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]*+)(?:[^>\"']|\"[^\"]*+\"|'[^']*+')*+>?"
+    r"<!---?>|<!--.*?(?:--!?>|\Z)|<!\[CDATA\[(?P<data>.*?)(?:\]\]>|\Z)"
+    r"|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]*+)(?:=\s*+\"[^\"]*+\"|=\s*+'[^']*+'|[^>])*+>?"
     r"|<[!?/][^>]*+>?"
     r"|(?P<reference>&(?:#\d{1,7}+|#[xX][0-9a-fA-F]{1,6}+|[a-zA-Z][a-zA-Z0-9]{1,40}+);?)"
     r"|(?P<text>[^<&]++|[<&])",
     re.DOTALL,
 )
+_XML = re.compile(r"\ufeff?\s*+(?:<\?xml\b|(?:<!--.*?-->\s*+|<!DOCTYPE[^>]*+>\s*+)*+<svg\b)", re.DOTALL | re.IGNORECASE)
 _UNSEEN = frozenset({"script", "style", "template", "title"})
 """Not the whole head: its end may be left out, and then it would have no end."""
 
@@ -33,7 +34,7 @@ _BLOCK_NAMES = (
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _CELLS = frozenset({"td", "th"})
 _KEPT = "pre"
-_WORDS = re.compile(r"(\S+(?: \S+)*)|(\s+)")
+_WORDS = re.compile(r"(\S++(?: \S++)*+)|(\s++)")
 """Words with one space between them are copied as they are; other white space is one space, as browsers have it."""
 
 
@@ -81,15 +82,19 @@ def shown(markup: str) -> Shown:
     """Return what is seen of a page, however broken. Blocks are parted by blank lines, so sentences end with them."""
     page = Shown()
     kept = at = 0
+    is_xml = _XML.match(markup) is not None
     while (token := _TOKEN.match(markup, at)) is not None:
         at = token.end()
         if token["tag"]:
             tag = token["tag"].lower()
-            if tag in _UNSEEN and not token["end"]:
+            # XML may close it at once. HTML does not know that, but then there is an end of it.
+            if tag in _UNSEEN and not token["end"] and not (is_xml and token[0].endswith("/>")):
                 at = _behind(tag, markup, at)
             elif tag == _KEPT:
                 kept = max(0, kept + (-1 if token["end"] else 1))
             _part(tag, page)
+        elif token["data"]:
+            _write(token["data"], token.start("data"), page, keep=kept > 0)
         elif token["reference"]:
             page.write(unescape(token["reference"]), token.start())
         elif token["text"]:

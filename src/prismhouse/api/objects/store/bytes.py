@@ -38,7 +38,7 @@ async def is_garbage(tx: NamespaceReader, hashes: Iterable[str]) -> bool:
     value = await tx.fetch_value(
         """
         SELECT 1 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b)
-          AND created_at <= now() LIMIT 1""",
+          AND created_at <= clock_timestamp() LIMIT 1""",
         {"hashes": [*hashes]},
     )
     return value is not None
@@ -47,14 +47,16 @@ async def is_garbage(tx: NamespaceReader, hashes: Iterable[str]) -> bool:
 async def expect(tx: NamespaceWriter, hashes: Iterable[str], *, grace_seconds: int) -> None:
     """Have a sweep look at bytes that are about to be stored, unless they are settled before `grace_seconds` pass.
 
-    Their time lies ahead: until then they are no garbage, and afterwards they are like any other.
+    Their time lies ahead: until then they are no garbage, and afterwards they are like any other. Whoever expects them
+    again has the whole time again.
     """
     await tx.execute(
         """
         INSERT INTO blob_garbage (namespace_id, sha256, created_at)
         SELECT %(namespace_id)s, h, now() + make_interval(secs => %(grace_seconds)s)
         FROM unnest(%(hashes)b::text[]) AS h ORDER BY h
-        ON CONFLICT DO NOTHING""",
+        ON CONFLICT (namespace_id, sha256) DO UPDATE SET created_at = excluded.created_at
+        WHERE blob_garbage.created_at > clock_timestamp()""",
         {"hashes": sorted(set(hashes)), "grace_seconds": grace_seconds},
     )
 
@@ -65,7 +67,7 @@ async def settle(tx: NamespaceWriter, hashes: Iterable[str]) -> None:
         """
         DELETE FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 IN (
           SELECT sha256 FROM blob_garbage WHERE namespace_id = %(namespace_id)s AND sha256 = ANY(%(hashes)b)
-            AND created_at > now() FOR UPDATE SKIP LOCKED)""",
+            AND created_at > clock_timestamp() FOR UPDATE SKIP LOCKED)""",
         {"hashes": [*hashes]},
     )
 

@@ -80,7 +80,7 @@ class SentenceModel:
         for start in range(0, len(texts), GROUP_TEXTS):
             encoded = [self._tokens.encode(self._written(prompt + text)) for text in texts[start : start + GROUP_TEXTS]]
             truncated[start : start + len(encoded)] = [cut for _, cut in encoded]
-            for batch in batches([len(ids) for ids, _ in encoded], rows=self._rows):
+            for batch in batches([self._length or len(ids) for ids, _ in encoded], rows=self._rows):
                 rows = [encoded[place][0] for place in batch]
                 vectors[[start + place for place in batch]] = self._run(rows, unpooled)
         return TextVectors(vectors=vectors, truncated=truncated)
