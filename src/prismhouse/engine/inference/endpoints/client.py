@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -237,6 +238,7 @@ class Client:
                 follow_redirects=False,
                 trust_env=False,
             )
+            weakref.finalize(self, _close, self._http).atexit = False
         return self._http, self._slots
 
 
@@ -282,6 +284,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="endpoints", daemon=True).start()
     return loop
+
+
+def _close(http: httpx2.AsyncClient) -> None:
+    """Close the connections of a client that nobody has any more, in the loop that they belong to."""
+    asyncio.run_coroutine_threadsafe(http.aclose(), _loop())
 
 
 def _wait(work: Coroutine[Any, Any, R]) -> R:
