@@ -92,7 +92,10 @@ async def test_413_names_limit_and_setting_when_the_length_is_declared(opened: O
     assert "PRISMHOUSE_LIMITS__BODY_BYTES" in error["message"]
 
 
-async def test_413_and_no_endless_reading_when_a_body_without_length_passes_the_limit(opened: Open) -> None:
+@pytest.mark.parametrize("header", [{}, {"Expect": "100-continue"}])
+async def test_413_and_no_endless_reading_when_a_body_without_length_passes_the_limit(
+    opened: Open, header: dict[str, str]
+) -> None:
     limit, given = opened.house.settings.limits.body_bytes, 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -101,9 +104,10 @@ async def test_413_and_no_endless_reading_when_a_body_without_length_passes_the_
             given += 2**20
             yield b" " * 2**20
 
-    answer = await opened.client().post(CREATE, content=endless(), headers=JSON)
+    answer = await opened.client().post(CREATE, content=endless(), headers={**JSON, **header})
 
     assert_envelope(answer, 413, "PayloadTooLargeError")
+    assert given >= min(20 * limit, limit + DRAINED_BYTES), "who was told to go on is heard out"
     assert given <= limit + DRAINED_BYTES + 2 * 2**20
 
 

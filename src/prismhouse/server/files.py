@@ -137,7 +137,7 @@ def routes(files: LocalFiles, *, limit_bytes: int, patience_seconds: float = _PA
             return await _get(files, request, parameters)
         except WarehouseError as error:
             if not body.ended:
-                await drain(request.headers, request.receive)
+                await drain(request.headers, request.receive, begun=body.begun)
             refusal = envelope(error)
             refusal.headers.update(_OPEN)
             if isinstance(error, RangeNotSatisfiable):
@@ -148,15 +148,16 @@ def routes(files: LocalFiles, *, limit_bytes: int, patience_seconds: float = _PA
 
 
 class _Body:
-    """A request's body, which knows whether its sender has sent all of it."""
+    """A request's body, which knows whether its sender was asked for it and has sent all of it."""
 
     def __init__(self, receive: Receive, patience_seconds: float) -> None:
         self._receive = receive
         self._patience_seconds = patience_seconds
-        self.ended = False
+        self.begun = self.ended = False
 
     async def receive(self) -> Message:
         """Return the next message of the request; raise BodyStalled."""
+        self.begun = True
         try:
             async with asyncio.timeout(self._patience_seconds):
                 message = await self._receive()

@@ -138,7 +138,7 @@ class Edge:
                 seen += len(message.get("body", b""))
                 if seen > self._body_bytes:
                     if message.get("more_body", False):
-                        await drain(headers, receive)
+                        await drain(headers, receive, begun=True)
                     raise BodyTooLarge(limit_bytes=self._body_bytes, setting="PRISMHOUSE_LIMITS__BODY_BYTES")
             return message
 

@@ -51,6 +51,16 @@ def test_references_are_letters_and_what_is_none_stays() -> None:
     assert shown("caf&eacute; &#x41;&#66; &nosuch; AT&T").text == "café AB &nosuch; AT&T"
 
 
+@pytest.mark.parametrize("reference", ["&amp;", "&#39;", "&eacute;"])
+def test_a_reference_is_whole_when_text_ends_with_it(reference: str) -> None:
+    file = f"<p>cats {reference}</p><p>dogs"
+    page = shown(file)
+    end = page.text.index("\n")
+
+    assert file[page.place(0) : page.end(end - 1)] == f"cats {reference}"
+    assert file[page.place(0) : page.end(3)] == "cats"
+
+
 @pytest.mark.parametrize("piece", ["<b>x", "<!--", "<", "&", "<a href='", '<a "', "<style>", "</p>", " \n"])
 def test_time_is_in_proportion_when_a_page_is_hostile(piece: str) -> None:
     began = time.process_time()

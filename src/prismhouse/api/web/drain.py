@@ -12,9 +12,12 @@ DRAINED_BYTES = 256 * 2**20
 _DRAIN_SECONDS = 20
 
 
-async def drain(headers: Headers, receive: Receive) -> None:
-    """Read and forget the rest of a body, so that its sender comes to read the answer; bounded in bytes and time."""
-    if headers.get("expect", "").lower() == "100-continue":
+async def drain(headers: Headers, receive: Receive, *, begun: bool = False) -> None:
+    """Read and forget the rest of a body, so that its sender comes to read the answer; bounded in bytes and time.
+
+    `begun` says that some of it was asked for, so a sender that waits for our word has had it.
+    """
+    if not begun and headers.get("expect", "").lower() == "100-continue":
         return  # the sender waits for our word and has sent nothing
     forgotten = 0
     with anyio.move_on_after(_DRAIN_SECONDS):

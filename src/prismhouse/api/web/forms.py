@@ -180,7 +180,7 @@ async def _receive(request: Request, path: Path, grow: Callable[[int], None]) ->
                     await asyncio.to_thread(stream.write, chunk)
             except WarehouseError:
                 if more:
-                    await drain(request.headers, request.receive)
+                    await drain(request.headers, request.receive, begun=True)
                 raise
             size_bytes += len(chunk)
     return size_bytes

@@ -46,6 +46,7 @@ class Shown:
         self._pieces: list[str] = []
         self._starts: list[int] = []
         self._sources: list[int] = []
+        self._ends: list[int] = []
         self._length = 0
         self._gap = ""
 
@@ -54,26 +55,33 @@ class Shown:
         at = bisect_right(self._starts, number) - 1
         return self._sources[at] + number - self._starts[at]
 
+    def end(self, number: int) -> int:
+        """Return the place in the file where a character of the text ends: that of a reference after its last."""
+        at = bisect_right(self._starts, number) - 1
+        is_last = number + 1 == (self._starts[at + 1] if at + 1 < len(self._starts) else self._length)
+        return self._ends[at] if is_last else self.place(number) + 1
+
     def part(self, gap: str) -> None:
         """Part what comes from what was: by the widest gap that is asked for."""
         if gap.count("\n") >= self._gap.count("\n"):
             self._gap = gap
 
-    def write(self, text: str, source: int) -> None:
+    def write(self, text: str, source: int, end: int) -> None:
         """Add text that stands at a place of the file. Nothing goes before the first one."""
         if self._pieces and self._gap:
-            self._put(self._gap, source)
+            self._put(self._gap, source, source)
         self._gap = ""
-        self._put(text, source)
+        self._put(text, source, end)
 
     def finished(self) -> Shown:
         """Return itself with its text."""
         self.text = "".join(self._pieces)
         return self
 
-    def _put(self, text: str, source: int) -> None:
+    def _put(self, text: str, source: int, end: int) -> None:
         self._starts.append(self._length)
         self._sources.append(source)
+        self._ends.append(end)
         self._pieces.append(text)
         self._length += len(text)
 
@@ -96,7 +104,7 @@ def shown(markup: str) -> Shown:
         elif token["data"]:
             _write(token["data"], token.start("data"), page, keep=kept > 0)
         elif token["reference"]:
-            page.write(unescape(token["reference"]), token.start())
+            page.write(unescape(token["reference"]), token.start(), token.end())
         elif token["text"]:
             _write(token["text"], token.start(), page, keep=kept > 0)
     return page.finished()
@@ -119,10 +127,10 @@ def _part(tag: str, page: Shown) -> None:
 
 def _write(text: str, source: int, page: Shown, *, keep: bool) -> None:
     if keep:
-        page.write(text, source)
+        page.write(text, source, source + len(text))
         return
     for match in _WORDS.finditer(text):
         if match[1]:
-            page.write(match[1], source + match.start())
+            page.write(match[1], source + match.start(), source + match.end())
         else:
             page.part(" ")

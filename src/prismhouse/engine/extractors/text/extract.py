@@ -117,8 +117,7 @@ def _chunks(part: Part, rule: SplitRule) -> list[Chunk]:
         return split(text, rule)
     page = shown(text)
     return [
-        replace(chunk, start=page.place(chunk.start), end=page.place(chunk.end - 1) + 1)
-        for chunk in split(page.text, rule)
+        replace(chunk, start=page.place(chunk.start), end=page.end(chunk.end - 1)) for chunk in split(page.text, rule)
     ]
 
 
