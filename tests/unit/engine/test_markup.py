@@ -51,6 +51,22 @@ def test_references_are_letters_and_what_is_none_stays() -> None:
     assert shown("caf&eacute; &#x41;&#66; &nosuch; AT&T").text == "café AB &nosuch; AT&T"
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("<svg><title/><text>seen</text></svg>", "seen"),
+        ("<?xml version='1.0'?><html><script src='x'/><p>seen</p></html>", "seen"),
+        ("<p>one<script/>not seen</script><p>two", "one\n\ntwo"),
+        ("<!-->one<!--->two<!-- no --!>three", "onetwothree"),
+        ("<svg><style><![CDATA[p {}]]></style><text><![CDATA[a <b> c]]></text></svg>", "a <b> c"),
+        ("<a title='5 > 4' href=\"x>y\">one</a>", "one"),
+        ("<p class=it's>one</p><p>it's</p>", "one\n\nit's"),
+    ],
+)
+def test_files_are_read_as_browsers_read_them(file: str, text: str) -> None:
+    assert shown(file).text == text
+
+
 @pytest.mark.parametrize("reference", ["&amp;", "&#39;", "&eacute;"])
 def test_a_reference_is_whole_when_text_ends_with_it(reference: str) -> None:
     file = f"<p>cats {reference}</p><p>dogs"
