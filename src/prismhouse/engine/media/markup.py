@@ -1,7 +1,8 @@
 """HTML becomes the text that a browser would show, and each stretch of it knows where it stands in the file.
 
 A file of strangers is read in one pass, in a time that grows with its size alone: `html.parser` of some Python versions
-that are in use needs the square of it for tags and comments that nobody ends.
+that are in use needs the square of it for tags and comments that nobody ends. No pattern repeats a group possessively:
+Python 3.11 before 3.11.5 then goes on from a wrong place.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ MARKUP = frozenset({"text/html", "image/svg+xml"})
 
 _TOKEN = re.compile(
     r"<!---?>|<!--.*?(?:--!?>|\Z)|<!\[CDATA\[(?P<data>.*?)(?:\]\]>|\Z)"
-    r"|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]*+)(?:=\s*+\"[^\"]*+\"|=\s*+'[^']*+'|[^>])*+>?"
+    r"|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]*+)"
     r"|<[!?/][^>]*+>?"
     r"|(?P<reference>&(?:#\d{1,7}+|#[xX][0-9a-fA-F]{1,6}+|[a-zA-Z][a-zA-Z0-9]{1,40}+);?)"
     r"|(?P<text>[^<&]++|[<&])",
     re.DOTALL,
 )
-_XML = re.compile(r"\ufeff?\s*+(?:<\?xml\b|(?:<!--.*?-->\s*+|<!DOCTYPE[^>]*+>\s*+)*+<svg\b)", re.DOTALL | re.IGNORECASE)
+_INSIDE = re.compile(r"[^=>]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')|=")
+"""Of a tag, after its name. A quote is one where a value begins: `it's` is a word."""
+
+_PROLOGUE = re.compile(r"[\s\ufeff]++|<!--.*?-->|<!DOCTYPE[^>]*+>", re.DOTALL | re.IGNORECASE)
+_XML = re.compile(r"<(?:\?xml|svg)\b", re.IGNORECASE)
 _UNSEEN = frozenset({"script", "style", "template", "title"})
 """Not the whole head: its end may be left out, and then it would have no end."""
 
@@ -34,7 +39,7 @@ _BLOCK_NAMES = (
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _CELLS = frozenset({"td", "th"})
 _KEPT = "pre"
-_WORDS = re.compile(r"(\S++(?: \S++)*+)|(\s++)")
+_GAP = re.compile(r"\s\s+|[^\S ]|\A |\s\Z")
 """Words with one space between them are copied as they are; other white space is one space, as browsers have it."""
 
 
@@ -90,13 +95,13 @@ def shown(markup: str) -> Shown:
     """Return what is seen of a page, however broken. Blocks are parted by blank lines, so sentences end with them."""
     page = Shown()
     kept = at = 0
-    is_xml = _XML.match(markup) is not None
+    is_xml = _is_xml(markup)
     while (token := _TOKEN.match(markup, at)) is not None:
         at = token.end()
         if token["tag"]:
-            tag = token["tag"].lower()
+            tag, at = token["tag"].lower(), _end_of_tag(markup, at)
             # XML may close it at once. HTML does not know that, but then there is an end of it.
-            if tag in _UNSEEN and not token["end"] and not (is_xml and token[0].endswith("/>")):
+            if tag in _UNSEEN and not token["end"] and not (is_xml and markup.endswith("/>", 0, at)):
                 at = _behind(tag, markup, at)
             elif tag == _KEPT:
                 kept = max(0, kept + (-1 if token["end"] else 1))
@@ -108,6 +113,20 @@ def shown(markup: str) -> Shown:
         elif token["text"]:
             _write(token["text"], token.start(), page, keep=kept > 0)
     return page.finished()
+
+
+def _is_xml(markup: str) -> bool:
+    at = 0
+    while (prologue := _PROLOGUE.match(markup, at)) is not None:
+        at = prologue.end()
+    return _XML.match(markup, at) is not None
+
+
+def _end_of_tag(markup: str, at: int) -> int:
+    """Return the place behind the tag whose name ends at a place: after its `>`, or the end of the file."""
+    while (inside := _INSIDE.match(markup, at)) is not None:
+        at = inside.end()
+    return min(at + 1, len(markup))
 
 
 def _behind(tag: str, markup: str, at: int) -> int:
@@ -129,8 +148,11 @@ def _write(text: str, source: int, page: Shown, *, keep: bool) -> None:
     if keep:
         page.write(text, source, source + len(text))
         return
-    for match in _WORDS.finditer(text):
-        if match[1]:
-            page.write(match[1], source + match.start(), source + match.end())
-        else:
-            page.part(" ")
+    at = 0
+    for gap in _GAP.finditer(text):
+        if gap.start() > at:
+            page.write(text[at : gap.start()], source + at, source + gap.start())
+        page.part(" ")
+        at = gap.end()
+    if at < len(text):
+        page.write(text[at:], source + at, source + len(text))

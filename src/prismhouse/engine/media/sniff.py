@@ -53,9 +53,8 @@ _OFFICE_MIME = {
 }
 _MPEG_AUDIO = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 _BMP = re.compile(rb"BM.{4}\x00\x00\x00\x00", re.DOTALL)
-_HTML = re.compile(
-    r"(?:\s|<\?xml[^>]*>|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body)[\s>]", re.DOTALL | re.IGNORECASE
-)
+_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+_PROLOGUE = re.compile(r"\s++|<\?xml[^>]*+>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -140,7 +139,10 @@ def _text_type(data: bytes) -> str | None:
     if not data or _CONTROLS.search(head):
         return None
     begin = head.lstrip()[:64].lower()
-    if _HTML.match(head):
+    at = 0
+    while (prologue := _PROLOGUE.match(head, at)) is not None:
+        at = prologue.end()
+    if _HTML.match(head, at):
         return "text/html"
     if begin.startswith("<svg") or (begin.startswith("<?xml") and "<svg" in head):
         return "image/svg+xml"

@@ -23,7 +23,8 @@ _MOST_ALIKE = 3
 """Of elements that look alike, the parser begins no more of them anew."""
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})([^<>]{0,200})")
-_LONG = re.compile(r"<[a-zA-Z](?:[^<>\"']|\"[^\"]*+\"|'[^']*+'){2000,}+")
+_LONG = re.compile(r"<[a-zA-Z](?:[^<>\"']|\"[^\"]*+\"|'[^']*+'){2000}")
+_NAMES = re.compile(r"([^<>\"']++)|\"[^\"]*+\"|'[^']*+'")
 # These end by themselves, so that many of them do not mean that they stand in each other.
 _ENDING_NAMES = (
     "area base br col embed hr img input link meta source track wbr param p li dt dd option tr td th thead tbody tfoot"
@@ -87,6 +88,11 @@ def check_nesting(text: str) -> None:
         held.begin(name, match[3])
         if held.depth > _DEEPEST:
             raise WebFault("page_too_deep", f"Its parts stand in each other more than {_DEEPEST} deep.")
-    for match in _LONG.finditer(text):
-        if len(match[0].split()) > _MOST_ATTRIBUTES:
+    at = 0
+    while (long := _LONG.search(text, at)) is not None:
+        at, attributes = long.start() + 1, 0
+        while (piece := _NAMES.match(text, at)) is not None:
+            at = piece.end()
+            attributes += len((piece[1] or "").split())
+        if attributes > _MOST_ATTRIBUTES:
             raise WebFault("page_too_deep", f"A tag of it has more than {_MOST_ATTRIBUTES} attributes.")
