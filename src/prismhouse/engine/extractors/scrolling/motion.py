@@ -20,6 +20,9 @@ _EXPLAINED = 0.6
 """What may remain of the change when a picture is moved along, where the strip really moves."""
 
 _LEAST_CHANGED = 0.004
+_EVEN = 64
+"""Widths are rounded up to a multiple of it: lengths of small factors are transformed fast."""
+
 _LEAST_PAIRS = 3
 _WIDEST_SHIFT = 0.5
 _TOLERANCE_PIXELS = 1.5
@@ -66,23 +69,31 @@ class _Pair:
     after: Grey
     seconds: float
 
-    def changed(self, rows: slice) -> float:
-        """Return which part of these rows changes."""
-        return float((np.abs(self.after[rows] - self.before[rows]) > _CHANGED_LEVELS).mean())
+    def changing(self, tops: Sequence[int], strip: int) -> list[bool]:
+        """Say of each strip whether enough of it changes."""
+        counts = (np.abs(self.after - self.before) > _CHANGED_LEVELS).sum(axis=1)
+        width = self.after.shape[1]
+        return [bool(counts[top : top + strip].mean() > _LEAST_CHANGED * width) for top in tops]
 
 
 def find_moving(samples: Sequence[Sample], rule: Rule) -> list[Moving]:
     """Return the bands of rows that move alike in these pictures, from top to bottom. Three pictures at least."""
     tops = _tops(samples[0].grey.shape[0], rule.strip_height)
     pairs = [_Pair(before.grey, after.grey, after.time - before.time) for before, after in pairwise(samples)]
-    shifts = np.stack(list(_shifts(samples, tops, rule)))
-    speeds: list[float | None] = []
-    for place, top in enumerate(tops):
-        rows = slice(top, top + rule.strip_height)
-        changing = [number for number, pair in enumerate(pairs) if pair.changed(rows) > _LEAST_CHANGED]
-        given = [pairs[number] for number in changing]
-        speed = _common(shifts[changing, place], given, rule.consistency)
-        speeds.append(speed if speed is not None and _is_proved(given, rows, speed) else None)
+    changing = np.array([pair.changing(tops, rule.strip_height) for pair in pairs])
+    # Where a picture stands there is nothing to compare: that is most of a broadcast or a lecture.
+    places = np.flatnonzero(changing.sum(axis=0) >= _LEAST_PAIRS)
+    if not len(places):
+        return []
+    spans = [slice(tops[place], tops[place] + rule.strip_height) for place in places]
+    shifts = np.stack(list(_shifts(samples, spans, rule)))
+    speeds: list[float | None] = [None] * len(tops)
+    for number, (place, rows) in enumerate(zip(places, spans, strict=True)):
+        chosen = np.flatnonzero(changing[:, place])
+        given = [pairs[one] for one in chosen]
+        speed = _common(shifts[chosen, number], given, rule.consistency)
+        if speed is not None and _is_proved(given, rows, speed):
+            speeds[place] = speed
     found = [_outlined(pairs, group, rule) for group in _groups(tops, speeds)]
     return _apart([one for one in found if one is not None])
 
@@ -103,21 +114,27 @@ def _tops(height: int, strip: int) -> list[int]:
     return sorted({*range(0, last, max(1, strip // 2)), last})
 
 
-def _shifts(samples: Sequence[Sample], tops: Sequence[int], rule: Rule) -> Iterator[npt.NDArray[np.float64]]:
+def _shifts(samples: Sequence[Sample], spans: Sequence[slice], rule: Rule) -> Iterator[npt.NDArray[np.float64]]:
     """Yield the likeliest shift of each strip between neighbours, of those that are large enough.
 
     The spectra of a strip's rows are multiplied and summed, so that the rows vote together.
     """
-    width = samples[0].grey.shape[1]
-    size = 1 << (2 * width - 1).bit_length()
+    height, width = samples[0].grey.shape
+    size = 2 * _EVEN * -(-width // _EVEN)
     far = max(1, int(width * _WIDEST_SHIFT))
     near = max(1, int(np.ceil(rule.min_shift)))
     lags = np.concatenate([np.arange(-far, -near + 1), np.arange(near, far + 1)])
-    before = _spectrum(samples[0].grey, size)
+    held = np.zeros(height, bool)
+    for span in spans:
+        held[span] = True
+    # Where the rows of a strip are among those that are transformed.
+    before_it = np.concatenate([[0], np.cumsum(held)])
+    among = [slice(before_it[span.start], before_it[min(span.stop, height)]) for span in spans]
+    before = _spectrum(samples[0].grey[held], size)
     for sample in samples[1:]:
-        after = _spectrum(sample.grey, size)
-        crossed = np.cumsum(after * before.conj(), axis=0)
-        summed = np.stack([crossed[min(top + rule.strip_height, len(crossed)) - 1] - crossed[top] for top in tops])
+        after = _spectrum(sample.grey[held], size)
+        crossed = after * before.conj()
+        summed = np.stack([crossed[rows].sum(axis=0) for rows in among])
         matched = np.fft.irfft(summed / (np.abs(summed) + 1e-6), n=size, axis=1)[:, lags]
         yield lags[matched.argmax(axis=1)].astype(np.float64)
         before = after
@@ -125,7 +142,7 @@ def _shifts(samples: Sequence[Sample], tops: Sequence[int], rule: Rule) -> Itera
 
 def _spectrum(grey: Grey, size: int) -> npt.NDArray[np.complex64]:
     edges = np.diff(grey, axis=1)
-    made: npt.NDArray[np.complex64] = np.fft.rfft(edges, n=size, axis=1).astype(np.complex64)
+    made: npt.NDArray[np.complex64] = np.fft.rfft(edges, n=size, axis=1).astype(np.complex64, copy=False)
     return made
 
 
