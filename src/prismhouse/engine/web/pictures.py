@@ -1,4 +1,4 @@
-"""The pictures of pages: fetched as pages are, and made small before they travel."""
+"""The pictures of pages: fetched as pages are; large ones are made small before they travel."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prismhouse.engine.extractors.port import ErrorType, RowFailure
+from prismhouse.engine.extractors.port import RowFailure
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.image import decode_image
+from prismhouse.engine.web.decode import SIDE, picture_failure, read_picture, unseen
 from prismhouse.engine.web.found import Page, Shown, WebFault
 from prismhouse.engine.web.visit import Browser, OffSite
 from prismhouse.settings import WebSettings
 
 __all__ = ["with_pictures"]
 
-_SIDE = 448
-_LEAST_SIDE = 32
+_SMALL_BYTES = 128 * 1024
+"""What is not larger travels as it is: making it smaller would cost four times its decoding."""
+
 _DRAWN = (".svg", ".ico")
 
 
 async def with_pictures(
     pages: Sequence[Page], browser: Browser, settings: WebSettings, *, pixels: int, room_bytes: int
 ) -> tuple[list[Page], list[RowFailure]]:
-    """Return the pages with small JPEGs of their first pictures, and what could not be had.
+    """Return the pages with small files of their first pictures, and what could not be had.
 
     A picture that several pages show is fetched once. Drawings (SVG) and what is too small to show anything are left
     as links.
@@ -49,7 +50,7 @@ async def with_pictures(
                 size += len(picture)
     if urls:
         message = f"{len(urls)} pictures were not fetched: the crawl had no time, or no room, for them."
-        failures.append(_failure("images_left_out", message))
+        failures.append(picture_failure("images_left_out", message))
     return [
         replace(page, images=[replace(image, data=had.get(image.url)) for image in page.images]) for page in pages
     ], failures
@@ -59,24 +60,24 @@ async def _small(url: str, browser: Browser, most_bytes: int, pixels: int) -> by
     try:
         answer = await browser.visit(url, most_bytes=most_bytes, is_picture=True)
         if answer.is_cut:
-            return _failure("image_too_large", f"{url}: it has more than {most_bytes} bytes.")
+            return picture_failure("image_too_large", f"{url}: it has more than {most_bytes} bytes.")
         if answer.content_type.startswith("image/svg"):
             return None
-        return _jpeg(answer.body, pixels)
+        return answer.body if len(answer.body) <= _SMALL_BYTES else _jpeg(answer.body, pixels)
     except WebFault as fault:
-        return _failure(fault.code, fault.message)
+        return picture_failure(fault.code, fault.message)
     except MediaFault as fault:
-        return _failure(fault.code, f"{url}: {fault.message}")
+        return unseen(url, fault)
     except OffSite:
         return None
 
 
 def _jpeg(data: bytes, pixels: int) -> bytes | None:
-    picture = decode_image(data, max_pixels=pixels, draft_side=_SIDE)
-    if min(picture.width, picture.height) < _LEAST_SIDE:
+    picture = read_picture(data, pixels)
+    if picture is None:
         return None
     small = picture.image
-    small.thumbnail((_SIDE, _SIDE))
+    small.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=90)
     return out.getvalue()
@@ -84,8 +85,3 @@ def _jpeg(data: bytes, pixels: int) -> bytes | None:
 
 def _is_drawn(image: Shown) -> bool:
     return image.url.partition("?")[0].lower().endswith(_DRAWN)
-
-
-def _failure(code: str, message: str) -> RowFailure:
-    kind = ErrorType.PERMANENT
-    return RowFailure(stage="fetch", code=code, message=message, error_type=kind, missing_feature="image_embedding")

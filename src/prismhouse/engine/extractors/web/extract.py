@@ -26,7 +26,8 @@ from prismhouse.engine.extractors.splitting import Chunk, SplitRule, split
 from prismhouse.engine.inference.loaded import loaded
 from prismhouse.engine.inference.registry import CONSE, EFFICIENTNET, MINILM
 from prismhouse.engine.media.errors import MediaFault
-from prismhouse.engine.media.image import decode_image
+from prismhouse.engine.media.image import Picture
+from prismhouse.engine.web.decode import read_picture, unseen
 from prismhouse.engine.web.found import Asset, Code, Crawled, Page, Shown
 
 __all__ = ["WebExtractor"]
@@ -73,12 +74,12 @@ class WebExtractor:
         if not isinstance(crawled, Crawled):
             message = "Its pages were not fetched before. Run it in a batch, whose worker crawls the site first."
             raise MediaFault("not_crawled", message)
-        seen = self._pictures(crawled)
+        failures = [*crawled.failures]
+        seen = self._pictures(crawled, failures)
         pieces = self._pieces(crawled)
         documents: list[ExtractedDocument] = []
         while group := [*islice(pieces, _EMBED_CHUNKS)]:
             documents += self._documents(group, seen)
-        failures = [*crawled.failures]
         if (shape := self.parameters["response_shape"]) is not None:
             queue = PromptQueue(self.resources, model=self.parameters["llm_model"])
             ask_shape(queue, shape, documents, "content", failures)
@@ -120,16 +121,26 @@ class WebExtractor:
         )
         return split(page.content, rule) or [Chunk(text="", start=0, end=0)]
 
-    def _pictures(self, crawled: Crawled) -> dict[str, _Seen]:
+    def _pictures(self, crawled: Crawled, failures: list[RowFailure]) -> dict[str, _Seen]:
         """Return what is seen on the pictures of all pages, by address."""
         found = {image.url: image.data for page in crawled.pages for image in page.images if image.data is not None}
-        given = iter(found.items())
+        decoded = self._decoded(found, failures)
         seen: dict[str, _Seen] = {}
-        while group := [*islice(given, DECODED_AT_ONCE)]:
-            pictures = [decode_image(data, max_pixels=self.resources.image_pixels) for _, data in group]
+        while group := [*islice(decoded, DECODED_AT_ONCE)]:
+            pictures = [picture for _, picture in group]
             for (url, _), (vectors, labels) in zip(group, look(pictures, self.resources), strict=True):
                 seen[url] = _Seen(vectors, labels)
         return seen
+
+    def _decoded(self, found: Mapping[str, bytes], failures: list[RowFailure]) -> Iterator[tuple[str, Picture]]:
+        for url, data in found.items():
+            try:
+                picture = read_picture(data, self.resources.image_pixels)
+            except MediaFault as fault:
+                failures.append(unseen(url, fault))
+            else:
+                if picture is not None:
+                    yield url, picture
 
     def _documents(self, pieces: Sequence[_Piece], seen: Mapping[str, _Seen]) -> list[ExtractedDocument]:
         texts = [piece.text for piece in pieces if piece.text.strip()]
