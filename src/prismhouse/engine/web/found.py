@@ -68,9 +68,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crawled:
-    """The pages of a site in the order they were found in, what failed on the way, and how many were left out."""
+    """The pages of a site in the order they were found in, what failed on the way, and how many were left out.
 
-    pages: Sequence[Page] = ()
+    They are not shown: `asyncio.run` has its task described at the end, which took as long as parsing half the pages.
+    """
+
+    pages: Sequence[Page] = field(default=(), repr=False)
     failures: Sequence[RowFailure] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
 
