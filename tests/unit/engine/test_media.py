@@ -212,6 +212,36 @@ def test_code_names_the_cause_when_bytes_are_no_usable_image(data: bytes, code: 
     assert code_of(data) == code
 
 
+def _noted(comment: str) -> dict[str, object]:
+    exif = Image.Exif()
+    exif[0x010E] = comment
+    return {"exif": exif}
+
+
+def test_a_small_plain_jpeg_is_its_own_thumbnail() -> None:
+    file = encoded(picture(size=(400, 300)), "JPEG")
+
+    assert decode_image(file).small == file
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        encoded(picture(size=(400, 300)), "PNG"),
+        encoded(picture(size=(641, 300)), "JPEG"),
+        encoded(picture(size=(400, 300)), "JPEG", **_noted("at home")),
+        encoded(picture(size=(400, 300)), "JPEG", comment=b"at home"),
+        encoded(picture(size=(400, 300)), "JPEG", xmp=b"<x:xmpmeta/>"),
+        encoded(picture(size=(400, 300)), "JPEG") + b"<script>",
+        encoded(picture(size=(400, 300)).convert("CMYK"), "JPEG"),
+        encoded(Image.effect_noise((400, 300), 90), "JPEG", quality=100),
+    ],
+    ids=["PNG", "large", "EXIF", "comment", "XMP", "more behind it", "CMYK", "heavy"],
+)
+def test_a_file_that_says_more_or_weighs_more_is_not_its_own_thumbnail(file: bytes) -> None:
+    assert decode_image(file).small is None
+
+
 def test_thumbnail_is_a_small_jpeg_when_image_is_large() -> None:
     small = Image.open(io.BytesIO(thumbnail(picture(size=(2000, 500)))))
 

@@ -120,7 +120,7 @@ def jpeg_file(field: str, data: bytes, *, role: str = "thumbnail", filename: str
 
 def shown(picture: Picture) -> Artifact:
     """Return the thumbnail as an artifact."""
-    return jpeg_file("thumbnail_url", thumbnail(picture.image))
+    return jpeg_file("thumbnail_url", picture.small or thumbnail(picture.image))
 
 
 PICTURE_FIELDS: Mapping[str, Any] = {

@@ -24,6 +24,10 @@ _MIN_SIDE = 2
 _UNKNOWN = "application/octet-stream"
 _THUMBNAIL_SIDE = 640
 _THUMBNAIL_QUALITY = 85
+_THUMBNAIL_BYTES_PER_PIXEL = 0.5
+_PLAIN = frozenset({"APP0", "APP14"})
+"""Parts of a JPEG that tell how to draw it; others tell places, cameras and words."""
+
 _NOT_RASTER = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that need another program (EPS starts Ghostscript) or hold no picture."""
 
@@ -32,12 +36,16 @@ _WHITE = (255, 255, 255)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A decoded image: RGB, upright, transparency on white. Width and height are those a viewer sees."""
+    """A decoded image: RGB, upright, transparency on white. Width and height are those a viewer sees.
+
+    `small` is its file where that is a thumbnail as it stands: a small JPEG that says nothing else.
+    """
 
     image: Image
     width: int
     height: int
     format: str
+    small: bytes | None = None
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft_side: int | None = None) -> Picture:
@@ -56,6 +64,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft_side: int |
     width, height = opened.size
     _check_size(width, height, max_pixels)
     kind = str(opened.format)
+    small = data if _is_thumbnail(opened, data) else None
     try:
         if draft_side is not None and min(width, height) > 2 * draft_side:
             scale = draft_side / min(width, height)
@@ -73,7 +82,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft_side: int |
         raise MediaFault("image_corrupt", message) from error
     if turned:
         width, height = height, width
-    return Picture(image=image, width=width, height=height, format=kind)
+    return Picture(image=image, width=width, height=height, format=kind, small=small)
 
 
 def is_animation(data: bytes) -> bool:
@@ -103,6 +112,18 @@ def thumbnail(image: Image) -> bytes:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=_THUMBNAIL_QUALITY)
     return buffer.getvalue()
+
+
+def _is_thumbnail(opened: Any, data: bytes) -> bool:
+    """Whether a file may be shown as it is: coding it again would take as long as decoding it, and make it worse."""
+    return (
+        opened.format == "JPEG"
+        and opened.mode in ("RGB", "L")
+        and max(opened.size) <= _THUMBNAIL_SIDE
+        and len(data) <= _THUMBNAIL_BYTES_PER_PIXEL * opened.width * opened.height
+        and _PLAIN.issuperset(name for name, _ in opened.applist)
+        and data.endswith(b"\xff\xd9")
+    )
 
 
 @cache
