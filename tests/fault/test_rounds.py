@@ -1,6 +1,6 @@
 """Rounds of kill -9: at every named point of a batch, and at any time. Nothing acknowledged is lost or done twice.
 
-The suite plays every fourth of sixteen rounds, the same each time; the others are marked slow. `make test-faults` plays
+The suite plays every eighth of sixteen rounds, the same each time; the others are marked slow. `make test-faults` plays
 50 rounds of a new seed, which is shown first; PRISMHOUSE_FAULT_SEED plays them again.
 """
 
@@ -17,7 +17,7 @@ from tests.fault.rounds.stage import Stage
 
 SEED = int(os.environ.get("PRISMHOUSE_FAULT_SEED", "1"))
 COUNT = int(os.environ.get("PRISMHOUSE_FAULT_ROUNDS", "16"))
-_QUICK_ONE_IN = 4
+_QUICK_ONE_IN = 8
 GAMES = [
     pytest.param(game, id=game.name.replace(" ", "-"), marks=[pytest.mark.slow] if number % _QUICK_ONE_IN else [])
     for number, game in enumerate(rounds(SEED, COUNT))
